@@ -1,0 +1,8 @@
+//! A decision in words: what matched, where, why it matters, how to fix it.
+//!
+//! The words are made from what the policy's author wrote and from what was found, by rules. Nothing here decides.
+
+pub mod path;
+pub mod summary;
+pub mod text;
+pub mod wire;

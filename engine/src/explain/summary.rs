@@ -1,0 +1,91 @@
+//! A decision as the explainer gets it: a projection, without the object.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::wire::{API_VERSION, ExplainRequest, FixSummary, ReviewSummary};
+use crate::admission::{Review, string};
+use crate::document::Document;
+use crate::eval::PolicySet;
+use crate::policy::bundle::hex;
+use crate::verdict::Verdict;
+
+/// What is sent to the explainer, and what the engine's own words are made from.
+pub fn request(
+    set: &PolicySet,
+    review: &Review,
+    verdict: &Verdict,
+    fix: Option<FixSummary>,
+    deadline_ms: u64,
+) -> ExplainRequest {
+    ExplainRequest {
+        api_version: API_VERSION.to_owned(),
+        revision: verdict.revision().to_owned(),
+        decision: verdict.decision(),
+        deadline_ms,
+        review: summary(set, review),
+        violations: verdict.violations().cloned().collect(),
+        failures: verdict.failures().to_vec(),
+        fix,
+    }
+}
+
+fn summary(set: &PolicySet, review: &Review) -> ReviewSummary {
+    let object = review.object();
+    let metadata = object.get("metadata").unwrap_or_default();
+    ReviewSummary {
+        uid: review.uid.clone(),
+        operation: review.operation.as_str().to_owned(),
+        kind: review.kind.clone(),
+        sub_resource: review.sub_resource.clone(),
+        namespace: review.namespace.clone(),
+        name: review.name.clone(),
+        generate_name: string(&metadata, "generateName"),
+        dry_run: review.dry_run,
+        username: review.username(),
+        field_manager: review.field_manager(),
+        labels: metadata.get("labels").map(|labels| labels.string_map()).unwrap_or_default(),
+        namespace_labels: set.namespace_labels(review).unwrap_or_default(),
+        owner: review.controller(),
+        spec_digest: spec_digest(&object),
+    }
+}
+
+/// A digest of the object's spec that is the same for each retry of a controller.
+///
+/// The service-account volume that the API server adds to a Pod has a random suffix: it is left out.
+fn spec_digest(object: &Document) -> String {
+    let mut spec = object.get("spec").unwrap_or_default().to_json();
+    drop_generated(&mut spec);
+    hex(&Sha256::digest(spec.to_string()))
+}
+
+fn drop_generated(value: &mut Value) {
+    const PREFIX: &str = "kube-api-access-";
+    match value {
+        Value::Array(items) => {
+            items.retain(|item| !item.get("name").and_then(Value::as_str).is_some_and(|name| name.starts_with(PREFIX)));
+            items.iter_mut().for_each(drop_generated);
+        }
+        Value::Object(members) => members.values_mut().for_each(drop_generated),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn retries_of_one_pod_have_one_digest() {
+        let pod = |suffix: &str, image: &str| {
+            Document::from(json!({"spec": {
+                "volumes": [{"name": format!("kube-api-access-{suffix}")}, {"name": "data"}],
+                "containers": [{"image": image, "volumeMounts": [{"name": format!("kube-api-access-{suffix}")}]}]}}))
+        };
+        assert_eq!(spec_digest(&pod("abcde", "a:1")), spec_digest(&pod("vwxyz", "a:1")));
+        assert_ne!(spec_digest(&pod("abcde", "a:1")), spec_digest(&pod("abcde", "a:2")));
+    }
+}

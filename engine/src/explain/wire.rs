@@ -1,0 +1,172 @@
+//! What the filter asks the explainer, and what it gets back: the body of `POST /v1/explain`, both ways.
+//!
+//! The request is a projection: names, labels, the violated fields and their values. The object itself is not in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::{Action, Failure, Violation};
+
+/// The version of this contract, in every request.
+pub const API_VERSION: &str = "whynot.dev/v1";
+
+/// What was decided about one admission review, without the object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// [`API_VERSION`].
+    pub api_version: String,
+    /// The revision of the policy set that decided.
+    pub revision: String,
+    /// The verdict, which the explainer records and cannot change.
+    pub decision: Decision,
+    /// How long the caller waits, in milliseconds from when it sent this.
+    pub deadline_ms: u64,
+    /// Who wanted to do what.
+    pub review: ReviewSummary,
+    /// What the policies found, of every action.
+    #[serde(default)]
+    pub violations: Vec<Violation>,
+    /// Policies that could not be evaluated.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
+    /// A change after which the policies pass, tried by the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixSummary>,
+}
+
+/// The verdict in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// The API server was told "allowed"; violations, if any, warn or are recorded.
+    Allow,
+    /// The API server was told "denied".
+    Deny,
+}
+
+/// Who wanted to do what to which object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReviewSummary {
+    /// The review's uid. It names a round trip, not an attempt of a user.
+    pub uid: String,
+    /// CREATE, UPDATE, DELETE or CONNECT.
+    pub operation: String,
+    /// The object's kind.
+    pub kind: GroupVersionKind,
+    /// The subresource, or empty.
+    #[serde(default)]
+    pub sub_resource: String,
+    /// The namespace, or empty for what has none.
+    #[serde(default)]
+    pub namespace: String,
+    /// The name; empty when the API server makes it (`generateName`).
+    #[serde(default)]
+    pub name: String,
+    /// The prefix of a name that the API server makes, or empty.
+    #[serde(default)]
+    pub generate_name: String,
+    /// Nothing would have been stored.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Who asked.
+    #[serde(default)]
+    pub username: String,
+    /// The tool, as it named itself (`kubectl-client-side-apply`, `argocd-controller`, …), or empty.
+    #[serde(default)]
+    pub field_manager: String,
+    /// The object's labels.
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// The labels of its namespace, as far as the context knows them.
+    #[serde(default)]
+    pub namespace_labels: std::collections::BTreeMap<String, String>,
+    /// The controller that made the object, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// SHA-256, in hex, of the object's spec without what differs from one retry to the next. Equal digests of one owner are
+    /// retries of one attempt.
+    #[serde(default)]
+    pub spec_digest: String,
+}
+
+/// A kind, fully named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupVersionKind {
+    /// The API group; empty for the core group.
+    #[serde(default)]
+    pub group: String,
+    /// The version.
+    #[serde(default)]
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+}
+
+/// The controller in an object's `ownerReferences`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// For example `ReplicaSet`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// A fix that was tried: the policies were evaluated again on the changed object, and pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FixSummary {
+    /// The change as an RFC 6902 patch of the denied object.
+    pub patch: serde_json::Value,
+    /// The change as a piece of YAML with the path around it.
+    pub snippet: String,
+    /// The policies that no longer object after it, by id.
+    pub policies: Vec<String>,
+    /// Every denial is gone after it. When false, the denials of policies not listed remain.
+    pub complete: bool,
+}
+
+/// The explainer's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainResponse {
+    /// Names the explanation; goes into the audit annotations.
+    pub id: String,
+    /// Where the explanation stays readable.
+    pub url: String,
+    /// The text for the person: several lines, no control characters but line feeds.
+    pub message: String,
+    /// One line each, for `Warning:`.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Who wrote the words: `engine`, later also a model.
+    pub source: String,
+    /// How often the team hit each of these rules lately, this time included.
+    #[serde(default)]
+    pub repeats: Vec<Repeat>,
+}
+
+/// How often one team hit one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repeat {
+    /// The policy's id.
+    pub policy: String,
+    /// The team.
+    pub team: String,
+    /// How often in the window, this time included; a controller's retries count as one.
+    pub count: u64,
+    /// The window, in days.
+    pub window_days: u32,
+}
+
+impl ExplainRequest {
+    /// The violations of one action.
+    pub fn with_action(&self, action: Action) -> impl Iterator<Item = &Violation> {
+        self.violations.iter().filter(move |violation| violation.action == action)
+    }
+}

@@ -1,0 +1,152 @@
+//! Changes after which the policies pass.
+//!
+//! A [`Fix`] is made by [`prove`] alone: the author's edits are applied, the whole policy set is evaluated again in the same
+//! context, the policies that objected no longer do, and none objects that did not before.
+
+mod edit;
+pub mod snippet;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use json_patch::{Patch, PatchOperation};
+use serde_json::Value;
+
+use crate::admission::{Operation, Review};
+use crate::document::Document;
+use crate::eval::PolicySet;
+use crate::explain::wire::{Decision, FixSummary};
+use crate::policy::custom::Edit;
+use crate::verdict::{Action, Verdict};
+
+/// A change that was tried and holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fix {
+    before: Value,
+    after: Value,
+    patch: Patch,
+    policies: Vec<String>,
+    complete: bool,
+    kind: String,
+}
+
+/// What one policy proposes, for all of its violations.
+type Proposals<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a Edit)>>;
+
+impl Fix {
+    /// The changed object.
+    pub fn after(&self) -> &Value {
+        &self.after
+    }
+
+    /// The change as an RFC 6902 patch.
+    pub fn patch(&self) -> &Patch {
+        &self.patch
+    }
+
+    /// For the wire.
+    pub fn summary(&self) -> FixSummary {
+        FixSummary {
+            patch: serde_json::to_value(&self.patch).unwrap_or_default(),
+            snippet: snippet::render(&self.kind, &self.before, &self.after, &self.patch),
+            policies: self.policies.clone(),
+            complete: self.complete,
+        }
+    }
+}
+
+/// Looks for a fix of a denied review: of all that its policies propose, as much as holds.
+pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix> {
+    let editable = matches!(review.operation, Operation::Create | Operation::Update);
+    let before = review.request.get("object").unwrap_or_default();
+    if verdict.decision() != Decision::Deny || !editable || before.is_null() {
+        return None;
+    }
+    let proposals = proposals(verdict);
+    let attempt = Attempt { set, review, verdict, before: before.to_json() };
+    let all: Vec<&str> = proposals.keys().copied().collect();
+    if let Some(fix) = attempt.with(&proposals, &all) {
+        return Some(fix);
+    }
+    // Together they do not hold: keep each that holds beside those before it.
+    let mut kept: Vec<&str> = Vec::new();
+    let mut best = None;
+    for policy in all {
+        kept.push(policy);
+        match attempt.with(&proposals, &kept) {
+            Some(fix) => best = Some(fix),
+            None => {
+                kept.pop();
+            }
+        }
+    }
+    best
+}
+
+/// The edits of the denying policies that have one for each of their violations.
+fn proposals(verdict: &Verdict) -> Proposals<'_> {
+    let mut proposals: Proposals<'_> = BTreeMap::new();
+    let mut without: BTreeSet<&str> = BTreeSet::new();
+    for finding in verdict.findings().iter().filter(|finding| finding.violation.action == Action::Deny) {
+        let policy = finding.violation.policy.as_str();
+        if finding.edits.is_empty() {
+            without.insert(policy);
+        }
+        let edits = finding.edits.iter().map(|(path, edit)| (path.as_str(), edit));
+        proposals.entry(policy).or_default().extend(edits);
+    }
+    proposals.retain(|policy, _| !without.contains(policy));
+    proposals
+}
+
+struct Attempt<'a> {
+    set: &'a PolicySet,
+    review: &'a Review,
+    verdict: &'a Verdict,
+    before: Value,
+}
+
+impl Attempt<'_> {
+    /// The fix of these policies, if it holds.
+    fn with(&self, proposals: &Proposals<'_>, policies: &[&str]) -> Option<Fix> {
+        let edits = policies.iter().filter_map(|policy| proposals.get(policy)).flatten();
+        let operations = edit::operations(&self.before, edits.copied())?;
+        if operations.is_empty() {
+            return None;
+        }
+        let mut after = self.before.clone();
+        let patch = Patch(operations);
+        json_patch::patch(&mut after, &patch).ok()?;
+        let verdict = self.set.evaluate(&self.review.with_object(Document::from(after.clone())));
+        self.holds(&verdict, policies).then(|| Fix {
+            complete: verdict.decision() == Decision::Allow,
+            before: self.before.clone(),
+            after,
+            patch,
+            policies: policies.iter().map(|&policy| policy.to_owned()).collect(),
+            kind: self.review.kind.kind.clone(),
+        })
+    }
+
+    /// These policies object no more, and no policy has more to say than it had.
+    fn holds(&self, after: &Verdict, policies: &[&str]) -> bool {
+        let count = |verdict: &Verdict| {
+            let mut counts: BTreeMap<(String, Option<Action>), usize> = BTreeMap::new();
+            for violation in verdict.violations() {
+                *counts.entry((violation.policy.clone(), Some(violation.action))).or_default() += 1;
+            }
+            for failure in verdict.failures() {
+                *counts.entry((failure.policy.clone(), None)).or_default() += 1;
+            }
+            counts
+        };
+        let (was, is) = (count(self.verdict), count(after));
+        is.iter().all(|(key, count)| was.get(key).is_some_and(|before| count <= before))
+            && policies.iter().all(|policy| !after.violations().any(|violation| violation.policy == *policy))
+            && after.evaluated() >= self.verdict.evaluated()
+    }
+}
+
+/// The path of an operation.
+pub(crate) fn path_of(operation: &PatchOperation) -> &str {
+    operation.path().as_str()
+}

@@ -1,0 +1,136 @@
+//! A policy set as one document: what `whynot policy build` writes and the filter reads.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Problem;
+use super::settings::Settings;
+use crate::explain::wire;
+
+/// Sources and settings, with the revision that names exactly these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Bundle {
+    api_version: String,
+    kind: String,
+    /// 12 hex digits of a SHA-256 over settings and files.
+    pub revision: String,
+    /// `policy-set.yaml`.
+    pub settings: Settings,
+    /// The policies, sorted by path.
+    pub files: Vec<File>,
+}
+
+/// One Rego file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Relative to the policies' folder, with `/`.
+    pub path: String,
+    /// The source.
+    pub text: String,
+}
+
+impl Bundle {
+    /// Makes a bundle. `files` are paths and sources.
+    pub fn new(settings: Settings, files: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut files: Vec<File> = files.into_iter().map(|(path, text)| File { path, text }).collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let revision = revision(&settings, &files);
+        Self { api_version: wire::API_VERSION.to_owned(), kind: "PolicyBundle".to_owned(), revision, settings, files }
+    }
+
+    /// Makes a bundle from what was read from a folder: the text of `policy-set.yaml`, if there is one, and the Rego files.
+    pub fn from_parts(settings_yaml: Option<&str>, files: Vec<(String, String)>) -> Result<Self, Vec<Problem>> {
+        let settings = settings_yaml.map_or_else(|| Ok(Settings::default()), Settings::from_yaml)?;
+        Ok(Self::new(settings, files))
+    }
+
+    /// Reads a bundle and checks that its revision is that of its content.
+    pub fn from_json(json: &[u8]) -> Result<Self, Vec<Problem>> {
+        let refuse = |message: String| vec![Problem::at("bundle", 0, message)];
+        let deserializer = &mut serde_json::Deserializer::from_slice(json);
+        let bundle: Self = serde_path_to_error::deserialize(deserializer)
+            .map_err(|error| refuse(format!("{}: {}", error.path(), error.inner())))?;
+        bundle.check()?;
+        Ok(bundle)
+    }
+
+    /// What types cannot say. Also for a bundle that came inside another document.
+    pub fn check(&self) -> Result<(), Vec<Problem>> {
+        let refuse = |message: String| vec![Problem::at("bundle", 0, message)];
+        if self.api_version != wire::API_VERSION || self.kind != "PolicyBundle" {
+            return Err(refuse(format!(
+                "expected apiVersion {:?} and kind \"PolicyBundle\", got {:?} and {:?}",
+                wire::API_VERSION, self.api_version, self.kind
+            )));
+        }
+        let actual = revision(&self.settings, &self.files);
+        if actual != self.revision {
+            return Err(refuse(format!(
+                "revision is {:?} but the content is {actual:?}: it was changed after it was built",
+                self.revision
+            )));
+        }
+        self.settings.check()
+    }
+
+    /// The bundle as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings and maps with string keys always serialise.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+fn revision(settings: &Settings, files: &[File]) -> String {
+    // JSON with sorted keys (BTreeMap) is canonical enough: one writer, one format.
+    let content = serde_json::to_vec(&(settings, files)).unwrap_or_default();
+    let mut text = hex(&Sha256::digest(content));
+    text.truncate(12);
+    text
+}
+
+/// Bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle() -> Bundle {
+        Bundle::new(Settings::default(), [("b.rego".into(), "package b".into()), ("a.rego".into(), "package a".into())])
+    }
+
+    #[test]
+    fn the_revision_depends_on_content_and_not_on_order() {
+        let other = Bundle::new(
+            Settings::default(),
+            [("a.rego".into(), "package a".into()), ("b.rego".into(), "package b".into())],
+        );
+        assert_eq!(bundle().revision, other.revision);
+        assert_ne!(bundle().revision, Bundle::new(Settings::default(), []).revision);
+        assert_eq!(bundle().revision.len(), 12);
+    }
+
+    #[test]
+    fn a_bundle_survives_the_round_trip_and_no_change() {
+        let json = bundle().to_json();
+        assert_eq!(Bundle::from_json(&json).unwrap(), bundle());
+        let tampered = String::from_utf8(json).unwrap().replace("package a", "package c");
+        let problems = Bundle::from_json(tampered.as_bytes()).unwrap_err();
+        assert!(problems[0].message.contains("changed after it was built"), "{problems:?}");
+    }
+
+    #[test]
+    fn mistakes_name_the_field() {
+        let problems = Bundle::from_json(br#"{"apiVersion":"whynot.dev/v1","kind":"PolicyBundle","revision":"x","settings":{"policies":{"a":{"action":"block"}}},"files":[]}"#).unwrap_err();
+        assert!(problems[0].message.starts_with("settings.policies.a.action"), "{problems:?}");
+    }
+}

@@ -1,0 +1,50 @@
+//! `custom` in METADATA: what whynot reads of it. Other keys are the author's own.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::matching::MatchCriteria;
+use crate::verdict::{Action, Severity};
+
+/// What a policy says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Custom {
+    /// How bad a violation is.
+    #[serde(default)]
+    pub severity: Severity,
+    /// What a violation leads to.
+    #[serde(default)]
+    pub action: Action,
+    /// How to fix it, in a sentence or two.
+    #[serde(default)]
+    pub remediation: String,
+    /// A piece of YAML that shows it right, for what no mechanical fix can know.
+    #[serde(default)]
+    pub example: String,
+    /// A mechanical fix at the violation's path.
+    pub fix: Option<Edit>,
+    /// The controls of standards that the policy serves.
+    #[serde(default)]
+    pub controls: Vec<String>,
+    /// What `input.parameters` holds unless the policy set overrides it.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// What the policy concerns.
+    #[serde(default, rename = "match")]
+    pub criteria: MatchCriteria,
+}
+
+/// A change of the object at one path.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Edit {
+    /// The value is replaced, or added where it is missing.
+    Set {
+        /// The new value.
+        value: serde_json::Value,
+    },
+    /// The value is removed.
+    Remove,
+}

@@ -1,0 +1,275 @@
+//! Which policies can concern a request at all.
+//!
+//! `match` in METADATA becomes [`Criteria`]; the criteria of all policies become an [`Index`] by kind, so that the cost of a
+//! request does not grow with policies for other kinds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use globset::GlobMatcher;
+use serde::Deserialize;
+
+use crate::admission::Operation;
+use crate::explain::wire::GroupVersionKind;
+use crate::template;
+
+/// `match` as written.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MatchCriteria {
+    kinds: Vec<Kinds>,
+    operations: Vec<Operation>,
+    subresources: Vec<String>,
+    namespaces: Vec<String>,
+    excluded_namespaces: Vec<String>,
+    label_selector: Selector,
+    namespace_selector: Selector,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kinds {
+    #[serde(default = "any")]
+    api_groups: Vec<String>,
+    #[serde(default = "any")]
+    kinds: Vec<String>,
+}
+
+fn any() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// A Kubernetes label selector.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Selector {
+    match_labels: BTreeMap<String, String>,
+    match_expressions: Vec<Requirement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+    #[serde(default)]
+    values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+enum Operator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+impl Selector {
+    /// Whether no label is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
+    /// Whether labels fit.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let expression = |requirement: &Requirement| {
+            let value = labels.get(&requirement.key);
+            let is_in = value.is_some_and(|value| requirement.values.contains(value));
+            match requirement.operator {
+                Operator::In => is_in,
+                // As in Kubernetes, a missing label is not in the list.
+                Operator::NotIn => !is_in,
+                Operator::Exists => value.is_some(),
+                Operator::DoesNotExist => value.is_none(),
+            }
+        };
+        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.match_expressions.iter().all(expression)
+    }
+}
+
+/// A pattern with `*` and `?`, over a whole name.
+#[derive(Debug, Clone)]
+pub struct Glob(GlobMatcher);
+
+impl Glob {
+    /// Reads a pattern.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        globset::Glob::new(pattern)
+            .map(|glob| Self(glob.compile_matcher()))
+            .map_err(|error| format!("{pattern:?} is no glob: {}", error.kind()))
+    }
+
+    /// Whether it covers the whole name.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.is_match(name)
+    }
+}
+
+/// What a request is matched by.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The kind as the policy sees it: a Pod for a template.
+    pub kind: &'a GroupVersionKind,
+    /// The subresource, or empty.
+    pub sub_resource: &'a str,
+    /// What is to be done.
+    pub operation: Operation,
+    /// The namespace, or empty.
+    pub namespace: &'a str,
+    /// The labels of the object as the policy sees it.
+    pub labels: &'a BTreeMap<String, String>,
+    /// The labels of the namespace; `None` when the context does not know the namespace.
+    pub namespace_labels: Option<&'a BTreeMap<String, String>>,
+}
+
+/// `match`, checked.
+#[derive(Debug, Clone)]
+pub struct Criteria {
+    kinds: Vec<Kinds>,
+    operations: Vec<Operation>,
+    subresources: Vec<String>,
+    namespaces: Vec<Glob>,
+    excluded_namespaces: Vec<Glob>,
+    label_selector: Selector,
+    namespace_selector: Selector,
+}
+
+impl Criteria {
+    /// Checks what was written and fills in the defaults.
+    pub fn new(written: MatchCriteria) -> Result<Self, String> {
+        let globs = |field: &str, patterns: &[String]| {
+            patterns
+                .iter()
+                .map(|pattern| Glob::new(pattern).map_err(|reason| format!("custom.match.{field}: {reason}")))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let operations = match written.operations {
+            none if none.is_empty() => vec![Operation::Create, Operation::Update],
+            some => some,
+        };
+        for (field, selector) in
+            [("labelSelector", &written.label_selector), ("namespaceSelector", &written.namespace_selector)]
+        {
+            for requirement in &selector.match_expressions {
+                let needs_values = matches!(requirement.operator, Operator::In | Operator::NotIn);
+                if needs_values == requirement.values.is_empty() {
+                    let verb = if needs_values { "needs" } else { "takes no" };
+                    let operator = requirement.operator;
+                    return Err(format!("custom.match.{field}: {:?} {operator:?} {verb} values", requirement.key));
+                }
+            }
+        }
+        Ok(Self {
+            namespaces: globs("namespaces", &written.namespaces)?,
+            excluded_namespaces: globs("excludedNamespaces", &written.excluded_namespaces)?,
+            kinds: written.kinds,
+            operations,
+            subresources: written.subresources,
+            label_selector: written.label_selector,
+            namespace_selector: written.namespace_selector,
+        })
+    }
+
+    /// Whether a kind is concerned.
+    pub fn covers_kind(&self, group: &str, kind: &str) -> bool {
+        let is = |names: &[String], name: &str| names.iter().any(|candidate| candidate == "*" || candidate == name);
+        self.kinds.is_empty()
+            || self.kinds.iter().any(|entry| is(&entry.api_groups, group) && is(&entry.kinds, kind))
+    }
+
+    /// Whether Pods are concerned because the author said so, not because everything is.
+    pub fn names_pods(&self) -> bool {
+        self.kinds.iter().any(|entry| entry.kinds.iter().any(|kind| kind == "Pod")) && self.covers_kind("", "Pod")
+    }
+
+    /// Whether a request is concerned.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.covers_kind(&subject.kind.group, &subject.kind.kind)
+            && self.operations.contains(&subject.operation)
+            && self.covers_subresource(subject)
+            && self.covers_namespace(subject)
+            && self.label_selector.matches(subject.labels)
+    }
+
+    fn covers_subresource(&self, subject: &Subject<'_>) -> bool {
+        if subject.sub_resource.is_empty() {
+            // A policy for subresources alone says so by listing none but them.
+            return self.subresources.is_empty() || self.subresources.iter().any(String::is_empty);
+        }
+        if self.subresources.iter().any(|name| name == "*" || name == subject.sub_resource) {
+            return true;
+        }
+        // These two carry the whole Pod and can change what policies judge.
+        self.subresources.is_empty()
+            && template::is_pod(subject.kind)
+            && matches!(subject.sub_resource, "ephemeralcontainers" | "resize")
+    }
+
+    fn covers_namespace(&self, subject: &Subject<'_>) -> bool {
+        let is_in = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(subject.namespace));
+        if is_in(&self.excluded_namespaces) || !(self.namespaces.is_empty() || is_in(&self.namespaces)) {
+            return false;
+        }
+        // A selector cannot be told to fail for a namespace that nobody knows: then the policy applies.
+        self.namespace_selector.is_empty()
+            || subject.namespace_labels.is_none_or(|labels| self.namespace_selector.matches(labels))
+    }
+}
+
+/// Positions of policies by the kind that they concern.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    by_kind: HashMap<(String, String), Vec<usize>>,
+    any: Vec<usize>,
+}
+
+impl Index {
+    /// Indexes criteria by their position.
+    pub fn new<'a>(criteria: impl Iterator<Item = &'a Criteria>) -> Self {
+        let mut index = Self::default();
+        for (position, criteria) in criteria.enumerate() {
+            let names: Option<Vec<(String, String)>> = criteria.exact_kinds();
+            match names {
+                Some(names) => {
+                    for name in names {
+                        let positions = index.by_kind.entry(name).or_default();
+                        if positions.last() != Some(&position) {
+                            positions.push(position);
+                        }
+                    }
+                }
+                None => index.any.push(position),
+            }
+        }
+        index
+    }
+
+    /// The positions of the policies that may concern a kind, ascending.
+    pub fn candidates(&self, kind: &GroupVersionKind) -> Vec<usize> {
+        let named = self.by_kind.get(&(kind.group.clone(), kind.kind.clone()));
+        let mut positions: Vec<usize> = named.into_iter().flatten().chain(&self.any).copied().collect();
+        positions.sort_unstable();
+        positions
+    }
+}
+
+impl Criteria {
+    /// The kinds by group and name; `None` when a wildcard is among them.
+    fn exact_kinds(&self) -> Option<Vec<(String, String)>> {
+        if self.kinds.is_empty() {
+            return None;
+        }
+        let mut names = Vec::new();
+        for entry in &self.kinds {
+            for group in &entry.api_groups {
+                for kind in &entry.kinds {
+                    if group == "*" || kind == "*" {
+                        return None;
+                    }
+                    names.push((group.clone(), kind.clone()));
+                }
+            }
+        }
+        Some(names)
+    }
+}

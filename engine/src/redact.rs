@@ -1,0 +1,116 @@
+//! What may be shown and sent: text without control characters, values without secrets.
+
+/// The longest message of a denial, in bytes. The API server keeps more; a person does not read more.
+pub const MAX_MESSAGE: usize = 16 * 1024;
+
+/// The longest warning, in characters; the API server advises 120 and cuts at 256 when there are many.
+pub const MAX_WARNING: usize = 240;
+
+const MAX_VALUE: usize = 120;
+
+/// Text for a terminal: lines are kept, every other control character, bidirectional mark and invisible tag is dropped, and what
+/// is longer than `max` bytes is cut.
+pub fn lines(text: &str, max: usize) -> String {
+    let mut clean: String = text.chars().filter(|&character| character == '\n' || is_plain(character)).collect();
+    if clean.len() > max {
+        let end = (0..=max.saturating_sub(4)).rev().find(|&index| clean.is_char_boundary(index)).unwrap_or(0);
+        clean.truncate(end);
+        clean.push_str("\n...");
+    }
+    clean
+}
+
+/// Text for one line of at most `max` characters. A warning with a line feed in it is dropped by the API server.
+pub fn line(text: &str, max: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(max));
+    for character in text.chars() {
+        let character = if character.is_whitespace() { ' ' } else { character };
+        if is_plain(character) && !(character == ' ' && (clean.is_empty() || clean.ends_with(' '))) {
+            clean.push(character);
+        }
+    }
+    let clean = clean.trim_end();
+    if clean.chars().count() <= max {
+        return clean.to_owned();
+    }
+    let mut cut: String = clean.chars().take(max.saturating_sub(3)).collect();
+    cut.push_str("...");
+    cut
+}
+
+/// Neither a control character nor one that changes how others are shown.
+fn is_plain(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// The value at a path as short JSON, unless the path or the kind says that it may be a secret.
+pub fn value(kind: &str, path: &str, value: &serde_json::Value) -> Option<String> {
+    // A boolean is no secret, whatever it is called (automountServiceAccountToken).
+    if value.is_null() || (!value.is_boolean() && may_be_secret(kind, path)) {
+        return None;
+    }
+    // Containers of values may hold env or args somewhere below: say what it is, not what is in it.
+    let shown = match value {
+        serde_json::Value::Object(members) if holds_structure(members.values()) => return None,
+        serde_json::Value::Array(items) if holds_structure(items.iter()) => return None,
+        other => other.to_string(),
+    };
+    Some(line(&shown, MAX_VALUE))
+}
+
+fn holds_structure<'a>(mut values: impl Iterator<Item = &'a serde_json::Value>) -> bool {
+    values.any(|value| value.is_object() || value.is_array())
+}
+
+fn may_be_secret(kind: &str, path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    if kind == "Secret" || kind == "ConfigMap" {
+        return segments.next().is_some_and(|first| matches!(first, "data" | "stringData" | "binaryData"));
+    }
+    segments.any(|segment| {
+        let lower = segment.to_ascii_lowercase();
+        matches!(lower.as_str(), "env" | "args" | "command")
+            || ["password", "passwd", "secret", "token", "credential", "apikey", "api-key", "api_key", "private"]
+                .iter()
+                .any(|word| lower.contains(word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lines_keep_line_feeds_and_drop_escapes() {
+        assert_eq!(lines("a\x1b[31mb\r\nc\u{202E}d\u{7}", 100), "a[31mb\ncd");
+    }
+
+    #[test]
+    fn lines_are_cut_at_a_character() {
+        let text = "ä".repeat(100);
+        let cut = lines(&text, 21);
+        assert!(cut.len() <= 21, "{cut}");
+        assert!(cut.ends_with("\n..."), "{cut}");
+    }
+
+    #[test]
+    fn a_line_has_no_line_feed_and_a_limit() {
+        assert_eq!(line(" a\n\n b\tc ", 100), "a b c");
+        assert_eq!(line("abcdefgh", 6), "abc...");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(value("Pod", "/spec/containers/0/env/0/value", &json!("hunter2")), None);
+        assert_eq!(value("Secret", "/data/x", &json!("aHVudGVyMg==")), None);
+        assert_eq!(value("Pod", "/metadata/annotations/db-password", &json!("hunter2")), None);
+        assert_eq!(value("Pod", "/spec/containers/0", &json!({"env": [{"value": "hunter2"}]})), None);
+        assert_eq!(value("Pod", "/spec/hostNetwork", &json!(true)), Some("true".to_owned()));
+        assert_eq!(value("Pod", "/spec/containers/0/image", &json!("nginx:latest")), Some("\"nginx:latest\"".to_owned()));
+    }
+}

@@ -1,0 +1,310 @@
+//! The wire types of the engine, once more for OpenAPI: the engine knows nothing of HTTP. A test sends every field through both.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What was decided about one admission review, without the object.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ExplainRequest {
+    /// `whynot.dev/v1`.
+    api_version: String,
+    /// The revision of the policy set that decided.
+    revision: String,
+    decision: Decision,
+    /// How long the caller waits, in milliseconds from when it sent this.
+    deadline_ms: u64,
+    review: ReviewSummary,
+    /// What the policies found, of every action.
+    #[serde(default)]
+    violations: Vec<Violation>,
+    /// Policies that could not be evaluated.
+    #[serde(default)]
+    failures: Vec<Failure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fix: Option<FixSummary>,
+}
+
+/// The verdict, which the explainer records and cannot change.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Decision {
+    Allow,
+    Deny,
+}
+
+/// Who wanted to do what to which object.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ReviewSummary {
+    /// Names a round trip, not an attempt.
+    uid: String,
+    /// CREATE, UPDATE, DELETE or CONNECT.
+    operation: String,
+    kind: GroupVersionKind,
+    #[serde(default)]
+    sub_resource: String,
+    #[serde(default)]
+    namespace: String,
+    /// Empty when the API server makes it.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    generate_name: String,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    username: String,
+    /// The tool, as it named itself.
+    #[serde(default)]
+    field_manager: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    namespace_labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Owner>,
+    /// Equal digests of one owner are retries of one attempt.
+    #[serde(default)]
+    spec_digest: String,
+}
+
+/// A kind, fully named.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupVersionKind {
+    /// Empty for the core group.
+    #[serde(default)]
+    group: String,
+    #[serde(default)]
+    version: String,
+    kind: String,
+}
+
+/// The controller that made the object.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Owner {
+    kind: String,
+    name: String,
+    uid: String,
+}
+
+/// One thing that one policy objects to.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Violation {
+    policy: String,
+    action: Action,
+    #[serde(default = "severity")]
+    severity: Severity,
+    #[serde(default)]
+    title: String,
+    message: String,
+    #[serde(default)]
+    found: Vec<Found>,
+    /// Why it matters.
+    #[serde(default)]
+    why: String,
+    /// How to fix it.
+    #[serde(default)]
+    remediation: String,
+    /// A piece of YAML that shows it right.
+    #[serde(default)]
+    example: String,
+    #[serde(default)]
+    links: Vec<Link>,
+    #[serde(default)]
+    controls: Vec<String>,
+}
+
+fn severity() -> Severity {
+    Severity::Medium
+}
+
+/// What a violation leads to.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Action {
+    Deny,
+    Warn,
+    Audit,
+}
+
+/// How bad a violation is.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// A field and its value.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Found {
+    /// A JSON pointer into the object.
+    path: String,
+    /// Short JSON; absent when the field is missing or may be secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+/// A place to read more.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    #[serde(default)]
+    description: String,
+    r#ref: String,
+}
+
+/// A policy that could not be evaluated.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Failure {
+    policy: String,
+    kind: FailureKind,
+    detail: String,
+    /// The request passes in spite of it.
+    #[serde(default)]
+    tolerated: bool,
+}
+
+/// Why a policy could not be evaluated.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FailureKind {
+    Undefined,
+    Shape,
+    Limit,
+    Error,
+}
+
+/// A fix that was tried.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct FixSummary {
+    /// RFC 6902.
+    #[schema(value_type = Vec<Object>)]
+    patch: serde_json::Value,
+    /// A piece of YAML with the path around it.
+    snippet: String,
+    /// The policies that no longer object after it.
+    policies: Vec<String>,
+    /// Every denial is gone after it.
+    complete: bool,
+}
+
+/// The words, and where they stay readable.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ExplainResponse {
+    id: String,
+    url: String,
+    /// For the person: several lines.
+    message: String,
+    /// One line each.
+    #[serde(default)]
+    warnings: Vec<String>,
+    /// Who wrote the words.
+    source: String,
+    #[serde(default)]
+    repeats: Vec<Repeat>,
+}
+
+/// How often one team hit one rule.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Repeat {
+    policy: String,
+    team: String,
+    /// In the window, this time included; a controller's retries count as one.
+    count: u64,
+    window_days: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::explain::wire;
+    use engine::verdict;
+
+    use super::*;
+
+    /// Every field, so that one that is added to the engine does not compile here until it is described.
+    fn request() -> wire::ExplainRequest {
+        wire::ExplainRequest {
+            api_version: wire::API_VERSION.into(),
+            revision: "3f2a9c01d4e5".into(),
+            decision: wire::Decision::Deny,
+            deadline_ms: 800,
+            review: wire::ReviewSummary {
+                uid: "uid".into(),
+                operation: "CREATE".into(),
+                kind: wire::GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: "Deployment".into() },
+                sub_resource: "scale".into(),
+                namespace: "shop".into(),
+                name: "web".into(),
+                generate_name: "web-".into(),
+                dry_run: true,
+                username: "jane".into(),
+                field_manager: "kubectl".into(),
+                labels: BTreeMap::from([("team".into(), "checkout".into())]),
+                namespace_labels: BTreeMap::from([("team".into(), "shop".into())]),
+                owner: Some(wire::Owner { kind: "ReplicaSet".into(), name: "web-5d".into(), uid: "owner".into() }),
+                spec_digest: "00".into(),
+            },
+            violations: vec![verdict::Violation {
+                policy: "a/b".into(),
+                action: verdict::Action::Warn,
+                severity: verdict::Severity::Critical,
+                title: "title".into(),
+                message: "message".into(),
+                found: vec![verdict::Found { path: "/spec".into(), value: Some("1".into()) }],
+                why: "why".into(),
+                remediation: "remediation".into(),
+                example: "example".into(),
+                links: vec![verdict::Link { description: "more".into(), reference: "https://example.test".into() }],
+                controls: vec!["control".into()],
+            }],
+            failures: vec![verdict::Failure {
+                policy: "a/c".into(),
+                kind: verdict::FailureKind::Shape,
+                detail: "detail".into(),
+                tolerated: true,
+            }],
+            fix: Some(wire::FixSummary {
+                patch: serde_json::json!([{"op": "remove", "path": "/spec"}]),
+                snippet: "spec: {}".into(),
+                policies: vec!["a/b".into()],
+                complete: true,
+            }),
+        }
+    }
+
+    #[test]
+    fn the_described_request_is_the_engines() {
+        let sent = serde_json::to_value(request()).unwrap();
+        let described: ExplainRequest = serde_json::from_value(sent.clone()).unwrap();
+        assert_eq!(serde_json::to_value(described).unwrap(), sent);
+    }
+
+    #[test]
+    fn the_described_answer_is_the_engines() {
+        let answer = wire::ExplainResponse {
+            id: "id".into(),
+            url: "url".into(),
+            message: "message".into(),
+            warnings: vec!["warning".into()],
+            source: "engine".into(),
+            repeats: vec![wire::Repeat { policy: "a/b".into(), team: "checkout".into(), count: 3, window_days: 14 }],
+        };
+        let sent = serde_json::to_value(answer).unwrap();
+        let described: ExplainResponse = serde_json::from_value(sent.clone()).unwrap();
+        assert_eq!(serde_json::to_value(described).unwrap(), sent);
+    }
+}

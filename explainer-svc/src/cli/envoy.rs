@@ -1,0 +1,205 @@
+//! `whynot envoy`: Envoy's configuration from a template, with the filter's own configuration in it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use engine::context::Context;
+use engine::policy::bundle::Bundle;
+use engine::policy::compile::compile;
+use serde_json::{Value, json};
+
+use super::{Failed, Streams, files};
+
+const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const STRING_VALUE: &str = "type.googleapis.com/google.protobuf.StringValue";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EnvoyCommand {
+    /// Renders Envoy's configuration: a template, the policies and the context in, JSON out.
+    ///
+    /// `${NAME}` and `${NAME:default}` in the template's strings are replaced, from --set first and then from the environment.
+    /// A dollar sign in a string with a variable is written `\$`. The configuration of every Wasm HTTP filter in the template is
+    /// replaced by the filter's.
+    Render(RenderArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArgs {
+    /// Envoy's configuration in YAML.
+    #[arg(long, value_name = "FILE")]
+    template: PathBuf,
+    /// The bundle that `whynot policy build` wrote.
+    #[arg(long, value_name = "FILE")]
+    bundle: PathBuf,
+    /// What policies may know about the cluster, in YAML or JSON.
+    #[arg(long, value_name = "FILE")]
+    context: Option<PathBuf>,
+    /// Let the filter answer with its own words only.
+    #[arg(long)]
+    no_explainer: bool,
+    /// The cluster of the template that leads to the explainer.
+    #[arg(long, value_name = "NAME", default_value = "explainer")]
+    explainer_cluster: String,
+    /// How long the filter waits for the explainer, at most.
+    #[arg(long, value_name = "MS", default_value_t = 800, value_parser = clap::value_parser!(u64).range(1..=30_000))]
+    explainer_timeout_ms: u64,
+    /// How much of the webhook's own deadline is kept for the way back.
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    margin_ms: u64,
+    /// The largest review that is evaluated; a larger one is refused.
+    #[arg(long, value_name = "N", default_value_t = 8_388_608, value_parser = clap::value_parser!(u64).range(1024..=268_435_456))]
+    max_body_bytes: u64,
+    /// A variable of the template; repeatable.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = variable)]
+    variables: Vec<(String, String)>,
+    /// The file to write; Envoy reads it as JSON when it ends in .json. `-` for standard output.
+    #[arg(short, long = "out", value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl EnvoyCommand {
+    pub(crate) fn run(self, streams: &mut Streams<'_>) -> Result<(), Failed> {
+        match self {
+            Self::Render(args) => render(args, streams),
+        }
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn render(args: RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
+    let mut envoy: Value = serde_saphyr::from_str(&files::read(&args.template)?)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
+    let variables = Variables(args.variables.iter().cloned().collect());
+    substitute(&mut envoy, &variables, &mut String::new())
+        .map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
+
+    let configuration = filter_configuration(&args)?;
+    let value = json!({"@type": STRING_VALUE, "value": configuration.to_string()});
+    if configure_filters(&mut envoy, &value) == 0 {
+        return Err(anyhow::anyhow!(
+            "{}: no Wasm HTTP filter found; expected a typed_config with @type {WASM_FILTER}",
+            args.template.display()
+        )
+        .into());
+    }
+    if !args.no_explainer && !has_cluster(&envoy, &args.explainer_cluster) {
+        return Err(anyhow::anyhow!(
+            "{}: no cluster {:?} among static_resources.clusters; add it, name another with --explainer-cluster, or use --no-explainer",
+            args.template.display(),
+            args.explainer_cluster
+        )
+        .into());
+    }
+    let text = serde_json::to_string_pretty(&envoy)?;
+    files::write(&args.out, (text + "\n").as_bytes(), streams)
+}
+
+/// The filter's configuration, with a bundle and a context that were checked.
+fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
+    let context: Context = match &args.context {
+        None => Context::default(),
+        Some(path) => {
+            serde_saphyr::from_str(&files::read(path)?).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?
+        }
+    };
+    let bundle = checked_bundle(args, context.clone())?;
+    let explainer = (!args.no_explainer).then(|| {
+        json!({
+            "cluster": args.explainer_cluster, "authority": args.explainer_cluster, "path": "/v1/explain",
+            "timeoutMs": args.explainer_timeout_ms, "marginMs": args.margin_ms,
+        })
+    });
+    Ok(json!({
+        "bundle": bundle, "context": context,
+        "validatePath": "/validate", "wrapPrefix": "/wrap/", "maxBodyBytes": args.max_body_bytes,
+        "explainer": explainer,
+    }))
+}
+
+/// The bundle as it was written, once it compiles: Envoy would only say so in its log.
+fn checked_bundle(args: &RenderArgs, context: Context) -> Result<Value, Failed> {
+    let text = files::read(&args.bundle)?;
+    let problems = match Bundle::from_json(text.as_bytes()) {
+        Ok(bundle) => match compile(&bundle, context) {
+            Ok(_) => return Ok(serde_json::from_str(&text)?),
+            Err(problems) => problems,
+        },
+        Err(problems) => problems,
+    };
+    Err(anyhow::anyhow!("{}: the bundle is not usable:\n{}", args.bundle.display(), engine::policy::list(&problems)).into())
+}
+
+/// `--set` before the environment.
+struct Variables(BTreeMap<String, String>);
+
+impl<'a> subst::VariableMap<'a> for Variables {
+    type Value = String;
+
+    fn get(&'a self, name: &str) -> Option<String> {
+        self.0.get(name).cloned().or_else(|| std::env::var(name).ok())
+    }
+}
+
+/// Replaces the variables in every string below `value`. A string without `${` is left alone, so that regular expressions need
+/// no escapes. `path` is where in the template we are, for the error.
+fn substitute(value: &mut Value, variables: &Variables, path: &mut String) -> Result<(), String> {
+    let length = path.len();
+    match value {
+        Value::String(text) if text.contains("${") => {
+            *text = subst::substitute(text, variables).map_err(|error| {
+                let remedy = match &error {
+                    subst::Error::NoSuchVariable(missing) => format!("; give it with --set {}=VALUE", missing.name),
+                    _ => String::new(),
+                };
+                format!("at {path}: {error}{remedy}")
+            })?;
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push_str(&format!("/{index}"));
+                substitute(item, variables, path)?;
+                path.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members {
+                path.push_str(&format!("/{key}"));
+                substitute(member, variables, path)?;
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Sets `config.configuration` of every Wasm HTTP filter below `value`; how many there are.
+fn configure_filters(value: &mut Value, configuration: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter_mut().map(|item| configure_filters(item, configuration)).sum(),
+        Value::Object(members) => {
+            if members.get("@type").and_then(Value::as_str) == Some(WASM_FILTER) {
+                let config = members.entry("config").or_insert_with(|| json!({}));
+                if let Some(config) = config.as_object_mut() {
+                    config.insert("configuration".to_owned(), configuration.clone());
+                    return 1;
+                }
+                return 0;
+            }
+            members.values_mut().map(|member| configure_filters(member, configuration)).sum()
+        }
+        _ => 0,
+    }
+}
+
+fn has_cluster(envoy: &Value, name: &str) -> bool {
+    let clusters = envoy.pointer("/static_resources/clusters").and_then(Value::as_array);
+    clusters.is_some_and(|clusters| clusters.iter().any(|cluster| cluster.get("name").and_then(Value::as_str) == Some(name)))
+}

@@ -1,0 +1,97 @@
+//! The command line: one file a subcommand.
+//!
+//! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly.
+
+mod envoy;
+mod files;
+mod policy;
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Where a command writes. The only way of this crate to print.
+pub struct Streams<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Errors, progress, logs.
+    pub err: &'a mut dyn Write,
+}
+
+impl std::fmt::Debug for Streams<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Streams")
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub enum Failed {
+    /// The command line is wrong: exit code 2.
+    Usage(String),
+    /// The input has problems, which the command has printed already: exit code 1.
+    Reported,
+    /// Anything else: exit code 1.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Kubernetes admission denials that say why, and prove their fix.
+#[derive(Debug, Parser)]
+#[command(name = "whynot", version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the explainer: words for denials, permanent links, the ledger of violations.
+    Serve(Box<crate::config::ServeArgs>),
+    /// Checks and bundles policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Makes Envoy's configuration.
+    #[command(subcommand)]
+    Envoy(envoy::EnvoyCommand),
+    /// Prints a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Runs the command and says how the process should exit.
+    pub fn run(self, streams: &mut Streams<'_>) -> ExitCode {
+        let result = match self.command {
+            Command::Serve(args) => serve::run(*args, streams),
+            Command::Policy(command) => command.run(streams),
+            Command::Envoy(command) => command.run(streams),
+            Command::Completions { shell } => completions(shell, streams),
+        };
+        let (code, text) = match result {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(Failed::Reported) => return ExitCode::from(1),
+            Err(Failed::Usage(text)) => (2, text),
+            Err(Failed::Other(error)) => (1, format!("{error:#}")),
+        };
+        // Nobody to tell when standard error is gone; the exit code still says it.
+        let _ = writeln!(streams.err, "error: {text}");
+        ExitCode::from(code)
+    }
+}
+
+fn completions(shell: clap_complete::Shell, streams: &mut Streams<'_>) -> Result<(), Failed> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "whynot", &mut script);
+    streams.out.write_all(&script)?;
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! whynot: the explainer service and the command line.
+//!
+//! `api` and `cli` call `explain`, which calls `ledger` and `store`; nothing points back. Decisions and their words are the
+//! `engine`'s: nothing here can change a verdict.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod explain;
+pub mod ledger;
+pub mod server;
+pub mod store;
+pub mod telemetry;
+pub mod ui;

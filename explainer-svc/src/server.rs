@@ -1,0 +1,146 @@
+//! Listening, draining, and what runs beside the requests.
+//!
+//! Not `axum::serve`: it has no time limit for headers, no limit of connections and no bound for a shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::api;
+use crate::config::{Config, Limits};
+use crate::explain::Explainer;
+use crate::ledger::days;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// How often retention is looked after.
+const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// How long to leave accepting alone when it fails, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that listens, and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    explainer: Explainer,
+    metrics: Metrics,
+    config: Config,
+}
+
+impl Server {
+    /// Opens the ledger and listens.
+    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let store = Store::open(&config.database)
+            .await
+            .with_context(|| format!("cannot open the ledger {}", config.database.display()))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; choose another address with --listen", config.listen))?;
+        let address = listener.local_addr()?;
+        let metrics = Metrics::default();
+        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let places = config.limits.concurrency.saturating_mul(2);
+        let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
+        let state = api::AppState { explainer: explainer.clone(), metrics: metrics.clone() };
+        let router = api::router(state, &config.limits);
+        Ok(Self { listener, address, router, explainer, metrics, config })
+    }
+
+    /// Where it listens: with the port that was taken when port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is done, then finishes what it has begun, within the configured time.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let purge = tokio::spawn(purge(self.explainer.clone(), self.metrics.clone(), self.config.retention_days));
+        let connections = GracefulShutdown::new();
+        tokio::select! {
+            () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
+            () = stop => {}
+        }
+        purge.abort();
+        drop(self.listener);
+        tracing::info!(connections = connections.count(), "shutting down");
+        let drained = tokio::time::timeout(self.config.shutdown_timeout, async {
+            connections.shutdown().await;
+            self.explainer.drained().await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!("requests were still being answered when the time for a shutdown was over");
+        }
+        // SQLite's own wait for a lock bounds this; what is not closed is rolled back when the file is opened again.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.explainer.store().close()).await;
+        Ok(())
+    }
+}
+
+async fn accept(listener: &TcpListener, router: &Router, limits: &Limits, connections: &GracefulShutdown) {
+    let open = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    loop {
+        let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let connection = serve(stream, router.clone(), limits.headers, connections);
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, until its client or a shutdown ends it.
+fn serve(
+    stream: TcpStream,
+    router: Router,
+    headers: Duration,
+    connections: &GracefulShutdown,
+) -> impl Future<Output = ()> + use<> {
+    let watcher = connections.watcher();
+    async move {
+        // Answers are small and somebody waits for them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot turn off the delay of small packets");
+        }
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(headers);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(256);
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+async fn purge(explainer: Explainer, metrics: Metrics, retention_days: u32) {
+    let mut ticks = tokio::time::interval(PURGE_EVERY);
+    loop {
+        ticks.tick().await;
+        let before = jiff::Timestamp::now().as_millisecond() - days(retention_days);
+        match explainer.store().purge(before).await {
+            Ok(0) => {}
+            Ok(purged) => {
+                metrics.purged(purged);
+                tracing::info!(purged, "deleted explanations after their retention");
+            }
+            Err(error) => tracing::error!(%error, "cannot delete explanations after their retention"),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! An explanation in the terms of its page. Text is made harmless here; the template escapes it.
+
+use engine::explain::wire::{Decision, ReviewSummary};
+use engine::verdict::{Action, FailureKind, Severity, Violation};
+
+use crate::ledger::UNKNOWN_TEAM;
+use crate::store::Explanation;
+
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) is_denied: bool,
+    pub(super) what: String,
+    pub(super) sections: Vec<Section>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) fix: Option<Fix>,
+    pub(super) repeats: Vec<String>,
+    pub(super) message: String,
+    pub(super) facts: Vec<(&'static str, String)>,
+}
+
+/// The violations of one action.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) violations: Vec<Item>,
+}
+
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) title: String,
+    pub(super) policy: String,
+    pub(super) severity: &'static str,
+    pub(super) message: String,
+    pub(super) found: Vec<(String, String)>,
+    pub(super) why: String,
+    pub(super) remediation: String,
+    pub(super) example: String,
+    pub(super) links: Vec<Link>,
+    pub(super) controls: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) text: String,
+    /// Empty when it is no address for a browser: a policy's text must not become a script.
+    pub(super) href: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) policy: String,
+    pub(super) what: &'static str,
+    pub(super) detail: String,
+    pub(super) tolerated: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Fix {
+    pub(super) snippet: String,
+    pub(super) patch: String,
+    pub(super) policies: String,
+    pub(super) complete: bool,
+}
+
+pub(super) fn page(explanation: &Explanation) -> Page {
+    let Explanation { id: _, at: _, last_seen: _, attempts: _, team: _, request, message, warnings: _, repeats, source: _ } =
+        explanation;
+    let sections = [(Action::Deny, "Denied because"), (Action::Warn, "Warnings"), (Action::Audit, "Recorded")]
+        .into_iter()
+        .map(|(action, title)| Section { title, violations: request.with_action(action).map(item).collect() })
+        .filter(|section| !section.violations.is_empty())
+        .collect();
+    let failures = request.failures.iter().map(|failure| Failure {
+        policy: line(&failure.policy),
+        what: match failure.kind {
+            FailureKind::Undefined => "did not come to a result",
+            FailureKind::Shape => "came to a result that is not a set of violations",
+            FailureKind::Limit => "reached a limit",
+            FailureKind::Error => "stopped with an error",
+        },
+        detail: text(&failure.detail),
+        tolerated: failure.tolerated,
+    });
+    let fix = request.fix.as_ref().map(|fix| Fix {
+        snippet: text(&fix.snippet),
+        patch: text(&serde_json::to_string_pretty(&fix.patch).unwrap_or_default()),
+        policies: fix.policies.iter().map(|policy| line(policy)).collect::<Vec<_>>().join(", "),
+        complete: fix.complete,
+    });
+    let repeats = repeats.iter().filter(|repeat| repeat.count > 1).map(|repeat| {
+        let (team, policy) = (line(&repeat.team), line(&repeat.policy));
+        format!("Team {team} hit {policy} {} times in the last {} days.", repeat.count, repeat.window_days)
+    });
+    Page {
+        is_denied: request.decision == Decision::Deny,
+        what: what(&request.review),
+        sections,
+        failures: failures.collect(),
+        fix,
+        repeats: repeats.collect(),
+        message: text(message),
+        facts: facts(explanation),
+    }
+}
+
+/// Operation, kind and name in a few words: `create Pod shop/web`.
+fn what(review: &ReviewSummary) -> String {
+    let name = match (review.name.as_str(), review.generate_name.as_str()) {
+        ("", "") => "(without a name)".to_owned(),
+        ("", prefix) => format!("{prefix}…"),
+        (name, _) => name.to_owned(),
+    };
+    let place = if review.namespace.is_empty() { name } else { format!("{}/{name}", review.namespace) };
+    let sub = if review.sub_resource.is_empty() { String::new() } else { format!(" ({})", review.sub_resource) };
+    line(&format!("{} {}{sub} {place}", review.operation.to_lowercase(), review.kind.kind))
+}
+
+fn facts(explanation: &Explanation) -> Vec<(&'static str, String)> {
+    let Explanation { id, at, last_seen, attempts, team, request, .. } = explanation;
+    let review = &request.review;
+    let mut facts = vec![
+        ("Team", if team == UNKNOWN_TEAM { "unknown (no label names it)".to_owned() } else { line(team) }),
+        ("User", line(&review.username)),
+        ("Tool", line(&review.field_manager)),
+        ("Made by", review.owner.as_ref().map(|owner| line(&format!("{} {}", owner.kind, owner.name))).unwrap_or_default()),
+        ("Dry run", if review.dry_run { "yes".to_owned() } else { String::new() }),
+        ("Time", time(*at)),
+    ];
+    if *attempts > 1 {
+        facts.push(("Last retry", time(*last_seen)));
+        facts.push(("Attempts", format!("{attempts} (a controller's retries, counted once)")));
+    }
+    facts.push(("Policies' revision", line(&request.revision)));
+    facts.push(("Explanation", line(id)));
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
+
+fn item(violation: &Violation) -> Item {
+    let title = if violation.title.is_empty() { &violation.policy } else { &violation.title };
+    Item {
+        title: line(title),
+        policy: line(&violation.policy),
+        severity: match violation.severity {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        },
+        message: text(&violation.message),
+        found: violation
+            .found
+            .iter()
+            .map(|found| (line(&found.path), found.value.as_deref().map_or_else(|| "not set".to_owned(), line)))
+            .collect(),
+        why: text(&violation.why),
+        remediation: text(&violation.remediation),
+        example: text(&violation.example),
+        links: violation.links.iter().map(|link| self::link(&link.description, &link.reference)).collect(),
+        controls: violation.controls.iter().map(|control| line(control)).collect(),
+    }
+}
+
+fn link(description: &str, reference: &str) -> Link {
+    let is_web = ["https://", "http://"].iter().any(|scheme| {
+        reference.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    let reference = line(reference);
+    let text = match line(description) {
+        description if description.is_empty() => reference.clone(),
+        description if is_web => description,
+        description => format!("{description}: {reference}"),
+    };
+    Link { text, href: if is_web { reference } else { String::new() } }
+}
+
+fn time(milliseconds: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// One line of harmless text.
+fn line(raw: &str) -> String {
+    raw.chars().map(|c| if c == '\n' { ' ' } else { c }).filter(is_harmless).collect()
+}
+
+/// Several lines of harmless text.
+fn text(raw: &str) -> String {
+    raw.chars().filter(|c| *c == '\n' || is_harmless(c)).collect()
+}
+
+/// Neither a control character, nor one that turns the direction of what follows it: `gpj.exe` must not read as `exe.jpg`.
+fn is_harmless(c: &char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

@@ -1,0 +1,21 @@
+//! The service on a real socket with a real database, and the command line as a process.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
+mod explanations;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod repeats;
+#[cfg(test)]
+mod serve;

@@ -1,0 +1,376 @@
+//! One request as a state machine: `step(State, Event) -> (State, Vec<Effect>)`, without a host.
+//!
+//! Each request ends in exactly one of [`Effect::Respond`] and [`Effect::PassOn`]; both are made by [`finish`] alone.
+
+use engine::admission::{Answer, Review};
+use engine::answer::{self, Decided};
+use engine::explain::text::Words;
+use engine::explain::wire::{Decision, ExplainResponse};
+use engine::redact;
+
+use crate::config::{Config, Explainer};
+
+/// The largest answer of the explainer that is read.
+pub const MAX_EXPLANATION_BYTES: usize = 256 * 1024;
+
+/// How long a webhook may take when the API server does not say: the default of `timeoutSeconds`.
+const DEFAULT_DEADLINE_MS: u64 = 10_000;
+
+/// Where a request stands.
+#[derive(Debug, Default)]
+pub enum State {
+    /// Nothing has come yet.
+    #[default]
+    New,
+    /// The body is on its way.
+    Receiving(Target),
+    /// The verdict is made, and the explainer is asked for words.
+    Asking(Target, Box<Decided>),
+    /// Answered, passed on, or gone.
+    Done,
+}
+
+/// What the request's path says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// What is allowed goes on to a webhook behind this one.
+    pub is_wrapped: bool,
+    /// How long the API server waits, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// What the host reports.
+#[derive(Debug)]
+pub enum Event {
+    /// The request line and headers.
+    Headers {
+        /// `:method`.
+        method: String,
+        /// `:path`, with the query.
+        path: String,
+        /// `content-type`.
+        content_type: String,
+        /// `content-length`, if it is a number.
+        content_length: Option<usize>,
+        /// There is no body.
+        is_end: bool,
+    },
+    /// More of the body is buffered, and it is not the end.
+    Body {
+        /// The bytes so far.
+        size: usize,
+        /// The first of them; empty unless the limit is reached.
+        head: Vec<u8>,
+    },
+    /// The whole body, or as much of it as the limit lets.
+    Complete(Vec<u8>),
+    /// The explainer answered, or it did not.
+    Explained(Result<Vec<u8>, CallError>),
+    /// The caller has gone.
+    Gone,
+}
+
+/// Why there is no explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallError {
+    /// Envoy did not take the call: no such cluster, too many calls.
+    Refused,
+    /// A time-out, a reset, nobody there.
+    NoAnswer,
+    /// A status other than 200.
+    Status,
+    /// More than [`MAX_EXPLANATION_BYTES`].
+    TooLarge,
+}
+
+/// What the host is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Keep the request back.
+    Wait,
+    /// Let it go on to the webhook behind.
+    PassOn,
+    /// Answer.
+    Respond(Response),
+    /// Ask the explainer; exactly one [`Event::Explained`] follows.
+    Call {
+        /// The body.
+        body: Vec<u8>,
+        /// How long to wait, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Count.
+    Count(Count),
+    /// For the log; without anything of the object.
+    Log(String),
+}
+
+/// An HTTP response.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u32,
+    /// `content-type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Count {
+    /// A review was decided.
+    Decided(Decision),
+    /// A policy had something to say: its id, and `denied`, `warned`, `audited` or `failed`.
+    Policy(String, &'static str),
+    /// A request that was no review.
+    Malformed,
+    /// How the call to the explainer went.
+    Explainer(&'static str),
+}
+
+/// The next state, and what is to be done.
+pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>) {
+    match (state, event) {
+        (State::Done, _) | (_, Event::Gone) => (State::Done, Vec::new()),
+        (State::New, Event::Headers { method, path, content_type, content_length, is_end }) => {
+            headers(config, &method, &path, &content_type, content_length, is_end)
+        }
+        (State::Receiving(target), Event::Body { size, head }) => {
+            if size > config.max_body_bytes {
+                return too_large(&head, config);
+            }
+            (State::Receiving(target), vec![Effect::Wait])
+        }
+        (State::Receiving(target), Event::Complete(body)) => complete(target, &body, config),
+        (State::Asking(target, decided), Event::Explained(answer)) => explained(target, &decided, answer),
+        // An answer that nobody waits for, or a body after the decision: nothing to do but to wait for what comes.
+        (state @ State::Asking(..), _) => (state, vec![Effect::Wait]),
+        // Envoy reports in order, so this cannot be; should it be, nothing is let through.
+        (State::New | State::Receiving(_), _) => {
+            finish(plain(500, "whynot: callbacks came in an order that makes no sense"), Vec::new())
+        }
+    }
+}
+
+/// The one place where a request ends.
+fn finish(end: Effect, mut effects: Vec<Effect>) -> (State, Vec<Effect>) {
+    effects.push(end);
+    (State::Done, effects)
+}
+
+fn plain(status: u32, text: &str) -> Effect {
+    Effect::Respond(Response { status, content_type: "text/plain; charset=utf-8", body: format!("{text}\n").into_bytes() })
+}
+
+fn admission(answer: &Answer) -> Effect {
+    Effect::Respond(Response { status: 200, content_type: "application/json", body: answer.to_bytes() })
+}
+
+fn headers(
+    config: &Config,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    content_length: Option<usize>,
+    is_end: bool,
+) -> (State, Vec<Effect>) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let is_wrapped = path.starts_with(&config.wrap_prefix);
+    let refusal = match () {
+        () if path != config.validate_path && !is_wrapped => {
+            Some((404, format!("whynot: nothing here; admission reviews go to {}", config.validate_path)))
+        }
+        () if method != "POST" => Some((405, "whynot: an AdmissionReview is sent by POST".to_owned())),
+        () if !content_type.trim_start().to_ascii_lowercase().starts_with("application/json") => {
+            Some((415, "whynot: an AdmissionReview is sent as application/json".to_owned()))
+        }
+        () if is_end => Some((400, "whynot: the request has no body; expected an AdmissionReview".to_owned())),
+        () => None,
+    };
+    if let Some((status, text)) = refusal {
+        return finish(plain(status, &text), vec![Effect::Count(Count::Malformed)]);
+    }
+    let target = Target { is_wrapped, deadline_ms: deadline_ms(query) };
+    // A body that says it is too large is still received up to the limit: its uid is at the start, and with it the refusal
+    // reaches the person.
+    let _ = content_length;
+    (State::Receiving(target), vec![Effect::Wait])
+}
+
+fn too_large(head: &[u8], config: &Config) -> (State, Vec<Effect>) {
+    let limit = config.max_body_bytes;
+    let reason = format!("the AdmissionReview is larger than the limit of {limit} bytes (maxBodyBytes of the filter)");
+    let log = Effect::Log(format!("refused a review: {reason}"));
+    let effects = vec![Effect::Count(Count::Malformed), log];
+    match engine::admission::salvage_uid(head) {
+        Some(uid) => finish(admission(&answer::refuse(uid, &reason)), effects),
+        None => finish(plain(413, &format!("whynot: {reason}")), effects),
+    }
+}
+
+fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>) {
+    if body.len() > config.max_body_bytes {
+        return too_large(body, config);
+    }
+    let review = match Review::parse(body) {
+        Ok(review) => review,
+        Err(error) => {
+            let effects = vec![Effect::Count(Count::Malformed), Effect::Log(format!("refused a review: {error}"))];
+            return match answer::refusal(&error) {
+                Some(answer) => finish(admission(&answer), effects),
+                None => finish(plain(400, &format!("whynot: {error}")), effects),
+            };
+        }
+    };
+    let decided = answer::decide(&config.policies, &review);
+    let mut effects = counts(&decided);
+    let timeout_ms = config.explainer.as_ref().and_then(|explainer| patience(explainer, target.deadline_ms));
+    match timeout_ms {
+        Some(timeout_ms) if !decided.is_silent => {
+            let mut request = decided.request.clone();
+            request.deadline_ms = timeout_ms;
+            // Strings, numbers and maps with string keys always serialise.
+            let body = serde_json::to_vec(&request).unwrap_or_default();
+            effects.extend([Effect::Call { body, timeout_ms }, Effect::Wait]);
+            (State::Asking(target, Box::new(decided)), effects)
+        }
+        _ => answered(target, &decided, None, effects),
+    }
+}
+
+/// How long to wait for the explainer; `None` when the deadline leaves no time.
+fn patience(explainer: &Explainer, deadline_ms: u64) -> Option<u64> {
+    let left = deadline_ms.checked_sub(explainer.margin_ms).filter(|left| *left > 0)?;
+    Some(left.min(explainer.timeout_ms)).filter(|timeout| *timeout > 0)
+}
+
+fn counts(decided: &Decided) -> Vec<Effect> {
+    use engine::verdict::Action;
+    let mut counts = vec![Count::Decided(decided.decision())];
+    for violation in &decided.request.violations {
+        let verb = match violation.action {
+            Action::Deny => "denied",
+            Action::Warn => "warned",
+            Action::Audit => "audited",
+        };
+        let count = Count::Policy(violation.policy.clone(), verb);
+        if !counts.contains(&count) {
+            counts.push(count);
+        }
+    }
+    let mut effects: Vec<Effect> = counts.into_iter().map(Effect::Count).collect();
+    for failure in &decided.request.failures {
+        effects.push(Effect::Count(Count::Policy(failure.policy.clone(), "failed")));
+        // Neither a policy's id nor the evaluator's words hold anything of the object.
+        let kind = failure.kind;
+        effects.push(Effect::Log(format!("policy {} could not be evaluated ({kind:?}): {}", failure.policy, failure.detail)));
+    }
+    effects
+}
+
+fn explained(target: Target, decided: &Decided, answer: Result<Vec<u8>, CallError>) -> (State, Vec<Effect>) {
+    let explanation = answer.map_err(|error| match error {
+        CallError::Refused => "refused",
+        CallError::NoAnswer => "no_answer",
+        CallError::Status => "bad_status",
+        CallError::TooLarge => "too_large",
+    });
+    let explanation = explanation.and_then(|body| read_explanation(&body, decided.decision()).ok_or("nonsense"));
+    let outcome = explanation.as_ref().err().copied().unwrap_or("answered");
+    let effects = vec![Effect::Count(Count::Explainer(outcome))];
+    answered(target, decided, explanation.ok(), effects)
+}
+
+/// The explainer's words, if they are fit to be shown.
+fn read_explanation(body: &[u8], decision: Decision) -> Option<ExplainResponse> {
+    let response: ExplainResponse = serde_json::from_slice(body).ok()?;
+    let is_id = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    let has_id = (1..=64).contains(&response.id.len()) && response.id.bytes().all(is_id);
+    let has_words = decision == Decision::Allow || !redact::lines(&response.message, redact::MAX_MESSAGE).trim().is_empty();
+    (has_id && has_words).then_some(response)
+}
+
+/// The end of a decided review.
+fn answered(
+    target: Target,
+    decided: &Decided,
+    explanation: Option<ExplainResponse>,
+    effects: Vec<Effect>,
+) -> (State, Vec<Effect>) {
+    if target.is_wrapped && decided.decision() == Decision::Allow {
+        return finish(Effect::PassOn, effects);
+    }
+    let answer = match explanation {
+        Some(ExplainResponse { id, message, warnings, .. }) => decided.answer(&Words { message, warnings }, Some(&id)),
+        None => decided.own_answer(),
+    };
+    finish(admission(&answer), effects)
+}
+
+/// The webhook's deadline in milliseconds: `timeout=10s`, as Go writes durations.
+fn deadline_ms(query: &str) -> u64 {
+    let timeout = query.split('&').find_map(|pair| pair.strip_prefix("timeout="));
+    timeout.and_then(go_duration_ms).unwrap_or(DEFAULT_DEADLINE_MS)
+}
+
+fn go_duration_ms(text: &str) -> Option<u64> {
+    let mut total = 0.0_f64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+        let (number, tail) = rest.split_at(digits);
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_end);
+        let factor = match unit {
+            "h" => 3_600_000.0,
+            "m" => 60_000.0,
+            "s" => 1_000.0,
+            "ms" => 1.0,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * factor;
+        rest = tail;
+    }
+    // The API server's own limit is 30 s; more than a minute is no deadline.
+    let is_sensible = !text.is_empty() && (0.0..=60_000.0).contains(&total);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be between 0 and 60,000")]
+    is_sensible.then_some(total as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_go_writes_them() {
+        for (query, expected) in [
+            ("timeout=5s", 5_000),
+            ("a=b&timeout=1m0s", 60_000),
+            ("timeout=1.5s", 1_500),
+            ("timeout=250ms", 250),
+            ("timeout=", DEFAULT_DEADLINE_MS),
+            ("timeout=garbage", DEFAULT_DEADLINE_MS),
+            ("timeout=-5s", DEFAULT_DEADLINE_MS),
+            ("timeout=999h", DEFAULT_DEADLINE_MS),
+            ("", DEFAULT_DEADLINE_MS),
+        ] {
+            assert_eq!(deadline_ms(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_explainer_gets_what_the_deadline_leaves() {
+        let explainer = Explainer {
+            cluster: "e".into(),
+            authority: "e".into(),
+            path: "/".into(),
+            timeout_ms: 800,
+            margin_ms: 200,
+        };
+        assert_eq!(patience(&explainer, 10_000), Some(800));
+        assert_eq!(patience(&explainer, 700), Some(500));
+        assert_eq!(patience(&explainer, 200), None);
+        assert_eq!(patience(&explainer, 0), None);
+    }
+}

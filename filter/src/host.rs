@@ -1,0 +1,99 @@
+//! The only file that calls Envoy. Every status becomes an `Option` or a `bool`; headers are read as bytes, because the SDK
+//! panics on those that are not UTF-8.
+
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+use crate::config::Explainer;
+use crate::flow::Response;
+
+/// Writes to Envoy's log.
+pub(crate) fn log(level: LogLevel, message: &str) {
+    // A log that cannot be written has nowhere to be reported.
+    let _ = hostcalls::log(level, message);
+}
+
+/// A header of the request, as far as it is text.
+pub(crate) fn request_header(name: &str) -> String {
+    header(MapType::HttpRequestHeaders, name)
+}
+
+/// The status of the explainer's answer; `None` when there was none.
+pub(crate) fn call_status() -> Option<u32> {
+    header(MapType::HttpCallResponseHeaders, ":status").parse().ok()
+}
+
+fn header(map: MapType, name: &str) -> String {
+    let value = hostcalls::get_map_value_bytes(map, name).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&value).into_owned()
+}
+
+/// The first bytes of the request's body.
+pub(crate) fn request_body(size: usize) -> Vec<u8> {
+    buffer(BufferType::HttpRequestBody, size)
+}
+
+/// The explainer's answer.
+pub(crate) fn call_body(size: usize) -> Vec<u8> {
+    buffer(BufferType::HttpCallResponseBody, size)
+}
+
+/// The plugin's configuration.
+pub(crate) fn configuration() -> Vec<u8> {
+    buffer(BufferType::PluginConfiguration, usize::MAX)
+}
+
+fn buffer(buffer: BufferType, size: usize) -> Vec<u8> {
+    hostcalls::get_buffer(buffer, 0, size).ok().flatten().unwrap_or_default()
+}
+
+/// Answers the request. False when Envoy did not take it.
+pub(crate) fn respond(response: &Response) -> bool {
+    let headers = vec![("content-type", response.content_type), ("cache-control", "no-store")];
+    hostcalls::send_http_response(response.status, headers, Some(&response.body)).is_ok()
+}
+
+/// Lets the request go on.
+pub(crate) fn resume() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Calls the explainer. `None` when Envoy did not take the call.
+pub(crate) fn call(explainer: &Explainer, body: &[u8], timeout: Duration) -> Option<u32> {
+    let headers = vec![
+        (":method", "POST"),
+        (":path", explainer.path.as_str()),
+        (":authority", explainer.authority.as_str()),
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+    ];
+    hostcalls::dispatch_http_call(&explainer.cluster, headers, Some(body), vec![], timeout).ok()
+}
+
+/// The host's clock in microseconds; 0 when it has none.
+pub(crate) fn now_us() -> u64 {
+    let since_epoch = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(std::time::UNIX_EPOCH).ok());
+    since_epoch.and_then(|elapsed| u64::try_from(elapsed.as_micros()).ok()).unwrap_or(0)
+}
+
+/// The id of a counter.
+pub(crate) fn counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// The id of a histogram.
+pub(crate) fn histogram(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Histogram, name).ok()
+}
+
+/// Counts one.
+pub(crate) fn increment(id: u32) {
+    let _ = hostcalls::increment_metric(id, 1);
+}
+
+/// Records a value.
+pub(crate) fn record(id: u32, value: u64) {
+    let _ = hostcalls::record_metric(id, value);
+}

@@ -1,0 +1,193 @@
+//! Envoy's callbacks become [`Event`]s, [`Effect`]s become calls of the host.
+
+use std::mem;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel};
+
+use crate::config::Config;
+use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, State};
+use crate::host;
+use crate::metrics::Metrics;
+
+/// Introduces the plugin to Envoy.
+#[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "called by Envoy's entry point alone"))]
+pub(crate) fn start() {
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}
+
+/// What all requests of one VM share.
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    metrics: Metrics,
+}
+
+#[derive(Default)]
+struct Root {
+    shared: Option<Rc<Shared>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    /// False makes Envoy refuse the whole configuration: it does not start, or keeps the one it has.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match Config::parse(&host::configuration()) {
+            Ok(config) => {
+                let policies = config.policies.policies().iter().map(|policy| policy.meta.id.clone());
+                let metrics = Metrics::new(policies);
+                let (revision, count) = (config.policies.revision(), config.policies.policies().len());
+                host::log(LogLevel::Info, &format!("whynot: revision {revision}, {count} policies"));
+                self.shared = Some(Rc::new(Shared { config, metrics }));
+                true
+            }
+            Err(error) => {
+                host::log(LogLevel::Error, &format!("whynot: {error}"));
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Request { shared: self.shared.clone(), state: State::New, verdict: Action::Pause, token: None }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Request {
+    shared: Option<Rc<Shared>>,
+    state: State,
+    /// What the callbacks answer: pause, until the request may go on.
+    verdict: Action,
+    /// The call that is under way.
+    token: Option<u32>,
+}
+
+/// Where an effect happens: inside of a callback of the request, or later, when Envoy must be told to go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Callback,
+    Later,
+}
+
+impl Request {
+    fn handle(&mut self, event: Event, moment: Moment) -> Action {
+        let Some(shared) = self.shared.clone() else {
+            // Envoy makes no request context before it has configured the plugin; nothing is let through if it does.
+            host::respond(&flow::Response {
+                status: 500,
+                content_type: "text/plain; charset=utf-8",
+                body: b"whynot: there are no policies\n".to_vec(),
+            });
+            return Action::Pause;
+        };
+        let (state, effects) = flow::step(mem::take(&mut self.state), event, &shared.config);
+        self.state = state;
+        for effect in effects {
+            self.perform(effect, &shared, moment);
+        }
+        self.verdict
+    }
+
+    fn perform(&mut self, effect: Effect, shared: &Shared, moment: Moment) {
+        match effect {
+            Effect::Wait => {}
+            Effect::PassOn => {
+                self.verdict = Action::Continue;
+                if moment == Moment::Later {
+                    host::resume();
+                }
+            }
+            Effect::Respond(response) => {
+                if !host::respond(&response) {
+                    host::log(LogLevel::Error, "whynot: Envoy did not take the answer");
+                }
+            }
+            Effect::Call { body, timeout_ms } => {
+                let explainer = shared.config.explainer.as_ref();
+                let timeout = Duration::from_millis(timeout_ms);
+                self.token = explainer.and_then(|explainer| host::call(explainer, &body, timeout));
+                if self.token.is_none() {
+                    self.handle(Event::Explained(Err(CallError::Refused)), moment);
+                }
+            }
+            Effect::Count(count) => shared.metrics.count(&count),
+            Effect::Log(message) => host::log(LogLevel::Warn, &format!("whynot: {message}")),
+        }
+    }
+
+    fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Receiving(_))
+    }
+
+    /// The body is whole: the moment of the decision.
+    fn complete(&mut self, size: usize) -> Action {
+        let Some(shared) = self.shared.clone() else { return self.handle(Event::Gone, Moment::Callback) };
+        // One byte more than the limit tells that it is passed.
+        let size = size.min(shared.config.max_body_bytes.saturating_add(1));
+        let body = host::request_body(size);
+        let start = host::now_us();
+        let action = self.handle(Event::Complete(body), Moment::Callback);
+        shared.metrics.evaluated(host::now_us().saturating_sub(start));
+        action
+    }
+}
+
+impl Context for Request {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        if self.token.take_if(|known| *known == token).is_none() {
+            return;
+        }
+        let answer = match host::call_status() {
+            None => Err(CallError::NoAnswer),
+            Some(200) if body_size > MAX_EXPLANATION_BYTES => Err(CallError::TooLarge),
+            Some(200) => Ok(host::call_body(body_size)),
+            // Envoy's own answer when the cluster is down, or the service's when it is not well.
+            Some(_) => Err(CallError::Status),
+        };
+        self.handle(Event::Explained(answer), Moment::Later);
+    }
+
+    fn on_done(&mut self) -> bool {
+        self.token = None;
+        self.state = State::Done;
+        true
+    }
+}
+
+impl HttpContext for Request {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let event = Event::Headers {
+            method: host::request_header(":method"),
+            path: host::request_header(":path"),
+            content_type: host::request_header("content-type"),
+            content_length: host::request_header("content-length").parse().ok(),
+            is_end: end_of_stream,
+        };
+        self.handle(event, Moment::Callback)
+    }
+
+    fn on_http_request_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        if !self.is_receiving() {
+            return self.verdict;
+        }
+        if end_of_stream {
+            return self.complete(body_size);
+        }
+        let is_over = self.shared.as_ref().is_some_and(|shared| body_size > shared.config.max_body_bytes);
+        let head = if is_over { host::request_body(4096) } else { Vec::new() };
+        self.handle(Event::Body { size: body_size, head }, Moment::Callback)
+    }
+
+    /// With trailers the body never reports its end.
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        if self.is_receiving() { self.complete(usize::MAX) } else { self.verdict }
+    }
+}

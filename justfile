@@ -1,0 +1,103 @@
+# whynot: every task of the project. `just` lists them; each brings what it needs and skips what is done.
+# Needs only Rust (rustup), Python 3 and, to install Debian packages, root. To get `just` itself: `pip install rust-just`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Downloads, compilers' output and built tools, shared by all clones. `rm -rf` it to start cold.
+export WHYNOT_CACHE := env("WHYNOT_CACHE", home_directory() / ".cache/whynot")
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", WHYNOT_CACHE / "target")
+
+[private]
+default:
+    @just --list --unsorted
+
+# bring everything that the other recipes need (groups: run test lint bench; all by default)
+[group("setup")]
+setup *groups:
+    @scripts/setup.sh {{ groups }}
+
+# what is there, in which version and from where; what is missing and how to get it (--json)
+[group("setup")]
+doctor *flags:
+    @scripts/doctor.sh {{ flags }}
+
+# compile the filter for Envoy: build/whynot_filter.wasm
+[group("build")]
+wasm: (setup "run")
+    @scripts/wasm-build.sh
+
+# compile `whynot` and the local stack's tool: build/bin/
+[group("build")]
+build: (setup "run")
+    @scripts/build.sh
+
+# check the policies and bundle them: build/bundle.json
+[group("build")]
+bundle: build
+    @build/bin/whynot policy build policies -o build/bundle.json
+
+# start the stack (API server, Envoy with the filter, explainer) on loopback and leave it running
+[group("stack")]
+up: wasm bundle
+    @scripts/stack.sh up
+
+# end the stack
+[group("stack")]
+down:
+    @scripts/stack.sh down
+
+# what runs where
+[group("stack")]
+status:
+    @scripts/stack.sh status
+
+# a real kubectl is denied, told why and how to fix it, and admitted
+[group("stack")]
+demo: wasm bundle
+    @scripts/stack.sh demo
+
+# all tests: native, in wasm, through Envoy, behind the API server (arguments go to `cargo test`)
+[group("check")]
+test *arguments: (setup "run" "test") wasm bundle
+    @scripts/cargo.sh test --workspace --locked {{ arguments }}
+    @scripts/wasm-unit-tests.sh
+
+# latency and throughput of Envoy with the filter against Envoy without it
+[group("check")]
+bench *arguments: (setup "run" "bench") wasm bundle
+    @scripts/bench.sh {{ arguments }}
+
+# format the code
+[group("check")]
+fmt:
+    @scripts/cargo.sh fmt --all
+
+# clippy with the workspace's lints; warnings are errors
+[group("check")]
+lint:
+    @scripts/cargo.sh clippy --workspace --all-targets --locked -- -D warnings
+
+# licences, bans, sources and, where their database can be reached, advisories of all dependencies
+[group("check")]
+deny: (setup "lint")
+    @scripts/deny.sh
+
+# everything that must be green: what .ci/run runs
+[group("check")]
+ci: setup
+    @scripts/ci.sh
+
+# a kind cluster whose API server calls the Envoy of docker-compose.yml
+[group("cluster")]
+kind-up:
+    @scripts/kind.sh up
+
+# delete that cluster and stop its containers
+[group("cluster")]
+kind-down:
+    @scripts/kind.sh down
+
+# end the stack and remove what this clone has built (the shared cache stays)
+[group("setup")]
+clean: down
+    rm -rf build

@@ -1,0 +1,43 @@
+package pod_security.restricted.seccomp_test
+
+import data.pod_security.restricted.seccomp
+
+pod(spec) := {"request": {"object": {"spec": spec}}}
+
+test_one_violation_for_all_containers_that_say_nothing if {
+	seccomp.deny == {{
+		"msg": `No system call filter (seccomp) is set for container "a", container "b".`,
+		"path": "/spec/securityContext/seccompProfile/type",
+	}} with input as pod({"containers": [{"name": "a"}, {"name": "b"}]})
+}
+
+test_odd_values_are_refused if {
+	every value in ["text", [], {"type": null}, {"type": ["Localhost"]}] {
+		count(seccomp.deny) == 2 with input as pod({"securityContext": {"seccompProfile": value}, "containers": [{"securityContext": {"seccompProfile": value}}]})
+	}
+}
+
+test_odd_containers_are_refused if {
+	every container in [null, "text", 1, {"securityContext": "text"}] {
+		count(seccomp.deny) == 1 with input as pod({"containers": [container]})
+	}
+}
+
+# Nothing of this comes from an API server. It must neither fail nor leave deny undefined.
+test_odd_objects_have_an_answer if {
+	every object in [
+		null,
+		"text",
+		[],
+		{},
+		{"metadata": null, "spec": null},
+		{"metadata": {"annotations": "text", "labels": "text"}, "spec": "text"},
+		{"spec": {"containers": null, "initContainers": "text", "ephemeralContainers": 1}},
+		{"spec": {"containers": [null, "text", 1, [], {}], "volumes": [null, "text", {}]}},
+		{"spec": {"securityContext": null, "containers": [{"name": 1, "securityContext": null}]}},
+		{"spec": {"securityContext": "text", "containers": [{"securityContext": "text", "ports": 1, "lifecycle": []}]}},
+		{"spec": {"hostUsers": "false", "os": "windows", "volumes": "text", "resources": []}},
+	] {
+		is_set(seccomp.deny) with input as {"request": {"object": object}}
+	}
+}

@@ -1,0 +1,159 @@
+//! The transcript of `just demo`: a real kubectl is denied, told why and how to fix it, and admitted.
+//!
+//! Every step checks what it shows: a transcript that is printed to its end is a passed test.
+
+use std::{fs, io::Write, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{Stack, kubernetes::run, probe, settings::root};
+
+/// The manifest of the demonstration, from the root of the repository.
+const POD: &str = "wasm-tests/stack/demo/pod.yaml";
+const NAMESPACE: &str = "wasm-tests/stack/demo/namespace.yaml";
+
+/// Runs the demonstration against a stack and writes its transcript.
+pub fn run_demo(stack: &Stack, out: &mut dyn Write) -> Result<()> {
+    let demo = Demo { stack, root: root() };
+    demo.clean()?;
+    let result = demo.steps(out);
+    // What was made is removed in any case, so that the next run starts like this one.
+    let cleaned = demo.clean();
+    result.and(cleaned)
+}
+
+struct Demo<'a> {
+    stack: &'a Stack,
+    root: PathBuf,
+}
+
+impl Demo<'_> {
+    fn steps(&self, out: &mut dyn Write) -> Result<()> {
+        run(self.kubectl(&["apply", "-f", NAMESPACE]), None)?;
+
+        writeln!(out, "\n# 1. Somebody applies a Pod.\n")?;
+        let denied = self.shown(out, &["apply", "-f", POD])?;
+        if denied.success || !denied.text.contains("denied the request") {
+            bail!("the Pod in {POD} should have been denied by the webhook");
+        }
+
+        writeln!(
+            out,
+            "\n# 2. The link in the message has the same as JSON, and the fix as a patch.\n"
+        )?;
+        let link = self.link(&denied.text)?;
+        writeln!(out, "$ curl -H 'Accept: application/json' {link}")?;
+        let patch = self.patch(&link)?;
+        writeln!(out, "  … \"fix\": {{\"patch\": {patch}, …}} …")?;
+
+        writeln!(out, "\n# 3. The fix, applied to the manifest.\n")?;
+        let fixed_file = self.stack.settings().run_dir.join("pod-fixed.yaml");
+        // As a user would write it: the transcript names no folder of this machine.
+        let fixed_file = fixed_file
+            .strip_prefix(&self.root)
+            .map_or_else(|_| fixed_file.clone(), PathBuf::from);
+        let fixed_file = fixed_file.to_string_lossy();
+        writeln!(
+            out,
+            "$ kubectl patch --local -f {POD} --type=json -p '{patch}' -o yaml > {fixed_file}"
+        )?;
+        let fixed = run(
+            self.kubectl(&["patch", "--local", "-f", POD, "--type=json", "-p", &patch, "-o", "yaml"]),
+            None,
+        )?;
+        fs::write(self.root.join(&*fixed_file), &fixed)?;
+        for line in fixed.lines() {
+            writeln!(out, "  {line}")?;
+        }
+
+        writeln!(out, "\n# 4. The fixed one.\n")?;
+        if !self.shown(out, &["apply", "-f", &fixed_file])?.success {
+            bail!("the fixed Pod should have been admitted");
+        }
+        // Not only said: it is there.
+        run(self.kubectl(&["get", "pod", "web", "--namespace=shop"]), None)?;
+        writeln!(out, "\nDenied, explained, fixed, admitted.")?;
+        Ok(())
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> Command {
+        let mut command = self.stack.kubectl(arguments);
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Runs kubectl as a user would, and shows the command and all that it prints.
+    fn shown(&self, out: &mut dyn Write, arguments: &[&str]) -> Result<Said> {
+        writeln!(out, "$ kubectl {}", arguments.join(" "))?;
+        let output = self.kubectl(arguments).output().context("running kubectl")?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        write!(out, "{text}")?;
+        Ok(Said {
+            success: output.status.success(),
+            text,
+        })
+    }
+
+    /// The checked fix of an explanation, as JSON.
+    fn patch(&self, link: &str) -> Result<String> {
+        let explanation = self.explanation(link)?;
+        let patch = explanation
+            .pointer("/fix/patch")
+            .filter(|patch| patch.as_array().is_some_and(|list| !list.is_empty()));
+        patch
+            .map(Value::to_string)
+            .with_context(|| format!("{link} has no fix: {explanation}"))
+    }
+
+    /// The link that the explainer put into the message.
+    fn link(&self, message: &str) -> Result<String> {
+        let prefix = format!("{}/e/", self.stack.explainer_url());
+        let rest = message.split_once(&prefix).map(|(_, rest)| rest);
+        let id: String = rest
+            .unwrap_or_default()
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            .collect();
+        if id.is_empty() {
+            bail!(
+                "the message has no link to {prefix}…: was the explainer asked? Its log is {}",
+                self.stack.log_file(super::Part::Explainer).display()
+            );
+        }
+        Ok(prefix + &id)
+    }
+
+    fn explanation(&self, link: &str) -> Result<Value> {
+        let client = probe::client(&self.stack.ca_file())?;
+        let mut answer = client
+            .get(link)
+            .header("accept", "application/json")
+            .call()
+            .with_context(|| format!("asking {link}"))?;
+        let text = answer.body_mut().read_to_string()?;
+        if answer.status().as_u16() != 200 {
+            bail!("{link} answered {}: {text}", answer.status());
+        }
+        serde_json::from_str(&text).with_context(|| format!("{link} did not answer JSON: {text}"))
+    }
+
+    /// Not the namespace: no controller runs here that would finish its deletion.
+    fn clean(&self) -> Result<()> {
+        let arguments = [
+            "delete",
+            "pod",
+            "web",
+            "--namespace=shop",
+            "--ignore-not-found",
+            "--now",
+        ];
+        run(self.kubectl(&arguments), None).map(drop)
+    }
+}
+
+struct Said {
+    success: bool,
+    text: String,
+}

@@ -1,0 +1,69 @@
+//! Envoy with the filter, and the explainer behind it.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{kubernetes::run, settings::Settings};
+
+pub(super) fn explainer(settings: &Settings) -> Command {
+    let mut command = Command::new(&settings.programs.whynot);
+    command
+        .arg("serve")
+        .arg("--listen")
+        .arg(format!("127.0.0.1:{}", settings.ports.explainer))
+        .arg("--database")
+        .arg(format!("sqlite://{}", settings.run_dir.join("whynot.db").display()))
+        .arg("--public-url")
+        .arg(format!("http://127.0.0.1:{}", settings.ports.explainer));
+    command
+}
+
+/// Writes Envoy's configuration, policies included, to the run folder.
+pub(super) fn render(settings: &Settings) -> Result<()> {
+    let ports = &settings.ports;
+    let mut command = Command::new(&settings.programs.whynot);
+    command
+        .args(["envoy", "render", "--template"])
+        .arg(&settings.envoy_template)
+        .arg("--bundle")
+        .arg(&settings.bundle)
+        .arg("--context")
+        .arg(&settings.context);
+    for (name, value) in [
+        ("ADMISSION_ADDRESS", "127.0.0.1".to_owned()),
+        ("ADMISSION_PORT", ports.admission.to_string()),
+        ("ADMIN_PORT", ports.admin.to_string()),
+        ("EXPLAINER_HOST", "127.0.0.1".to_owned()),
+        ("EXPLAINER_PORT", ports.explainer.to_string()),
+        ("TLS_SDS", settings.run_dir.join("tls/sds.json").display().to_string()),
+        ("FILTER_WASM", settings.filter.display().to_string()),
+    ] {
+        command.arg("--set").arg(format!("{name}={value}"));
+    }
+    command
+        .args(&settings.render_arguments)
+        .arg("-o")
+        .arg(settings.run_dir.join("envoy.json"));
+    run(command, None).map(drop).context("rendering Envoy's configuration")
+}
+
+pub(super) fn envoy(settings: &Settings) -> Command {
+    let mut command = Command::new(&settings.programs.envoy);
+    command
+        .arg("-c")
+        .arg(settings.run_dir.join("envoy.json"))
+        .arg("--concurrency")
+        .arg(settings.concurrency.to_string())
+        // Several Envoys share this machine: without it they would meet in one block of shared memory.
+        .arg("--disable-hot-restart")
+        .args([
+            "--log-level",
+            "info",
+            "--drain-time-s",
+            "1",
+            "--parent-shutdown-time-s",
+            "2",
+        ]);
+    command
+}

@@ -1,0 +1,281 @@
+//! What a stack is made of: which parts, on which ports, from which files and programs.
+
+use std::{
+    collections::BTreeSet,
+    env, fmt, fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// A process of the stack, in the order in which they start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The API server's store.
+    Etcd,
+    /// `kube-apiserver`.
+    ApiServer,
+    /// `whynot serve`.
+    Explainer,
+    /// Envoy with the filter.
+    Envoy,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Etcd, Self::ApiServer, Self::Explainer, Self::Envoy];
+
+    /// The name in `state.json`, of the log file, and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::ApiServer => "api-server",
+            Self::Explainer => "explainer",
+            Self::Envoy => "envoy",
+        }
+    }
+
+    /// How long it may take to answer: several times what a loaded machine with two cores needs.
+    pub(super) fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::ApiServer => 90,
+            Self::Etcd | Self::Envoy | Self::Explainer => 40,
+        })
+    }
+
+    /// How long it may take to end by itself after it was asked to.
+    pub(super) fn grace(self) -> Duration {
+        Duration::from_secs(match self {
+            // The API server waits for its watches; nothing that it would save matters here.
+            Self::ApiServer => 3,
+            Self::Etcd | Self::Envoy | Self::Explainer => 5,
+        })
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The ports on 127.0.0.1.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ports {
+    /// Envoy's admission listener (TLS).
+    pub admission: u16,
+    /// The explainer.
+    pub explainer: u16,
+    /// Envoy's admin interface.
+    pub admin: u16,
+    /// The API server (TLS).
+    pub api_server: u16,
+    /// etcd, for the API server.
+    pub etcd: u16,
+    /// etcd, for its peers: it has none, but listens.
+    pub etcd_peer: u16,
+}
+
+impl Ports {
+    /// The documented ports, each of which an environment variable can change.
+    pub fn from_env() -> Result<Self> {
+        Ok(Self {
+            admission: port("WHYNOT_ADMISSION_PORT", 8443)?,
+            explainer: port("WHYNOT_EXPLAINER_PORT", 8080)?,
+            admin: port("WHYNOT_ADMIN_PORT", 9901)?,
+            api_server: port("WHYNOT_API_SERVER_PORT", 16443)?,
+            etcd: port("WHYNOT_ETCD_PORT", 12379)?,
+            etcd_peer: port("WHYNOT_ETCD_PEER_PORT", 12380)?,
+        })
+    }
+
+    /// Ports that nobody listens on now. All are held until all are known, so that they differ.
+    pub fn free() -> Result<Self> {
+        let mut held = Vec::new();
+        let mut next = || -> Result<u16> {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+            let port = listener.local_addr()?.port();
+            held.push(listener);
+            Ok(port)
+        };
+        Ok(Self {
+            admission: next()?,
+            explainer: next()?,
+            admin: next()?,
+            api_server: next()?,
+            etcd: next()?,
+            etcd_peer: next()?,
+        })
+    }
+
+    fn of(&self, part: Part) -> Vec<(u16, &'static str)> {
+        match part {
+            Part::Etcd => vec![
+                (self.etcd, "WHYNOT_ETCD_PORT"),
+                (self.etcd_peer, "WHYNOT_ETCD_PEER_PORT"),
+            ],
+            Part::ApiServer => vec![(self.api_server, "WHYNOT_API_SERVER_PORT")],
+            Part::Explainer => vec![(self.explainer, "WHYNOT_EXPLAINER_PORT")],
+            Part::Envoy => vec![
+                (self.admission, "WHYNOT_ADMISSION_PORT"),
+                (self.admin, "WHYNOT_ADMIN_PORT"),
+            ],
+        }
+    }
+}
+
+fn port(variable: &str, default: u16) -> Result<u16> {
+    match env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable}={text} is not a port")),
+        Err(_) => Ok(default),
+    }
+}
+
+/// The programs, as `just setup` found them (`build/tools.json`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Programs {
+    /// Envoy itself, not a launcher.
+    pub envoy: PathBuf,
+    /// `kube-apiserver`.
+    pub kube_apiserver: PathBuf,
+    /// `etcd`.
+    pub etcd: PathBuf,
+    /// `kubectl`, of the API server's version.
+    pub kubectl: PathBuf,
+    /// This project's `whynot`; `WHYNOT_BIN` if that is set.
+    #[serde(default)]
+    pub whynot: PathBuf,
+}
+
+impl Programs {
+    fn find(root: &Path) -> Result<Self> {
+        let path = root.join("build/tools.json");
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("reading {} (`just setup` writes it)", path.display()))?;
+        let mut programs: Self =
+            serde_json::from_str(&text).with_context(|| format!("{} (`just setup` writes it)", path.display()))?;
+        programs.whynot = env::var_os("WHYNOT_BIN").map_or_else(|| root.join("build/bin/whynot"), PathBuf::from);
+        Ok(programs)
+    }
+}
+
+/// Everything that a stack needs to know before it starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// Certificates, logs, data and `state.json`. Emptied when a new stack starts.
+    pub run_dir: PathBuf,
+    /// Which processes. One that is left out may be played by the test on its port.
+    pub parts: BTreeSet<Part>,
+    /// Where they listen.
+    pub ports: Ports,
+    /// What they are started from.
+    pub programs: Programs,
+    /// The compiled filter.
+    pub filter: PathBuf,
+    /// The bundle of policies (`whynot policy build`).
+    pub bundle: PathBuf,
+    /// The context that the policies see.
+    pub context: PathBuf,
+    /// Envoy's configuration, with variables.
+    pub envoy_template: PathBuf,
+    /// Further arguments for `whynot envoy render`.
+    pub render_arguments: Vec<String>,
+    /// The `ValidatingWebhookConfiguration`, with variables.
+    pub webhook: PathBuf,
+    /// Envoy's worker threads.
+    pub concurrency: u32,
+}
+
+impl Settings {
+    /// The stack of `just up`: documented ports, `build/run`, the project's policies.
+    pub fn local() -> Result<Self> {
+        let root = root();
+        let run_dir = env::var_os("WHYNOT_RUN_DIR").map_or_else(|| root.join("build/run"), PathBuf::from);
+        Self::new(run_dir, Ports::from_env()?)
+    }
+
+    /// A stack of a test's own: free ports, a folder that nobody else uses.
+    pub fn for_test(name: &str) -> Result<Self> {
+        let run_dir = root()
+            .join("build/test-runs")
+            .join(format!("{name}-{}", std::process::id()));
+        Self::new(run_dir, Ports::free()?)
+    }
+
+    fn new(run_dir: PathBuf, ports: Ports) -> Result<Self> {
+        let root = root();
+        Ok(Self {
+            run_dir,
+            parts: BTreeSet::from(Part::ALL),
+            ports,
+            programs: Programs::find(&root)?,
+            filter: root.join("build/whynot_filter.wasm"),
+            bundle: root.join("build/bundle.json"),
+            context: root.join("wasm-tests/stack/context.json"),
+            envoy_template: root.join("envoy/envoy.yaml"),
+            render_arguments: Vec::new(),
+            webhook: root.join("wasm-tests/stack/webhook.yaml"),
+            concurrency: 2,
+        })
+    }
+
+    /// Without etcd and the API server: for tests that send reviews to Envoy themselves.
+    #[must_use]
+    pub fn without_kubernetes(mut self) -> Self {
+        self.parts.remove(&Part::Etcd);
+        self.parts.remove(&Part::ApiServer);
+        self
+    }
+
+    /// Says before anything is started what would make it fail, and what to do about it.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut files: Vec<(&Path, &str)> = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Etcd => files.push((&self.programs.etcd, "just setup")),
+                Part::ApiServer => files.extend([
+                    (&*self.programs.kube_apiserver, "just setup"),
+                    (&*self.programs.kubectl, "just setup"),
+                ]),
+                Part::Explainer => files.push((&self.programs.whynot, "just build")),
+                Part::Envoy => files.extend([
+                    (&*self.programs.envoy, "just setup"),
+                    (&*self.programs.whynot, "just build"),
+                    (&*self.filter, "just wasm"),
+                    (&*self.bundle, "just bundle"),
+                    (&*self.context, "it is a file of the repository"),
+                    (&*self.envoy_template, "it is a file of the repository"),
+                ]),
+            }
+            for (port, variable) in self.ports.of(*part) {
+                if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+                    bail!(
+                        "port {port} for {part} is taken by another program: end that one, or set {variable} to a free port"
+                    );
+                }
+            }
+        }
+        for (file, remedy) in files {
+            if !file.exists() {
+                bail!("{} is missing: {remedy}", file.display());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The repository's root. From the environment of `cargo` when there is one, so that a program that another clone
+/// compiled does not look there.
+pub(super) fn root() -> PathBuf {
+    if let Some(root) = env::var_os("WHYNOT_ROOT") {
+        return PathBuf::from(root);
+    }
+    let manifest =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
