@@ -1,5 +1,6 @@
 # whynot: every task of the project. `just` lists them; each brings what it needs and skips what is done.
-# Needs only Rust (rustup), Python 3 and, to install Debian packages, root. To get `just` itself: `pip install rust-just`.
+# Needs only Rust (rustup), Python 3 and, to install Debian packages, root. To get `just` itself: `pip install rust-just`, or
+# `cargo install just` where the system's Python refuses that.
 
 set shell := ["bash", "-euo", "pipefail", "-c"]
 

@@ -26,7 +26,7 @@ kube_tool() { if [ -n "$kube" ]; then printf '%s/%s\n' "$kube" "$1"; fi; }
 kube_how="just setup (compiles it), or set KUBEBUILDER_ASSETS"
 in_cache_or_path() { command -v "$1" || { [ -x "$BIN/$1" ] && echo "$BIN/$1"; } || true; }
 
-tool "just" "$(command -v just || true)" --version "every recipe" "pip install rust-just"
+tool "just" "$(command -v just || true)" --version "every recipe" "pip install rust-just, or cargo install just"
 tool "cargo" "$(command -v cargo || true)" --version "everything" "rustup: https://rustup.rs"
 tool "rustc" "$(command -v rustc || true)" --version "everything" "rustup: https://rustup.rs"
 tool "C compiler" "$(command -v cc || true)" --version "SQLite, ring" "just setup, or install gcc"

@@ -6,8 +6,11 @@ set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
 
-# One cache for every clone of the project: nothing in it depends on where a clone lives, except Cargo's target folder,
-# which keys its contents by path itself.
+# rustup's compiler first, whatever the caller's PATH: the fall-back for wasm installs another one in /usr/bin.
+PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+export PATH
+
+# One cache for every clone of the project. What in it could be taken for another clone's is dealt with in claim_target.
 export WHYNOT_CACHE="${WHYNOT_CACHE:-$HOME/.cache/whynot}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$WHYNOT_CACHE/target}"
 export GOMODCACHE="$WHYNOT_CACHE/go/mod"

@@ -35,7 +35,10 @@ step_packages() {
 step_rust() {
 	have cargo || die "no cargo" "install Rust with rustup, then open a new shell"
 	# One call makes rustup fetch what rust-toolchain.toml names, once, with its own messages.
-	rustc --version >/dev/null || die "the Rust toolchain of rust-toolchain.toml is not usable" "rustup toolchain install $(sed -n 's/^channel = "\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")"
+	local channel
+	channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")
+	rustc --version >/dev/null || die "the Rust toolchain of rust-toolchain.toml is not usable" \
+		"rustup toolchain install $channel; where that cannot be downloaded, export RUSTUP_TOOLCHAIN with another of 'rustup toolchain list'"
 	skip "Rust: $(rustc --version)"
 }
 

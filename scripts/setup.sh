@@ -28,9 +28,10 @@ if wants run; then
 		step_go
 		say "kube-apiserver, etcd, kubectl: neither KUBEBUILDER_ASSETS nor PATH has them; compiling in the background"
 		mkdir -p "$(dirname "$kube_log")"
-		"$ROOT/scripts/kube-build.sh" >/dev/null 2>"$kube_log" &
+		# A group of its own, so that the compiler ends with us.
+		setsid "$ROOT/scripts/kube-build.sh" >/dev/null 2>"$kube_log" &
 		kube_job=$!
-		trap 'kill "$kube_job" 2>/dev/null || true' EXIT
+		trap 'kill -- "-$kube_job" 2>/dev/null || true' EXIT
 	fi
 fi
 

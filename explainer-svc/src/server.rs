@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// How often retention is looked after.
-const PURGE_EVERY: Duration = Duration::from_secs(3600);
+const PURGE_EVERY: Duration = Duration::from_hours(1);
 /// How long to leave accepting alone when it fails, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,17 +44,30 @@ impl Server {
         let store = Store::open(&config.database)
             .await
             .with_context(|| format!("cannot open the ledger {}", config.database.display()))?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}; choose another address with --listen", config.listen))?;
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!(
+                "cannot listen on {}; choose another address with --listen",
+                config.listen
+            )
+        })?;
         let address = listener.local_addr()?;
         let metrics = Metrics::default();
-        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let public_url = config.public_url.clone().unwrap_or_else(|| reachable(address));
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
-        let state = api::AppState { explainer: explainer.clone(), metrics: metrics.clone() };
+        let state = api::AppState {
+            explainer: explainer.clone(),
+            metrics: metrics.clone(),
+        };
         let router = api::router(state, &config.limits);
-        Ok(Self { listener, address, router, explainer, metrics, config })
+        Ok(Self {
+            listener,
+            address,
+            router,
+            explainer,
+            metrics,
+            config,
+        })
     }
 
     /// Where it listens: with the port that was taken when port 0 was asked for.
@@ -64,7 +77,11 @@ impl Server {
 
     /// Answers until `stop` is done, then finishes what it has begun, within the configured time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let purge = tokio::spawn(purge(self.explainer.clone(), self.metrics.clone(), self.config.retention_days));
+        let purge = tokio::spawn(purge(
+            self.explainer.clone(),
+            self.metrics.clone(),
+            self.config.retention_days,
+        ));
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
@@ -86,10 +103,25 @@ impl Server {
     }
 }
 
+/// An address that a browser on this machine can open.
+fn reachable(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        let url = format!("http://localhost:{}", address.port());
+        tracing::warn!(
+            url,
+            "links lead to this machine only; say how people reach this server with --public-url"
+        );
+        return url;
+    }
+    format!("http://{address}")
+}
+
 async fn accept(listener: &TcpListener, router: &Router, limits: &Limits, connections: &GracefulShutdown) {
     let open = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     loop {
-        let Ok(permit) = Arc::clone(&open).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&open).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let connection = serve(stream, router.clone(), limits.headers, connections);
@@ -122,7 +154,9 @@ fn serve(
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(headers);
         builder.http2().timer(TokioTimer::new()).max_concurrent_streams(256);
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+            .into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended");
         }

@@ -78,15 +78,37 @@ impl Default for Metrics {
             purged: Counter::default(),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| {
-                Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+                Histogram::new([
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                ])
             }),
         };
         let registry = &mut inner.registry;
-        registry.register("explanations", "Questions of the filter by outcome", inner.explanations.clone());
-        registry.register("violations", "Recorded violations, without a controller's retries", inner.violations.clone());
-        registry.register("retries", "Attempts that were a controller's retries", inner.retries.clone());
-        registry.register("store_errors", "Attempts that the ledger could not record", inner.store_errors.clone());
-        registry.register("purged", "Explanations deleted after their retention", inner.purged.clone());
+        registry.register(
+            "explanations",
+            "Questions of the filter by outcome",
+            inner.explanations.clone(),
+        );
+        registry.register(
+            "violations",
+            "Recorded violations, without a controller's retries",
+            inner.violations.clone(),
+        );
+        registry.register(
+            "retries",
+            "Attempts that were a controller's retries",
+            inner.retries.clone(),
+        );
+        registry.register(
+            "store_errors",
+            "Attempts that the ledger could not record",
+            inner.store_errors.clone(),
+        );
+        registry.register(
+            "purged",
+            "Explanations deleted after their retention",
+            inner.purged.clone(),
+        );
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         Self(Arc::new(inner))
@@ -112,7 +134,9 @@ impl Metrics {
             return;
         }
         for entry in &attempt.entries {
-            let labels = ViolationLabels { action: action_name(entry.action) };
+            let labels = ViolationLabels {
+                action: action_name(entry.action),
+            };
             self.0.violations.get_or_create(&labels).inc();
         }
     }
@@ -129,9 +153,18 @@ impl Metrics {
 
     /// Counts a request. `route` is the pattern, never the path.
     pub fn answered(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let labels = RouteLabels { method: method.to_owned(), route: route.to_owned(), status };
+        let labels = RouteLabels {
+            method: method.to_owned(),
+            route: route.to_owned(),
+            status,
+        };
         self.0.requests.get_or_create(&labels).inc();
-        self.0.seconds.get_or_create(&RouteKey { route: route.to_owned() }).observe(took.as_secs_f64());
+        self.0
+            .seconds
+            .get_or_create(&RouteKey {
+                route: route.to_owned(),
+            })
+            .observe(took.as_secs_f64());
     }
 
     /// All of it as text.
@@ -154,7 +187,10 @@ pub enum LogFormat {
 
 /// Sends logs to standard error. Only the first call of a process counts.
 pub fn init_logs(format: LogFormat, level: tracing::Level) {
-    let logs = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(false);
+    let logs = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     let result = match format {
         LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).try_init(),
         LogFormat::Text => logs.try_init(),

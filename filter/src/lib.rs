@@ -14,6 +14,8 @@ mod host;
 mod metrics;
 mod shell;
 
-// Envoy's entry point; the SDK's macro exports it.
+/// What Envoy calls first; the SDK's macro exports it.
 #[cfg(target_arch = "wasm32")]
-proxy_wasm::main! {{ shell::start(); }}
+mod entry {
+    proxy_wasm::main! {{ crate::shell::start(); }}
+}

@@ -103,6 +103,15 @@ pub fn review_of(object: &Value) -> Value {
     })
 }
 
+/// [`review_of`] in the API server's order of fields, which begins with the uid.
+pub fn review_bytes(object: &Value) -> Vec<u8> {
+    let mut request = review_of(object)["request"].take();
+    let uid = request.as_object_mut().and_then(|members| members.remove("uid")).unwrap_or_default();
+    let rest = request.to_string();
+    let rest = rest.strip_prefix('{').unwrap_or_default();
+    format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":{uid},{rest}}}"#).into_bytes()
+}
+
 /// A Pod with one container, which runs privileged or does not.
 pub fn pod(is_privileged: bool) -> Value {
     json!({

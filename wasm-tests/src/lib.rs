@@ -1,6 +1,7 @@
 //! Runs the filter where it will run, and the stack around it.
 
 pub mod fixtures;
+#[cfg(feature = "host")]
 pub mod host;
 pub mod library;
 pub mod psa;

@@ -22,6 +22,8 @@ pub fn human(pointer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn pointers_are_shown_as_people_write_them() {

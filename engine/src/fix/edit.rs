@@ -74,6 +74,8 @@ fn nonempty(path: PointerBuf) -> Option<PointerBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn patch(object: &Value, edits: &[(&str, Edit)]) -> Option<Value> {
         let operations = operations(object, edits.iter().map(|(path, edit)| (*path, edit)))?;

@@ -159,7 +159,7 @@ fn yaml_inline(value: &Value) -> String {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use serde_json::json;
 

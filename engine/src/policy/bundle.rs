@@ -103,6 +103,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn bundle() -> Bundle {
         Bundle::new(Settings::default(), [("b.rego".into(), "package b".into()), ("a.rego".into(), "package a".into())])

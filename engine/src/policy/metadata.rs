@@ -188,6 +188,8 @@ fn ends_in_raw_string(line: &str, mut raw: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn one(text: &str) -> Annotation {
         let mut all = parse("p.rego", text).unwrap();

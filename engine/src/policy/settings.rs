@@ -139,6 +139,8 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_more_specific_entry_wins_field_by_field() {

@@ -263,6 +263,8 @@ mod tests {
     use crate::eval::Program;
 
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn problems(text: &str) -> String {
         let program = Program::load("p.rego", text, Context::default().document()).unwrap();

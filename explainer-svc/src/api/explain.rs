@@ -38,20 +38,33 @@ pub(super) async fn post(
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_json = declared.and_then(|text| MediaType::parse(text).ok()).is_some_and(|media| {
-        media.ty == names::APPLICATION && media.subty == names::JSON && media.suffix.is_none()
-    });
+    let is_json = declared
+        .and_then(|text| MediaType::parse(text).ok())
+        .is_some_and(|media| media.ty == names::APPLICATION && media.subty == names::JSON && media.suffix.is_none());
     if is_json {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as content-type application/json."))
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "Send the body as content-type application/json.",
+    ))
+}
+
+/// The place of an error; `.` is the whole body, also when it is no JSON.
+fn place(path: &serde_path_to_error::Path) -> String {
+    match path.to_string() {
+        unknown if unknown == "?" => ".".to_owned(),
+        known => known,
+    }
 }
 
 fn parse(body: &[u8]) -> Result<ExplainRequest, Problem> {
     let deserializer = &mut serde_json::Deserializer::from_slice(body);
     let request: ExplainRequest = serde_path_to_error::deserialize(&mut *deserializer)
-        .map_err(|error| Problem::bad_request(error.inner().to_string()).at(error.path().to_string()))?;
-    deserializer.end().map_err(|error| Problem::bad_request(error.to_string()).at("."))?;
+        .map_err(|error| Problem::bad_request(error.inner().to_string()).at(place(error.path())))?;
+    deserializer
+        .end()
+        .map_err(|error| Problem::bad_request(error.to_string()).at("."))?;
     if request.api_version != API_VERSION {
         let detail = format!("This server speaks {API_VERSION:?} only.");
         return Err(Problem::bad_request(detail).at("apiVersion"));

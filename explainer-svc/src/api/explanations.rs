@@ -65,9 +65,16 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Some(representation) = representation(&headers) else {
-        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "An explanation is text/html or application/json."));
+        return Err(Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "An explanation is text/html or application/json.",
+        ));
     };
-    let found = if id.len() > MAX_ID { None } else { state.explainer.store().explanation(&id).await? };
+    let found = if id.len() > MAX_ID {
+        None
+    } else {
+        state.explainer.store().explanation(&id).await?
+    };
     let mut response = match (found, representation) {
         (Some(found), Representation::Json) => {
             let url = state.explainer.url(&found.id);
@@ -90,17 +97,31 @@ pub(super) async fn get(
 fn page(status: StatusCode, html: Result<String, askama::Error>) -> Result<Response, Problem> {
     let html = html.map_err(|error| {
         tracing::error!(%error, "cannot render a page");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The page cannot be shown; ask for application/json.")
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The page cannot be shown; ask for application/json.",
+        )
     })?;
     let mut response = (status, Html(html)).into_response();
-    let policy = HeaderValue::from_str(ui::content_security_policy())
-        .unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    let policy =
+        HeaderValue::from_str(ui::content_security_policy()).unwrap_or(HeaderValue::from_static("default-src 'none'"));
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
 }
 
 fn body(found: Explanation, url: String) -> ExplanationBody {
-    let Explanation { id, at, last_seen, attempts, team, request, message, warnings, repeats, source } = found;
+    let Explanation {
+        id,
+        at,
+        last_seen,
+        attempts,
+        team,
+        request,
+        message,
+        warnings,
+        repeats,
+        source,
+    } = found;
     ExplanationBody {
         id,
         url,

@@ -20,7 +20,13 @@ use crate::telemetry::Metrics;
 
 /// Limits for routes that do work. Probes are not among them: a busy server is not a broken one.
 pub fn limited<S: Clone + Send + Sync + 'static>(routes: Router<S>, limits: &Limits) -> Router<S> {
-    let Limits { concurrency, body, request, headers: _, connections: _ } = limits;
+    let Limits {
+        concurrency,
+        body,
+        request,
+        headers: _,
+        connections: _,
+    } = limits;
     routes.layer(DefaultBodyLimit::max(*body)).layer(
         ServiceBuilder::new()
             .layer(HandleErrorLayer::new(over_limit))
@@ -38,7 +44,10 @@ async fn over_limit(error: tower::BoxError) -> Problem {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at a time.");
     }
     tracing::error!(%error, "request failed");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server has a defect; its log says more.")
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The server has a defect; its log says more.",
+    )
 }
 
 /// What every answer gets, whatever made it.
@@ -53,14 +62,27 @@ pub fn hardened(router: Router, metrics: Metrics) -> Router {
         .layer(set(header::REFERRER_POLICY, "no-referrer"))
         .layer(set(HeaderName::from_static("x-robots-tag"), "noindex, nofollow"))
         .layer(set(header::CACHE_CONTROL, "no-store"))
-        .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .layer(set(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that CatchPanicLayer asks for"
+)]
 fn caught(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = message.unwrap_or("of unknown kind"), "a request panicked");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server has a defect; its log says more.").into_response()
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "The server has a defect; its log says more.",
+    )
+    .into_response()
 }
 
 async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
@@ -69,7 +91,10 @@ async fn counted(State(metrics): State<Metrics>, request: Request, next: Next) -
         known @ ("GET" | "HEAD" | "POST") => known.to_owned(),
         _ => "other".to_owned(),
     };
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
     let took = begun.elapsed();
     metrics.answered(&method, &route, response.status().as_u16(), took);

@@ -51,14 +51,22 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
 
 async fn not_found(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
-    Problem::new(StatusCode::NOT_FOUND, format!("There is nothing at {path}; /openapi.json says what is where."))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("There is nothing at {path}; /openapi.json says what is where."),
+    )
 }
 
 async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible here; /openapi.json says what is."))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{method} is not possible here; /openapi.json says what is."),
+    )
 }
 
 /// RFC 3339 in UTC, of milliseconds since 1970.
 fn time(milliseconds: i64) -> String {
-    jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
 }

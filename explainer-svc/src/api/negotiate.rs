@@ -14,19 +14,31 @@ pub(super) enum Representation {
 }
 
 /// Ours, the preferred one first: a link is mostly opened by a person.
-static AVAILABLE: [MediaType<'static>; 2] =
-    [MediaType::new(names::TEXT, names::HTML), MediaType::new(names::APPLICATION, names::JSON)];
+static AVAILABLE: [MediaType<'static>; 2] = [
+    MediaType::new(names::TEXT, names::HTML),
+    MediaType::new(names::APPLICATION, names::JSON),
+];
 
 /// The representation to send; `None` when the client accepts neither. No header, or one that is no `Accept`, accepts anything.
 pub(super) fn representation(headers: &HeaderMap) -> Option<Representation> {
-    let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     let joined = values.join(",");
     if joined.trim().is_empty() {
         return Some(Representation::Html);
     }
-    let Ok(accept) = Accept::from_str(&joined) else { return Some(Representation::Html) };
+    let Ok(accept) = Accept::from_str(&joined) else {
+        return Some(Representation::Html);
+    };
     let chosen = accept.negotiate(&AVAILABLE)?;
-    Some(if chosen.subty == names::JSON { Representation::Json } else { Representation::Html })
+    Some(if chosen.subty == names::JSON {
+        Representation::Json
+    } else {
+        Representation::Html
+    })
 }
 
 #[cfg(test)]
@@ -50,7 +62,10 @@ mod tests {
             ("application/json, */*;q=0.5", Some(Json)),
             ("text/html;q=0.4, application/json;q=0.6", Some(Json)),
             ("text/html;q=0.6, application/json;q=0.4", Some(Html)),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Some(Html)),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                Some(Html),
+            ),
             ("text/html;q=0, */*", Some(Json)),
             ("application/*", Some(Json)),
             ("image/png", None),

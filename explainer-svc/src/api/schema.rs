@@ -1,4 +1,5 @@
-//! The wire types of the engine, once more for OpenAPI: the engine knows nothing of HTTP. A test sends every field through both.
+//! The wire types of the engine, once more for the API's description: the engine knows nothing of
+//! HTTP. A test sends every field through both.
 
 use std::collections::BTreeMap;
 
@@ -245,7 +246,11 @@ mod tests {
             review: wire::ReviewSummary {
                 uid: "uid".into(),
                 operation: "CREATE".into(),
-                kind: wire::GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: "Deployment".into() },
+                kind: wire::GroupVersionKind {
+                    group: "apps".into(),
+                    version: "v1".into(),
+                    kind: "Deployment".into(),
+                },
                 sub_resource: "scale".into(),
                 namespace: "shop".into(),
                 name: "web".into(),
@@ -255,7 +260,11 @@ mod tests {
                 field_manager: "kubectl".into(),
                 labels: BTreeMap::from([("team".into(), "checkout".into())]),
                 namespace_labels: BTreeMap::from([("team".into(), "shop".into())]),
-                owner: Some(wire::Owner { kind: "ReplicaSet".into(), name: "web-5d".into(), uid: "owner".into() }),
+                owner: Some(wire::Owner {
+                    kind: "ReplicaSet".into(),
+                    name: "web-5d".into(),
+                    uid: "owner".into(),
+                }),
                 spec_digest: "00".into(),
             },
             violations: vec![verdict::Violation {
@@ -264,11 +273,17 @@ mod tests {
                 severity: verdict::Severity::Critical,
                 title: "title".into(),
                 message: "message".into(),
-                found: vec![verdict::Found { path: "/spec".into(), value: Some("1".into()) }],
+                found: vec![verdict::Found {
+                    path: "/spec".into(),
+                    value: Some("1".into()),
+                }],
                 why: "why".into(),
                 remediation: "remediation".into(),
                 example: "example".into(),
-                links: vec![verdict::Link { description: "more".into(), reference: "https://example.test".into() }],
+                links: vec![verdict::Link {
+                    description: "more".into(),
+                    reference: "https://example.test".into(),
+                }],
                 controls: vec!["control".into()],
             }],
             failures: vec![verdict::Failure {
@@ -301,7 +316,12 @@ mod tests {
             message: "message".into(),
             warnings: vec!["warning".into()],
             source: "engine".into(),
-            repeats: vec![wire::Repeat { policy: "a/b".into(), team: "checkout".into(), count: 3, window_days: 14 }],
+            repeats: vec![wire::Repeat {
+                policy: "a/b".into(),
+                team: "checkout".into(),
+                count: 3,
+                window_days: 14,
+            }],
         };
         let sent = serde_json::to_value(answer).unwrap();
         let described: ExplainResponse = serde_json::from_value(sent.clone()).unwrap();

@@ -109,16 +109,38 @@ pub(super) async fn list(
 
 /// Conditions become a query for one row more than the limit, which tells whether there is a next page.
 fn query(conditions: Conditions, now: jiff::Timestamp) -> Result<(store::Query, i64), Problem> {
-    let Conditions { team, policy, namespace, action, since, limit, cursor } = conditions;
+    let Conditions {
+        team,
+        policy,
+        namespace,
+        action,
+        since,
+        limit,
+        cursor,
+    } = conditions;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::bad_request(format!("Expected a number from 1 to {MAX_LIMIT}.")).at("limit"));
     }
-    if action.as_deref().is_some_and(|action| !["deny", "warn", "audit"].contains(&action)) {
+    if action
+        .as_deref()
+        .is_some_and(|action| !["deny", "warn", "audit"].contains(&action))
+    {
         return Err(Problem::bad_request("Expected deny, warn or audit.").at("action"));
     }
     let since = since.map(|text| self::since(&text, now)).transpose()?;
-    Ok((store::Query { team, policy, namespace, action, since, before: cursor, limit: limit + 1 }, limit))
+    Ok((
+        store::Query {
+            team,
+            policy,
+            namespace,
+            action,
+            since,
+            before: cursor,
+            limit: limit + 1,
+        },
+        limit,
+    ))
 }
 
 fn since(text: &str, now: jiff::Timestamp) -> Result<i64, Problem> {
@@ -134,7 +156,9 @@ fn since(text: &str, now: jiff::Timestamp) -> Result<i64, Problem> {
         return Ok(midnight.timestamp().as_millisecond());
     }
     let span: jiff::Span = text.parse().map_err(|_| expected())?;
-    let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
+    let span = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| expected())?;
     Ok(now.checked_sub(span.abs()).map_err(|_| expected())?.as_millisecond())
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct RenderArgs {
 impl EnvoyCommand {
     pub(crate) fn run(self, streams: &mut Streams<'_>) -> Result<(), Failed> {
         match self {
-            Self::Render(args) => render(args, streams),
+            Self::Render(args) => render(&args, streams),
         }
     }
 }
@@ -73,14 +73,13 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn render(args: RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
+fn render(args: &RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let mut envoy: Value = serde_saphyr::from_str(&files::read(&args.template)?)
         .map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
     let variables = Variables(args.variables.iter().cloned().collect());
-    substitute(&mut envoy, &variables, &mut String::new())
-        .map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
+    substitute(&mut envoy, &variables, "").map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
 
-    let configuration = filter_configuration(&args)?;
+    let configuration = filter_configuration(args)?;
     let value = json!({"@type": STRING_VALUE, "value": configuration.to_string()});
     if configure_filters(&mut envoy, &value) == 0 {
         return Err(anyhow::anyhow!(
@@ -105,9 +104,8 @@ fn render(args: RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
 fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
     let context: Context = match &args.context {
         None => Context::default(),
-        Some(path) => {
-            serde_saphyr::from_str(&files::read(path)?).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?
-        }
+        Some(path) => serde_saphyr::from_str(&files::read(path)?)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?,
     };
     let bundle = checked_bundle(args, context.clone())?;
     let explainer = (!args.no_explainer).then(|| {
@@ -133,7 +131,12 @@ fn checked_bundle(args: &RenderArgs, context: Context) -> Result<Value, Failed> 
         },
         Err(problems) => problems,
     };
-    Err(anyhow::anyhow!("{}: the bundle is not usable:\n{}", args.bundle.display(), engine::policy::list(&problems)).into())
+    Err(anyhow::anyhow!(
+        "{}: the bundle is not usable:\n{}",
+        args.bundle.display(),
+        engine::policy::list(&problems)
+    )
+    .into())
 }
 
 /// `--set` before the environment.
@@ -149,8 +152,7 @@ impl<'a> subst::VariableMap<'a> for Variables {
 
 /// Replaces the variables in every string below `value`. A string without `${` is left alone, so that regular expressions need
 /// no escapes. `path` is where in the template we are, for the error.
-fn substitute(value: &mut Value, variables: &Variables, path: &mut String) -> Result<(), String> {
-    let length = path.len();
+fn substitute(value: &mut Value, variables: &Variables, path: &str) -> Result<(), String> {
     match value {
         Value::String(text) if text.contains("${") => {
             *text = subst::substitute(text, variables).map_err(|error| {
@@ -163,16 +165,12 @@ fn substitute(value: &mut Value, variables: &Variables, path: &mut String) -> Re
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                path.push_str(&format!("/{index}"));
-                substitute(item, variables, path)?;
-                path.truncate(length);
+                substitute(item, variables, &format!("{path}/{index}"))?;
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                path.push_str(&format!("/{key}"));
-                substitute(member, variables, path)?;
-                path.truncate(length);
+                substitute(member, variables, &format!("{path}/{key}"))?;
             }
         }
         _ => {}
@@ -183,7 +181,10 @@ fn substitute(value: &mut Value, variables: &Variables, path: &mut String) -> Re
 /// Sets `config.configuration` of every Wasm HTTP filter below `value`; how many there are.
 fn configure_filters(value: &mut Value, configuration: &Value) -> usize {
     match value {
-        Value::Array(items) => items.iter_mut().map(|item| configure_filters(item, configuration)).sum(),
+        Value::Array(items) => items
+            .iter_mut()
+            .map(|item| configure_filters(item, configuration))
+            .sum(),
         Value::Object(members) => {
             if members.get("@type").and_then(Value::as_str) == Some(WASM_FILTER) {
                 let config = members.entry("config").or_insert_with(|| json!({}));
@@ -193,7 +194,10 @@ fn configure_filters(value: &mut Value, configuration: &Value) -> usize {
                 }
                 return 0;
             }
-            members.values_mut().map(|member| configure_filters(member, configuration)).sum()
+            members
+                .values_mut()
+                .map(|member| configure_filters(member, configuration))
+                .sum()
         }
         _ => 0,
     }
@@ -201,5 +205,9 @@ fn configure_filters(value: &mut Value, configuration: &Value) -> usize {
 
 fn has_cluster(envoy: &Value, name: &str) -> bool {
     let clusters = envoy.pointer("/static_resources/clusters").and_then(Value::as_array);
-    clusters.is_some_and(|clusters| clusters.iter().any(|cluster| cluster.get("name").and_then(Value::as_str) == Some(name)))
+    clusters.is_some_and(|clusters| {
+        clusters
+            .iter()
+            .any(|cluster| cluster.get("name").and_then(Value::as_str) == Some(name))
+    })
 }

@@ -45,7 +45,13 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
 
 /// Kubernetes admission denials that say why, and prove their fix.
 #[derive(Debug, Parser)]
-#[command(name = "whynot", version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "whynot",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

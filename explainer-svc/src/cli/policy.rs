@@ -48,7 +48,10 @@ impl PolicyCommand {
 
 fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     if !args.dir.is_dir() {
-        return Err(Failed::Usage(format!("{} is not a folder; name the folder of the policies", args.dir.display())));
+        return Err(Failed::Usage(format!(
+            "{} is not a folder; name the folder of the policies",
+            args.dir.display()
+        )));
     }
     match checked_bundle(&args.dir) {
         Ok((bundle, policies)) => {
@@ -62,13 +65,12 @@ fn build(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     }
 }
 
-/// Reads, bundles and compiles; the second value is the number of policies.
+/// Reads, bundles and compiles; the second value is the number of policies that are turned on.
 fn checked_bundle(dir: &Path) -> Result<(Bundle, usize), Vec<Problem>> {
     let sources = Sources::read(dir)?;
     let bundle = Bundle::from_parts(sources.settings.as_deref(), sources.policies)?;
-    compile(&bundle, Context::default())?;
-    let policies = bundle.files.len();
-    Ok((bundle, policies))
+    let set = compile(&bundle, Context::default())?;
+    Ok((bundle, set.policies().len()))
 }
 
 /// The files of a folder that make a bundle.
@@ -104,7 +106,11 @@ impl Sources {
                 None
             }
         };
-        if problems.is_empty() { Ok(Self { settings, policies }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { settings, policies })
+        } else {
+            Err(problems)
+        }
     }
 }
 
@@ -136,17 +142,26 @@ fn collect(root: &Path, dir: &Path, paths: &mut Vec<PathBuf>, problems: &mut Vec
 /// The path under `dir`, with `/` between its parts on every system: it is part of the revision.
 fn relative(dir: &Path, path: &Path) -> String {
     let below = path.strip_prefix(dir).unwrap_or(path);
-    below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    below
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn report_success(args: &BuildArgs, bundle: &Bundle, policies: usize, streams: &mut Streams<'_>) -> Result<(), Failed> {
+    let off = bundle.files.len().saturating_sub(policies);
     let text = match args.output {
         Output::Text => {
             let noun = if policies == 1 { "policy" } else { "policies" };
-            format!("{policies} {noun}, revision {}, written to {}", bundle.revision, args.out.display())
+            let off = if off == 0 { String::new() } else { format!(" ({off} turned off)") };
+            let path = args.out.display().to_string();
+            let path = if path == "-" { "standard output" } else { &path };
+            let revision = &bundle.revision;
+            format!("{policies} {noun}{off}, revision {revision}, written to {path}")
         }
         Output::Json => serde_json::json!({
-            "ok": true, "policies": policies, "revision": bundle.revision, "file": args.out, "problems": [],
+            "ok": true, "policies": policies, "turnedOff": off, "revision": bundle.revision, "file": args.out, "problems": [],
         })
         .to_string(),
     };
@@ -160,12 +175,20 @@ fn report_problems(args: &BuildArgs, problems: &[Problem], streams: &mut Streams
                 .iter()
                 .map(|problem| serde_json::json!({"file": problem.file, "line": problem.line, "message": problem.message}))
                 .collect();
-            print(args, &serde_json::json!({"ok": false, "problems": problems}).to_string(), streams)
+            print(
+                args,
+                &serde_json::json!({"ok": false, "problems": problems}).to_string(),
+                streams,
+            )
         }
         Output::Text => {
             for Problem { file, line, message } in problems {
                 // With the folder in front: a path that can be opened from here.
-                let path = if file.is_empty() { args.dir.clone() } else { args.dir.join(file) };
+                let path = if file.is_empty() {
+                    args.dir.clone()
+                } else {
+                    args.dir.join(file)
+                };
                 let line = if *line == 0 { String::new() } else { format!(":{line}") };
                 writeln!(streams.err, "{}{line}: {message}", path.display())?;
             }
@@ -178,6 +201,10 @@ fn report_problems(args: &BuildArgs, problems: &[Problem], streams: &mut Streams
 
 /// The outcome goes to standard output, unless the bundle does.
 fn print(args: &BuildArgs, text: &str, streams: &mut Streams<'_>) -> Result<(), Failed> {
-    let stream = if args.out == Path::new("-") { &mut streams.err } else { &mut streams.out };
+    let stream = if args.out == Path::new("-") {
+        &mut streams.err
+    } else {
+        &mut streams.out
+    };
     Ok(writeln!(stream, "{text}")?)
 }

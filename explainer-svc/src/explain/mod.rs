@@ -87,7 +87,12 @@ impl Explainer {
             Err(ExplainError::Busy) => Outcome::Busy,
             Err(ExplainError::Store(_) | ExplainError::Stopped | ExplainError::Id(_)) => Outcome::Failed,
         });
-        let Recorded { id, attempts: _, repeats, words } = outcome?;
+        let Recorded {
+            id,
+            attempts: _,
+            repeats,
+            words,
+        } = outcome?;
         let url = self.url(&id);
         Ok(ExplainResponse {
             id,
@@ -100,7 +105,9 @@ impl Explainer {
     }
 
     async fn recorded(&self, request: ExplainRequest, now: i64, deadline: Duration) -> Result<Recorded, ExplainError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ExplainError::Busy)?;
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| ExplainError::Busy)?;
         let id = new_id()?;
         let this = self.clone();
         let task = self.recording.spawn(async move {
@@ -118,9 +125,18 @@ impl Explainer {
     async fn record(&self, request: &ExplainRequest, id: &str, now: i64) -> Result<Recorded, StoreError> {
         let attempt = Attempt::new(request, &self.rules, now);
         let word = |id: &str, repeats: &[_]| {
-            render(request, &Extras { repeats: repeats.to_vec(), url: Some(self.url(id)) })
+            render(
+                request,
+                &Extras {
+                    repeats: repeats.to_vec(),
+                    url: Some(self.url(id)),
+                },
+            )
         };
-        let recorded = self.store.record(&attempt, id, self.rules.window_days, SOURCE, word).await;
+        let recorded = self
+            .store
+            .record(&attempt, id, self.rules.window_days, SOURCE, word)
+            .await;
         match &recorded {
             Ok(recorded) => {
                 self.metrics.recorded(&attempt, recorded);

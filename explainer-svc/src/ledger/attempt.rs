@@ -13,7 +13,7 @@ pub const UNKNOWN_TEAM: &str = "unknown";
 /// The longest value that Kubernetes allows a label.
 const MAX_LABEL_VALUE: usize = 63;
 
-/// GitOps controllers that try an object by a dry-run first: when it is denied, the dry-run is the only attempt there is.
+/// Controllers that try an object by a dry-run first: when it is denied, the dry-run is the only attempt there is.
 const DRY_RUN_FIRST: [&str; 2] = ["kustomize-controller", "helm-controller"];
 /// Compares by dry-runs, again and again, whether or not anybody wants to apply.
 const DRY_RUN_TO_COMPARE: &str = "argocd-controller";
@@ -23,7 +23,13 @@ pub fn team(review: &ReviewSummary, labels: &[String]) -> String {
     [&review.labels, &review.namespace_labels]
         .into_iter()
         .flat_map(|of| labels.iter().filter_map(|label| of.get(label)))
-        .map(|value| value.chars().filter(|c| !c.is_control()).take(MAX_LABEL_VALUE).collect::<String>())
+        .map(|value| {
+            value
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(MAX_LABEL_VALUE)
+                .collect::<String>()
+        })
         .find(|value| !value.trim().is_empty())
         .unwrap_or_else(|| UNKNOWN_TEAM.to_owned())
 }
@@ -55,25 +61,36 @@ pub fn counts(request: &ExplainRequest, action: Action) -> bool {
 /// Names one attempt of a controller at one object, whichever policy objects: its owner or itself, and its spec.
 fn subject(review: &ReviewSummary, hash: &mut Sha256) {
     let kind = &review.kind;
-    match review.owner.as_ref().filter(|owner| !owner.uid.is_empty()) {
-        Some(owner) => parts(hash, &["owner", &owner.uid, &kind.group, &kind.kind, &review.sub_resource]),
-        None => {
-            let name = if review.name.is_empty() { &review.generate_name } else { &review.name };
-            parts(hash, &["object", &kind.group, &kind.kind, &review.sub_resource, &review.namespace, name]);
-        }
+    if let Some(owner) = review.owner.as_ref().filter(|owner| !owner.uid.is_empty()) {
+        parts(hash, &["owner", &owner.uid]);
+    } else {
+        let name = if review.name.is_empty() {
+            &review.generate_name
+        } else {
+            &review.name
+        };
+        parts(hash, &["object", &review.namespace, name]);
     }
-    parts(hash, &[&review.spec_digest]);
+    parts(
+        hash,
+        &[&kind.group, &kind.kind, &review.sub_resource, &review.spec_digest],
+    );
 }
 
 /// The key under which retries of this attempt find the row of one policy; none for a person's attempt.
 pub(super) fn violation_key(request: &ExplainRequest, team: &str, violations: &[&Violation]) -> Option<String> {
     let first = violations.first().filter(|_| is_retried(&request.review))?;
     let mut hash = Sha256::new();
-    parts(&mut hash, &["violation", team, &first.policy, action_name(first.action)]);
+    parts(
+        &mut hash,
+        &["violation", team, &first.policy, action_name(first.action)],
+    );
     subject(&request.review, &mut hash);
     if request.review.spec_digest.is_empty() {
         // Without a digest, what was found tells two attempts at one name apart.
-        violations.iter().for_each(|violation| parts(&mut hash, &[&violation.message]));
+        for violation in violations {
+            parts(&mut hash, &[&violation.message]);
+        }
     }
     Some(HEXLOWER.encode(&hash.finalize()))
 }

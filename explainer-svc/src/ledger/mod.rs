@@ -59,7 +59,9 @@ impl<'a> Attempt<'a> {
         let team = team(&request.review, &rules.team_labels);
         let mut entries: Vec<Entry<'a>> = Vec::new();
         for violation in &request.violations {
-            let known = entries.iter_mut().find(|entry| entry.policy == violation.policy && entry.action == violation.action);
+            let known = entries
+                .iter_mut()
+                .find(|entry| entry.policy == violation.policy && entry.action == violation.action);
             match known {
                 Some(entry) => entry.violations.push(violation),
                 None => entries.push(Entry {
@@ -75,17 +77,31 @@ impl<'a> Attempt<'a> {
             entry.retry_key = attempt::violation_key(request, &team, &entry.violations);
         }
         let retry_key = attempt::explanation_key(request, &team);
-        Self { request, team, retry_key, entries, now, since: now - days(rules.window_days) }
+        Self {
+            request,
+            team,
+            retry_key,
+            entries,
+            now,
+            since: now - days(rules.window_days),
+        }
     }
 
     /// The policies whose repeats may be told: an attempt that does not count says nothing about them, and neither does one of
     /// nobody's.
     pub fn countable(&self) -> impl Iterator<Item = &Entry<'a>> {
-        self.entries.iter().filter(|entry| entry.counted && self.team != UNKNOWN_TEAM)
+        self.entries
+            .iter()
+            .filter(|entry| entry.counted && self.team != UNKNOWN_TEAM)
     }
 
     /// A count in words' terms.
     pub fn repeat(&self, policy: &str, count: u64, window_days: u32) -> Repeat {
-        Repeat { policy: policy.to_owned(), team: self.team.clone(), count, window_days }
+        Repeat {
+            policy: policy.to_owned(),
+            team: self.team.clone(),
+            count,
+            window_days,
+        }
     }
 }

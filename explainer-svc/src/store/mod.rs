@@ -1,6 +1,6 @@
-//! SQLite: one writer, several readers, migrations.
+//! The database, `SQLite`: one writer, several readers, migrations.
 //!
-//! The writer is a pool of one connection, so that two requests never contend for SQLite's lock inside this process, and every
+//! The writer is a pool of one connection, so that two requests never contend for its lock inside this process, and every
 //! change is one `BEGIN IMMEDIATE` transaction, so that another process cannot come in between.
 
 mod read;
@@ -16,7 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 pub use read::{Explanation, Query, RecordedViolation};
 pub use record::Recorded;
 
-/// How long SQLite waits for a lock that another process holds.
+/// How long to wait for a lock that another process holds.
 const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read at the same time.
 const READERS: u32 = 4;
@@ -26,7 +26,7 @@ const PURGE_BATCH: i64 = 500;
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite says so.
+    /// The database says so.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
     /// The schema could not be brought up to date.
@@ -56,8 +56,10 @@ impl Store {
     /// Opens the database, makes it when there is none, and brings its schema up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })?;
+            make_private(folder).map_err(|source| StoreError::Folder {
+                path: folder.display().to_string(),
+                source,
+            })?;
         }
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -70,13 +72,18 @@ impl Store {
         let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
         let write = pool.clone().max_connections(1).connect_with(options.clone()).await?;
         migrations().run(&write).await?;
-        let read = pool.max_connections(READERS).connect_with(options.create_if_missing(false).read_only(true)).await?;
+        let read = pool
+            .max_connections(READERS)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await?;
         Ok(Self { write, read })
     }
 
     /// Whether the database can be read, and be written to.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1 FROM violation LIMIT 1").fetch_optional(&self.read).await?;
+        sqlx::query("SELECT 1 FROM violation LIMIT 1")
+            .fetch_optional(&self.read)
+            .await?;
         self.write.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
         Ok(())
     }
@@ -107,8 +114,29 @@ impl Store {
     }
 }
 
+/// Makes a folder that only its owner may look into: the ledger names people. One that exists stays as it is.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// The migrations, in the binary. One that was released never changes: its checksum is in every database.
 fn migrations() -> Migrator {
-    let ledger = include_str!("../../migrations/0001_ledger.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(1, "ledger".into(), MigrationType::Simple, ledger, false)])
+    let files = [
+        ("ledger", include_str!("../../migrations/0001_ledger.sql")),
+        (
+            "violations of a team",
+            include_str!("../../migrations/0002_violations_of_a_team.sql"),
+        ),
+    ];
+    let migrations = (1..).zip(files).map(|(version, (description, sql))| {
+        Migration::new(
+            version,
+            description.into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
 }

@@ -33,7 +33,10 @@ pub struct Explanation {
 
 /// A row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the columns of migrations/0001_ledger.sql, described in api/violations.rs")]
+#[expect(
+    missing_docs,
+    reason = "the columns of migrations/0001_ledger.sql, described in api/violations.rs"
+)]
 pub struct RecordedViolation {
     pub id: i64,
     pub explanation: String,

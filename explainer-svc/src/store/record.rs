@@ -46,7 +46,12 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(Recorded { id, attempts, repeats, words })
+        Ok(Recorded {
+            id,
+            attempts,
+            repeats,
+            words,
+        })
     }
 }
 
@@ -101,7 +106,10 @@ async fn violation(
     }
     let request = attempt.request;
     let review = &request.review;
-    let first = entry.violations.first().map_or("", |violation| violation.message.as_str());
+    let first = entry
+        .violations
+        .first()
+        .map_or("", |violation| violation.message.as_str());
     let decision = match request.decision {
         Decision::Allow => "allow",
         Decision::Deny => "deny",

@@ -13,7 +13,9 @@ const CSS: &str = include_str!("../../templates/style.css");
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = data_encoding::BASE64.encode(&Sha256::digest(CSS));
-    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 });
 
 /// The only style that a page may use is ours; nothing else is loaded or run.
@@ -36,7 +38,11 @@ struct NotFoundPage {
 
 /// The page of an explanation.
 pub fn explanation(explanation: &Explanation) -> Result<String, askama::Error> {
-    ExplanationPage { css: CSS, page: view::page(explanation) }.render()
+    ExplanationPage {
+        css: CSS,
+        page: view::page(explanation),
+    }
+    .render()
 }
 
 /// The page for an explanation that is not there.

@@ -1,15 +1,23 @@
 //! An explanation in the terms of its page. Text is made harmless here; the template escapes it.
 
+use engine::explain::path;
 use engine::explain::wire::{Decision, ReviewSummary};
-use engine::verdict::{Action, FailureKind, Severity, Violation};
+use engine::redact;
+use engine::verdict::{Action, FailureKind, Found, Severity, Violation};
 
 use crate::ledger::UNKNOWN_TEAM;
 use crate::store::Explanation;
+
+/// What a page shows of one line, in characters, and of a longer text, in bytes: more than anybody writes who means it.
+const MAX_LINE: usize = 4096;
+const MAX_TEXT: usize = 65_536;
 
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) is_denied: bool,
     pub(super) what: String,
+    pub(super) denials: Option<Section>,
+    /// Warnings, and what is only recorded.
     pub(super) sections: Vec<Section>,
     pub(super) failures: Vec<Failure>,
     pub(super) fix: Option<Fix>,
@@ -31,7 +39,7 @@ pub(super) struct Item {
     pub(super) policy: String,
     pub(super) severity: &'static str,
     pub(super) message: String,
-    pub(super) found: Vec<(String, String)>,
+    pub(super) found: Vec<String>,
     pub(super) why: String,
     pub(super) remediation: String,
     pub(super) example: String,
@@ -63,13 +71,23 @@ pub(super) struct Fix {
 }
 
 pub(super) fn page(explanation: &Explanation) -> Page {
-    let Explanation { id: _, at: _, last_seen: _, attempts: _, team: _, request, message, warnings: _, repeats, source: _ } =
-        explanation;
-    let sections = [(Action::Deny, "Denied because"), (Action::Warn, "Warnings"), (Action::Audit, "Recorded")]
-        .into_iter()
-        .map(|(action, title)| Section { title, violations: request.with_action(action).map(item).collect() })
-        .filter(|section| !section.violations.is_empty())
-        .collect();
+    let Explanation {
+        id: _,
+        at: _,
+        last_seen: _,
+        attempts: _,
+        team: _,
+        request,
+        message,
+        warnings: _,
+        repeats,
+        source: _,
+    } = explanation;
+    let section = |action, title| {
+        let violations: Vec<Item> = request.with_action(action).map(item).collect();
+        (!violations.is_empty()).then_some(Section { title, violations })
+    };
+    let sections = [section(Action::Warn, "Warnings"), section(Action::Audit, "Recorded")];
     let failures = request.failures.iter().map(|failure| Failure {
         policy: line(&failure.policy),
         what: match failure.kind {
@@ -84,17 +102,26 @@ pub(super) fn page(explanation: &Explanation) -> Page {
     let fix = request.fix.as_ref().map(|fix| Fix {
         snippet: text(&fix.snippet),
         patch: text(&serde_json::to_string_pretty(&fix.patch).unwrap_or_default()),
-        policies: fix.policies.iter().map(|policy| line(policy)).collect::<Vec<_>>().join(", "),
+        policies: fix
+            .policies
+            .iter()
+            .map(|policy| line(policy))
+            .collect::<Vec<_>>()
+            .join(", "),
         complete: fix.complete,
     });
     let repeats = repeats.iter().filter(|repeat| repeat.count > 1).map(|repeat| {
         let (team, policy) = (line(&repeat.team), line(&repeat.policy));
-        format!("Team {team} hit {policy} {} times in the last {} days.", repeat.count, repeat.window_days)
+        format!(
+            "Team {team} hit {policy} {} times in the last {} days.",
+            repeat.count, repeat.window_days
+        )
     });
     Page {
         is_denied: request.decision == Decision::Deny,
         what: what(&request.review),
-        sections,
+        denials: section(Action::Deny, "Denied because"),
+        sections: sections.into_iter().flatten().collect(),
         failures: failures.collect(),
         fix,
         repeats: repeats.collect(),
@@ -110,20 +137,61 @@ fn what(review: &ReviewSummary) -> String {
         ("", prefix) => format!("{prefix}…"),
         (name, _) => name.to_owned(),
     };
-    let place = if review.namespace.is_empty() { name } else { format!("{}/{name}", review.namespace) };
-    let sub = if review.sub_resource.is_empty() { String::new() } else { format!(" ({})", review.sub_resource) };
-    line(&format!("{} {}{sub} {place}", review.operation.to_lowercase(), review.kind.kind))
+    let place = if review.namespace.is_empty() {
+        name
+    } else {
+        format!("{}/{name}", review.namespace)
+    };
+    let sub = if review.sub_resource.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", review.sub_resource)
+    };
+    line(&format!(
+        "{} {}{sub} {place}",
+        review.operation.to_lowercase(),
+        review.kind.kind
+    ))
 }
 
 fn facts(explanation: &Explanation) -> Vec<(&'static str, String)> {
-    let Explanation { id, at, last_seen, attempts, team, request, .. } = explanation;
+    let Explanation {
+        id,
+        at,
+        last_seen,
+        attempts,
+        team,
+        request,
+        ..
+    } = explanation;
     let review = &request.review;
     let mut facts = vec![
-        ("Team", if team == UNKNOWN_TEAM { "unknown (no label names it)".to_owned() } else { line(team) }),
+        (
+            "Team",
+            if team == UNKNOWN_TEAM {
+                "unknown (no label names it)".to_owned()
+            } else {
+                line(team)
+            },
+        ),
         ("User", line(&review.username)),
         ("Tool", line(&review.field_manager)),
-        ("Made by", review.owner.as_ref().map(|owner| line(&format!("{} {}", owner.kind, owner.name))).unwrap_or_default()),
-        ("Dry run", if review.dry_run { "yes".to_owned() } else { String::new() }),
+        (
+            "Made by",
+            review
+                .owner
+                .as_ref()
+                .map(|owner| line(&format!("{} {}", owner.kind, owner.name)))
+                .unwrap_or_default(),
+        ),
+        (
+            "Dry run",
+            if review.dry_run {
+                "yes".to_owned()
+            } else {
+                String::new()
+            },
+        ),
         ("Time", time(*at)),
     ];
     if *attempts > 1 {
@@ -137,7 +205,11 @@ fn facts(explanation: &Explanation) -> Vec<(&'static str, String)> {
 }
 
 fn item(violation: &Violation) -> Item {
-    let title = if violation.title.is_empty() { &violation.policy } else { &violation.title };
+    let title = if violation.title.is_empty() {
+        &violation.policy
+    } else {
+        &violation.title
+    };
     Item {
         title: line(title),
         policy: line(&violation.policy),
@@ -148,22 +220,35 @@ fn item(violation: &Violation) -> Item {
             Severity::Critical => "critical",
         },
         message: text(&violation.message),
-        found: violation
-            .found
-            .iter()
-            .map(|found| (line(&found.path), found.value.as_deref().map_or_else(|| "not set".to_owned(), line)))
-            .collect(),
+        found: violation.found.iter().map(found).collect(),
         why: text(&violation.why),
         remediation: text(&violation.remediation),
         example: text(&violation.example),
-        links: violation.links.iter().map(|link| self::link(&link.description, &link.reference)).collect(),
+        links: violation
+            .links
+            .iter()
+            .map(|link| self::link(&link.description, &link.reference))
+            .collect(),
         controls: violation.controls.iter().map(|control| line(control)).collect(),
     }
 }
 
+/// A field as in the terminal: `spec.containers[0].image: "nginx"`. Nothing is said of a value that is not there or not shown.
+fn found(found: &Found) -> String {
+    let place = path::human(&found.path);
+    line(
+        &found
+            .value
+            .as_ref()
+            .map_or_else(|| place.clone(), |value| format!("{place}: {value}")),
+    )
+}
+
 fn link(description: &str, reference: &str) -> Link {
     let is_web = ["https://", "http://"].iter().any(|scheme| {
-        reference.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        reference
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
     let reference = line(reference);
     let text = match line(description) {
@@ -171,7 +256,10 @@ fn link(description: &str, reference: &str) -> Link {
         description if is_web => description,
         description => format!("{description}: {reference}"),
     };
-    Link { text, href: if is_web { reference } else { String::new() } }
+    Link {
+        text,
+        href: if is_web { reference } else { String::new() },
+    }
 }
 
 fn time(milliseconds: i64) -> String {
@@ -181,15 +269,10 @@ fn time(milliseconds: i64) -> String {
 
 /// One line of harmless text.
 fn line(raw: &str) -> String {
-    raw.chars().map(|c| if c == '\n' { ' ' } else { c }).filter(is_harmless).collect()
+    redact::line(raw, MAX_LINE)
 }
 
 /// Several lines of harmless text.
 fn text(raw: &str) -> String {
-    raw.chars().filter(|c| *c == '\n' || is_harmless(c)).collect()
-}
-
-/// Neither a control character, nor one that turns the direction of what follows it: `gpj.exe` must not read as `exe.jpg`.
-fn is_harmless(c: &char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    redact::lines(raw, MAX_TEXT)
 }

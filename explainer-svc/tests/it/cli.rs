@@ -42,8 +42,15 @@ struct Run {
 }
 
 fn whynot(folder: &Path, arguments: &[&str]) -> Run {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_whynot")).args(arguments).current_dir(folder).env("COLUMNS", "100").output().unwrap();
+    // Nothing of this environment: some of it would be arguments.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whynot"));
+    let output = command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("COLUMNS", "100")
+        .output()
+        .unwrap();
     Run {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
@@ -61,7 +68,11 @@ fn write(folder: &TempDir, path: &str, text: &str) {
 fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     write(&folder, "policies/demo/host-network/policy.rego", POLICY);
-    write(&folder, "policies/demo/host-network/policy_test.rego", "this is not Rego, and not read");
+    write(
+        &folder,
+        "policies/demo/host-network/policy_test.rego",
+        "this is not Rego, and not read",
+    );
     write(&folder, "envoy.yaml", TEMPLATE);
     let built = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json"]);
     assert_eq!(built.code, Some(0), "{}", built.err);
@@ -72,7 +83,16 @@ fn json(folder: &TempDir, path: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(folder.path().join(path)).unwrap()).unwrap()
 }
 
-const RENDER: [&str; 8] = ["envoy", "render", "--template", "envoy.yaml", "--bundle", "bundle.json", "-o", "envoy.json"];
+const RENDER: [&str; 8] = [
+    "envoy",
+    "render",
+    "--template",
+    "envoy.yaml",
+    "--bundle",
+    "bundle.json",
+    "-o",
+    "envoy.json",
+];
 
 fn render(folder: &TempDir, more: &[&str]) -> Run {
     whynot(folder.path(), &[&RENDER[..], more].concat())
@@ -82,9 +102,14 @@ fn render(folder: &TempDir, more: &[&str]) -> Run {
 fn configuration(folder: &TempDir) -> Value {
     let envoy = json(folder, "envoy.json");
     let filter = envoy
-        .pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config")
+        .pointer(
+            "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config",
+        )
         .unwrap();
-    assert_eq!(filter["configuration"]["@type"], "type.googleapis.com/google.protobuf.StringValue");
+    assert_eq!(
+        filter["configuration"]["@type"],
+        "type.googleapis.com/google.protobuf.StringValue"
+    );
     serde_json::from_str(filter["configuration"]["value"].as_str().unwrap()).unwrap()
 }
 
@@ -101,28 +126,52 @@ fn help_texts() {
         assert_eq!(run.code, Some(0));
         assert_snapshot!(name, run.out);
     }
-    assert_eq!(whynot(folder.path(), &["--version"]).out, concat!("whynot ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        whynot(folder.path(), &["--version"]).out,
+        concat!("whynot ", env!("CARGO_PKG_VERSION"), "\n")
+    );
     assert!(whynot(folder.path(), &["completions", "bash"]).out.contains("whynot"));
 }
 
 #[test]
 fn a_bundle_is_built_and_names_its_revision() {
     let folder = folder();
-    let run = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json", "--output", "json"]);
+    let run = whynot(
+        folder.path(),
+        &["policy", "build", "policies", "-o", "bundle.json", "--output", "json"],
+    );
     let report: Value = serde_json::from_str(&run.out).unwrap();
     let bundle = json(&folder, "bundle.json");
     assert_eq!(bundle["revision"], report["revision"]);
     assert_eq!(bundle["files"][0]["path"], "demo/host-network/policy.rego");
     assert_eq!(bundle["files"].as_array().unwrap().len(), 1, "tests are no policies");
     let text = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json"]).out;
-    assert_eq!(text, format!("1 policy, revision {}, written to bundle.json\n", report["revision"].as_str().unwrap()));
+    assert_eq!(
+        text,
+        format!(
+            "1 policy, revision {}, written to bundle.json\n",
+            report["revision"].as_str().unwrap()
+        )
+    );
 
-    write(&folder, "policies/policy-set.yaml", "failureMode: allow\n");
-    whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json"]);
-    assert_ne!(json(&folder, "bundle.json")["revision"], report["revision"], "settings are part of the revision");
+    write(
+        &folder,
+        "policies/policy-set.yaml",
+        "policies: {demo/host-network: {enabled: false}}\n",
+    );
+    let text = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json"]).out;
+    assert!(text.starts_with("0 policies (1 turned off), revision "), "{text}");
+    assert_ne!(
+        json(&folder, "bundle.json")["revision"],
+        report["revision"],
+        "settings are part of the revision"
+    );
     let piped = whynot(folder.path(), &["policy", "build", "policies", "-o", "-"]);
-    assert_eq!(serde_json::from_str::<Value>(&piped.out).unwrap(), json(&folder, "bundle.json"));
-    assert!(piped.err.contains("1 policy"));
+    assert_eq!(
+        serde_json::from_str::<Value>(&piped.out).unwrap(),
+        json(&folder, "bundle.json")
+    );
+    assert!(piped.err.contains("written to standard output"));
 }
 
 #[test]
@@ -133,10 +182,21 @@ fn all_problems_are_told_at_once_and_nothing_is_written() {
     write(&folder, "policies/policy-set.yaml", "policies: {}\n");
     let run = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json"]);
     assert_eq!((run.code, run.out.as_str()), (Some(1), ""));
-    assert!(run.err.contains("policies/a.rego:3") && run.err.contains("policies/b.rego"), "{}", run.err);
-    assert!(run.err.ends_with("error: 2 problems; nothing was written\n"), "{}", run.err);
+    assert!(
+        run.err.contains("policies/a.rego:3") && run.err.contains("policies/b.rego"),
+        "{}",
+        run.err
+    );
+    assert!(
+        run.err.ends_with("error: 2 problems; nothing was written\n"),
+        "{}",
+        run.err
+    );
     assert!(!folder.path().join("bundle.json").exists());
-    let run = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json", "--output", "json"]);
+    let run = whynot(
+        folder.path(),
+        &["policy", "build", "policies", "-o", "bundle.json", "--output", "json"],
+    );
     let report: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!((run.code, &report["ok"]), (Some(1), &Value::Bool(false)));
     assert_eq!(report["problems"][0]["file"], "a.rego");
@@ -146,10 +206,18 @@ fn all_problems_are_told_at_once_and_nothing_is_written() {
 fn mistakes_in_the_settings_and_empty_folders_are_problems() {
     let folder = TempDir::new().unwrap();
     write(&folder, "policies/a.rego", POLICY);
-    write(&folder, "policies/policy-set.yaml", "policies:\n  demo/host-network: {actoin: warn}\n");
+    write(
+        &folder,
+        "policies/policy-set.yaml",
+        "policies:\n  demo/host-network: {actoin: warn}\n",
+    );
     let run = whynot(folder.path(), &["policy", "build", "policies", "-o", "bundle.json"]);
     assert_eq!(run.code, Some(1));
-    assert!(run.err.contains("policies/policy-set.yaml") && run.err.contains("actoin"), "{}", run.err);
+    assert!(
+        run.err.contains("policies/policy-set.yaml") && run.err.contains("actoin"),
+        "{}",
+        run.err
+    );
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     let run = whynot(folder.path(), &["policy", "build", "empty", "-o", "bundle.json"]);
     assert_eq!(run.code, Some(1));
@@ -161,12 +229,29 @@ fn mistakes_in_the_settings_and_empty_folders_are_problems() {
 #[test]
 fn envoys_configuration_is_rendered() {
     let folder = folder();
-    write(&folder, "context.yaml", "namespaces: {shop: {labels: {team: checkout}}}\ncluster: {name: dev}\n");
-    let run = render(&folder, &["--set", "PORT=8443", "--context", "context.yaml", "--explainer-timeout-ms", "500"]);
+    write(
+        &folder,
+        "context.yaml",
+        "namespaces: {shop: {labels: {team: checkout}}}\ncluster: {name: dev}\n",
+    );
+    let run = render(
+        &folder,
+        &[
+            "--set",
+            "PORT=8443",
+            "--context",
+            "context.yaml",
+            "--explainer-timeout-ms",
+            "500",
+        ],
+    );
     assert_eq!(run.code, Some(0), "{}", run.err);
     let envoy = json(&folder, "envoy.json");
     let socket = &envoy["static_resources"]["listeners"][0]["address"]["socket_address"];
-    assert_eq!(socket, &serde_json::json!({"address": "127.0.0.1", "port_value": "8443"}));
+    assert_eq!(
+        socket,
+        &serde_json::json!({"address": "127.0.0.1", "port_value": "8443"})
+    );
     let mut configuration = configuration(&folder);
     assert_eq!(configuration["bundle"].take(), json(&folder, "bundle.json"));
     insta::assert_json_snapshot!(configuration);
@@ -176,30 +261,96 @@ fn envoys_configuration_is_rendered() {
 }
 
 #[test]
+fn variables_come_from_arguments_then_from_the_environment() {
+    let folder = folder();
+    let port = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_whynot"));
+        command
+            .args(RENDER)
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("PORT", "1111");
+        assert!(command.status().unwrap().success());
+        json(&folder, "envoy.json")["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"]
+            .clone()
+    };
+    assert_eq!(port(&[]), "1111");
+    assert_eq!(port(&["--set", "PORT=2222"]), "2222");
+}
+
+#[test]
 fn what_cannot_be_rendered_says_why() {
     let folder = folder();
     let bare = "static_resources: {clusters: [{name: explainer}]}\n";
     write(&folder, "bare.yaml", bare);
-    write(&folder, "tampered.json", &std::fs::read_to_string(folder.path().join("bundle.json")).unwrap().replace("uses", "used"));
+    write(
+        &folder,
+        "tampered.json",
+        &std::fs::read_to_string(folder.path().join("bundle.json"))
+            .unwrap()
+            .replace("uses", "used"),
+    );
     write(&folder, "context.yaml", "namespaces: {shop: {lables: {}}}\n");
     let set = ["--set", "PORT=1"];
     for (run, expected) in [
         (render(&folder, &[]), "PORT"),
-        (render(&folder, &[&set[..], &["--context", "context.yaml"]].concat()), "lables"),
-        (render(&folder, &[&set[..], &["--explainer-cluster", "other"]].concat()), "no cluster \"other\""),
         (
-            whynot(folder.path(), &["envoy", "render", "--template", "bare.yaml", "--bundle", "bundle.json", "-o", "x.json"]),
+            render(&folder, &[&set[..], &["--context", "context.yaml"]].concat()),
+            "lables",
+        ),
+        (
+            render(&folder, &[&set[..], &["--explainer-cluster", "other"]].concat()),
+            "no cluster \"other\"",
+        ),
+        (
+            whynot(
+                folder.path(),
+                &[
+                    "envoy",
+                    "render",
+                    "--template",
+                    "bare.yaml",
+                    "--bundle",
+                    "bundle.json",
+                    "-o",
+                    "x.json",
+                ],
+            ),
             "no Wasm HTTP filter",
         ),
         (
             whynot(
                 folder.path(),
-                &["envoy", "render", "--template", "envoy.yaml", "--bundle", "tampered.json", "--set", "PORT=1", "-o", "x.json"],
+                &[
+                    "envoy",
+                    "render",
+                    "--template",
+                    "envoy.yaml",
+                    "--bundle",
+                    "tampered.json",
+                    "--set",
+                    "PORT=1",
+                    "-o",
+                    "x.json",
+                ],
             ),
             "changed after it was built",
         ),
         (
-            whynot(folder.path(), &["envoy", "render", "--template", "none.yaml", "--bundle", "bundle.json", "-o", "x.json"]),
+            whynot(
+                folder.path(),
+                &[
+                    "envoy",
+                    "render",
+                    "--template",
+                    "none.yaml",
+                    "--bundle",
+                    "bundle.json",
+                    "-o",
+                    "x.json",
+                ],
+            ),
             "cannot read none.yaml",
         ),
     ] {
@@ -224,7 +375,18 @@ fn arguments_that_are_wrong_name_the_flag_and_the_remedy() {
         &["serve", "--retention-days", "3"],
         &["serve", "--max-concurrency", "0"],
         &["serve", "--log-level", "loud"],
-        &["envoy", "render", "--template", "a", "--bundle", "b", "-o", "c", "--set", "X"],
+        &[
+            "envoy",
+            "render",
+            "--template",
+            "a",
+            "--bundle",
+            "b",
+            "-o",
+            "c",
+            "--set",
+            "X",
+        ],
     ] {
         let run = whynot(folder.path(), arguments);
         assert_eq!(run.code, Some(2), "{arguments:?}");

@@ -11,12 +11,22 @@ async fn a_denial_is_worded_and_kept_under_a_link() {
     let server = TestServer::start().await;
     let mut answer = server.explain(&denial()).await;
     let id = answer["id"].as_str().unwrap().to_owned();
-    assert!(id.len() == 26 && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()), "{id}");
+    assert!(
+        id.len() == 26 && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()),
+        "{id}"
+    );
     assert_eq!(answer["url"], format!("{}/e/{id}", server.url));
     let message = answer["message"].as_str().unwrap();
-    assert!(message.contains(&format!("{}/e/{id}", server.url)), "the message leads to the link: {message}");
+    assert!(
+        message.contains(&format!("{}/e/{id}", server.url)),
+        "the message leads to the link: {message}"
+    );
     for field in ["id", "url", "message"] {
-        let text = answer[field].as_str().unwrap().replace(&server.url, "http://host").replace(&id, "ID");
+        let text = answer[field]
+            .as_str()
+            .unwrap()
+            .replace(&server.url, "http://host")
+            .replace(&id, "ID");
         answer[field] = text.into();
     }
     assert_json_snapshot!(answer);
@@ -26,7 +36,10 @@ async fn a_denial_is_worded_and_kept_under_a_link() {
 async fn links_begin_with_the_public_url() {
     let server = TestServer::with(|config| config.public_url = Some("https://example.test/whynot".into())).await;
     let answer = server.explain(&denial()).await;
-    assert_eq!(answer["url"], format!("https://example.test/whynot/e/{}", answer["id"].as_str().unwrap()));
+    assert_eq!(
+        answer["url"],
+        format!("https://example.test/whynot/e/{}", answer["id"].as_str().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -60,7 +73,10 @@ async fn what_is_wrong_with_a_body_is_said_with_its_place() {
         version.to_string(),
         denial().to_string() + "{}",
     ] {
-        let request = server.client.post(format!("{}/v1/explain", server.url)).header("content-type", "application/json");
+        let request = server
+            .client
+            .post(format!("{}/v1/explain", server.url))
+            .header("content-type", "application/json");
         let response = request.body(body).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -74,16 +90,37 @@ async fn what_is_wrong_with_a_body_is_said_with_its_place() {
 async fn only_declared_json_is_read() {
     let server = TestServer::start().await;
     let post = |content_type: Option<&'static str>| {
-        let request = server.client.post(format!("{}/v1/explain", server.url)).body(denial().to_string());
-        content_type.map_or(request.try_clone().unwrap(), |value| request.header("content-type", value)).send()
+        let request = server
+            .client
+            .post(format!("{}/v1/explain", server.url))
+            .body(denial().to_string());
+        content_type
+            .map_or(request.try_clone().unwrap(), |value| {
+                request.header("content-type", value)
+            })
+            .send()
     };
-    for refused in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/json+x"), Some("json")] {
+    for refused in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("application/json+x"),
+        Some("json"),
+    ] {
         let response = post(refused).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{refused:?}");
         assert_eq!(response.headers()["content-type"], "application/problem+json");
     }
-    for accepted in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
-        assert_eq!(post(Some(accepted)).await.unwrap().status(), StatusCode::OK, "{accepted}");
+    for accepted in [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON",
+    ] {
+        assert_eq!(
+            post(Some(accepted)).await.unwrap().status(),
+            StatusCode::OK,
+            "{accepted}"
+        );
     }
 }
 
@@ -113,9 +150,16 @@ async fn a_ledger_that_is_locked_costs_the_words_in_time_and_not_the_record() {
     assert_snapshot!(response.text().await.unwrap(), @r#"{"status":503,"title":"Service Unavailable","detail":"The ledger did not answer before the deadline; use your own words."}"#);
     lock.release().await;
 
-    assert_eq!(server.count(&denial()).await, Some(2), "the attempt that was not answered is counted");
+    assert_eq!(
+        server.count(&denial()).await,
+        Some(2),
+        "the attempt that was not answered is counted"
+    );
     let metrics = server.get("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains(r#"whynot_explanations_total{outcome="late"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"whynot_explanations_total{outcome="late"} 1"#),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]
@@ -128,9 +172,17 @@ async fn attempts_wait_in_bounded_number() {
     for _ in 0..3 {
         let response = server.post(&body).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        details.push(response.json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned());
+        details.push(
+            response.json::<Value>().await.unwrap()["detail"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
     }
-    assert!(details[1].contains("before the deadline") && details[2].contains("Too many attempts"), "{details:?}");
+    assert!(
+        details[1].contains("before the deadline") && details[2].contains("Too many attempts"),
+        "{details:?}"
+    );
     lock.release().await;
 }
 
@@ -142,11 +194,17 @@ async fn a_broken_ledger_is_a_503_and_is_counted() {
     let response = server.post(&denial()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     let problem: Value = response.json().await.unwrap();
-    assert_eq!(problem["detail"], "The attempt could not be recorded; use your own words.");
+    assert_eq!(
+        problem["detail"],
+        "The attempt could not be recorded; use your own words."
+    );
     assert_eq!(server.get("/readyz").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(server.get("/healthz").await.status(), StatusCode::OK);
     let metrics = server.get("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("whynot_store_errors_total 1") && metrics.contains(r#"{outcome="failed"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains("whynot_store_errors_total 1") && metrics.contains(r#"{outcome="failed"} 1"#),
+        "{metrics}"
+    );
 }
 
 /// Another process that holds the database's lock.

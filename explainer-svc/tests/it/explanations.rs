@@ -10,7 +10,13 @@ use serde_json::{Value, json};
 use crate::support::{TestServer, denial, replica, violation};
 
 async fn get(server: &TestServer, id: &str, accept: &str) -> Response {
-    server.client.get(format!("{}/e/{id}", server.url)).header("accept", accept).send().await.unwrap()
+    server
+        .client
+        .get(format!("{}/e/{id}", server.url))
+        .header("accept", accept)
+        .send()
+        .await
+        .unwrap()
 }
 
 /// The page without the style, which is the same on every page.
@@ -49,7 +55,10 @@ fn the_page_of_a_controllers_denial_with_failures_and_warnings() {
     let mut request = replica();
     request["fix"]["complete"] = false.into();
     request["failures"] = json!([{"policy": "a/b", "kind": "limit", "detail": "more than 1000 steps"}]);
-    request["violations"].as_array_mut().unwrap().push(violation("general/probes"));
+    request["violations"]
+        .as_array_mut()
+        .unwrap()
+        .push(violation("general/probes"));
     request["violations"][1]["action"] = "warn".into();
     request["violations"][1]["example"] = "livenessProbe: {}\n".into();
     request["violations"][1]["found"] = json!([{"path": "/spec/containers/0/livenessProbe"}]);
@@ -64,7 +73,14 @@ fn the_page_of_a_controllers_denial_with_failures_and_warnings() {
 fn nothing_that_a_user_or_a_policy_wrote_is_markup() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x>\u{1b}[31mred\u{7}\u{202e}gpj";
     let mut request = denial();
-    for field in ["namespace", "name", "username", "fieldManager", "operation", "subResource"] {
+    for field in [
+        "namespace",
+        "name",
+        "username",
+        "fieldManager",
+        "operation",
+        "subResource",
+    ] {
         request["review"][field] = EVIL.into();
     }
     for field in ["policy", "title", "message", "why", "remediation", "example"] {
@@ -89,11 +105,23 @@ fn nothing_that_a_user_or_a_policy_wrote_is_markup() {
             serde_json::from_value(json!([{"policy": EVIL, "team": EVIL, "count": 2, "windowDays": 14}])).unwrap();
     });
     assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
-    assert!(!html.contains(['\u{1b}', '\u{7}', '\u{202e}']), "control characters are gone");
+    assert!(
+        !html.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+        "control characters are gone"
+    );
     assert!(!html.contains("\"onmouseover"), "{html}");
-    let links: Vec<&str> = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let links: Vec<&str> = html
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
     assert_eq!(links.len(), 2, "only http and https are links: {links:?}");
-    assert!(links.iter().all(|link| link.to_lowercase().starts_with("https://example.test/")), "{links:?}");
+    assert!(
+        links
+            .iter()
+            .all(|link| link.to_lowercase().starts_with("https://example.test/")),
+        "{links:?}"
+    );
 }
 
 #[tokio::test]
@@ -113,7 +141,12 @@ async fn a_link_shows_a_page_or_json() {
     assert_eq!(headers["referrer-policy"], "no-referrer");
     let policy = headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-    assert!(html.text().await.unwrap().contains("Containers must not run privileged"));
+    assert!(
+        html.text()
+            .await
+            .unwrap()
+            .contains("Containers must not run privileged")
+    );
 
     let json = get(&server, id, "text/html;q=0.1, application/json").await;
     assert_eq!(json.headers()["content-type"], "application/json");
@@ -155,5 +188,8 @@ async fn ids_are_not_guessed_from_one_another() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 20);
-    assert!(ids.windows(2).all(|pair| pair[0].get(..4) != pair[1].get(..4)), "no common beginning: {ids:?}");
+    assert!(
+        ids.windows(2).all(|pair| pair[0].get(..4) != pair[1].get(..4)),
+        "no common beginning: {ids:?}"
+    );
 }

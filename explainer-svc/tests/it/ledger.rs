@@ -9,7 +9,9 @@ use crate::support::{PRIVILEGED, TestServer, denial, violation, with_review};
 async fn violations_are_found_by_team_policy_namespace_action_and_time() {
     let server = TestServer::start().await;
     server.explain(&denial()).await;
-    server.explain(&with_review(denial(), "labels", json!({"team": "search & find"}))).await;
+    server
+        .explain(&with_review(denial(), "labels", json!({"team": "search & find"})))
+        .await;
     let mut warned = with_review(denial(), "namespace", "other");
     warned["violations"] = json!([violation("general/no-latest")]);
     warned["violations"][0]["action"] = "warn".into();
@@ -35,7 +37,10 @@ async fn violations_are_found_by_team_policy_namespace_action_and_time() {
     }
     let newest = &server.violations().await[0];
     assert_eq!(newest["policy"], "general/no-latest");
-    assert_eq!(newest["url"], format!("{}/e/{}", server.url, newest["explanation"].as_str().unwrap()));
+    assert_eq!(
+        newest["url"],
+        format!("{}/e/{}", server.url, newest["explanation"].as_str().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -49,7 +54,13 @@ async fn pages_follow_one_another_without_gap_or_overlap() {
     let mut pages = 0;
     loop {
         let page = server.json(&format!("/v1/violations?limit=3{cursor}")).await;
-        names.extend(page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()));
+        names.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["name"].as_str().unwrap().to_owned()),
+        );
         pages += 1;
         let Some(next) = page["next"].as_i64() else { break };
         cursor = format!("&cursor={next}");
@@ -76,7 +87,15 @@ async fn what_is_recorded_is_what_was_asked() {
 async fn conditions_that_are_not_understood_are_named() {
     let server = TestServer::start().await;
     let mut problems = Vec::new();
-    for conditions in ["limit=0", "limit=1001", "limit=many", "action=block", "since=yesterday", "since=P99999999999Y", "teams=a"] {
+    for conditions in [
+        "limit=0",
+        "limit=1001",
+        "limit=many",
+        "action=block",
+        "since=yesterday",
+        "since=P99999999999Y",
+        "teams=a",
+    ] {
         let response = server.get(&format!("/v1/violations?{conditions}")).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{conditions}");
         problems.push((conditions, response.json::<Value>().await.unwrap()));

@@ -53,7 +53,11 @@ async fn a_request_that_takes_too_long_is_ended() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 408");
-    assert!((200..2000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!(
+        (200..2000).contains(&begun.elapsed().as_millis()),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -69,7 +73,10 @@ async fn more_requests_than_allowed_are_shed_and_probes_are_not() {
     };
     assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(shed.headers()["retry-after"], "1");
-    assert_eq!(shed.json::<Value>().await.unwrap()["detail"], "Too many requests at a time.");
+    assert_eq!(
+        shed.json::<Value>().await.unwrap()["detail"],
+        "Too many requests at a time."
+    );
     for probe in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(server.get(probe).await.status(), StatusCode::OK, "{probe}");
     }
@@ -95,12 +102,18 @@ async fn headers_that_do_not_come_close_the_connection() {
 async fn connections_are_limited() {
     let server = TestServer::with(|config| config.limits.connections = 1).await;
     let mut first = TcpStream::connect(server.address()).await.unwrap();
-    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    first
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = [0; 12];
     first.read_exact(&mut answer).await.unwrap();
 
     let mut second = TcpStream::connect(server.address()).await.unwrap();
-    second.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    second
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let waited = tokio::time::timeout(Duration::from_millis(300), second.read_exact(&mut answer)).await;
     assert!(waited.is_err(), "the second connection waits");
     drop(first);
@@ -110,8 +123,8 @@ async fn connections_are_limited() {
 #[tokio::test]
 async fn a_panic_is_a_500_and_the_server_lives() {
     let metrics = Metrics::default();
-    let routes = Router::new().route("/panic", get(|| async { panic!("secret detail") as &str }));
-    let router = api::hardened(api::limited(routes, &Limits::default()), metrics.clone());
+    let panicking = Router::new().route("/panic", get(|| async { panic!("secret detail") as &str }));
+    let router = api::hardened(api::limited(panicking, &Limits::default()), metrics.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/panic", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -121,5 +134,10 @@ async fn a_panic_is_a_500_and_the_server_lives() {
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert!(!response.text().await.unwrap().contains("secret"));
     }
-    assert!(metrics.encode().unwrap().contains(r#"{method="GET",route="/panic",status="500"} 2"#));
+    assert!(
+        metrics
+            .encode()
+            .unwrap()
+            .contains(r#"{method="GET",route="/panic",status="500"} 2"#)
+    );
 }

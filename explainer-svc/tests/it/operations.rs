@@ -1,4 +1,4 @@
-//! Probes, metrics, OpenAPI, and shutdown.
+//! Probes, metrics, the description of the interface, and shutdown.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,7 +30,12 @@ async fn metrics_count_and_hold_nothing_that_a_caller_wrote() {
     server.explain(&replica()).await;
     server.get("/secret-path").await;
     let response = server.get("/metrics").await;
-    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(
+        response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
     let text = response.text().await.unwrap();
     for line in [
         r#"whynot_explanations_total{outcome="ok"} 3"#,
@@ -49,14 +54,17 @@ async fn metrics_count_and_hold_nothing_that_a_caller_wrote() {
 #[tokio::test]
 async fn the_openapi_document_is_the_one_that_is_checked_in() {
     let server = TestServer::start().await;
-    let served = server.json("/openapi.json").await;
-    let text = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    let document = server.json("/openapi.json").await;
+    let text = serde_json::to_string_pretty(&document).unwrap() + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         std::fs::write(&path, &text).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "openapi.json is not what the code says: run this test with INSTA_UPDATE=always and look at the difference");
+    assert!(
+        kept == text,
+        "openapi.json is not what the code says: run this test with INSTA_UPDATE=always and look at the difference"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +72,18 @@ async fn every_route_is_in_the_openapi_document() {
     let server = TestServer::start().await;
     let document = server.json("/openapi.json").await;
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths, ["/e/{id}", "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/explain", "/v1/violations"]);
+    assert_eq!(
+        paths,
+        [
+            "/e/{id}",
+            "/healthz",
+            "/metrics",
+            "/openapi.json",
+            "/readyz",
+            "/v1/explain",
+            "/v1/violations"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -98,5 +117,9 @@ async fn a_shutdown_does_not_wait_for_ever() {
     let begun = Instant::now();
     server.begin_stop();
     server.stopped().await;
-    assert!((250..3000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!(
+        (250..3000).contains(&begun.elapsed().as_millis()),
+        "{:?}",
+        begun.elapsed()
+    );
 }

@@ -46,7 +46,14 @@ impl TestServer {
             let _ = stopped.await;
         }));
         let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
-        Self { url, client, stop: Some(stop), task, folder: None, database: database.to_owned() }
+        Self {
+            url,
+            client,
+            stop: Some(stop),
+            task,
+            folder: None,
+            database: database.to_owned(),
+        }
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -73,14 +80,22 @@ impl TestServer {
     }
 
     pub(crate) async fn json(&self, path: &str) -> Value {
-        let request = self.client.get(format!("{}{path}", self.url)).header("accept", "application/json");
+        let request = self
+            .client
+            .get(format!("{}{path}", self.url))
+            .header("accept", "application/json");
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.json().await.unwrap()
     }
 
     pub(crate) async fn post(&self, body: &Value) -> Response {
-        self.client.post(format!("{}/v1/explain", self.url)).json(body).send().await.unwrap()
+        self.client
+            .post(format!("{}/v1/explain", self.url))
+            .json(body)
+            .send()
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn explain(&self, body: &Value) -> Value {
@@ -94,7 +109,11 @@ impl TestServer {
     /// The count of one policy in the answer to one more denial; none when nothing is claimed.
     pub(crate) async fn count(&self, body: &Value) -> Option<u64> {
         let answer = self.explain(body).await;
-        answer["repeats"].as_array().unwrap().first().map(|repeat| repeat["count"].as_u64().unwrap())
+        answer["repeats"]
+            .as_array()
+            .unwrap()
+            .first()
+            .map(|repeat| repeat["count"].as_u64().unwrap())
     }
 
     pub(crate) async fn violations(&self) -> Vec<Value> {
@@ -135,14 +154,15 @@ pub(crate) fn violation(policy: &str) -> Value {
     })
 }
 
-/// The same Pod, as a ReplicaSet's controller tries to make it.
+/// The same Pod, as a controller with many replicas tries to make it.
 pub(crate) fn replica() -> Value {
     let mut body = denial();
     body["review"]["name"] = "".into();
     body["review"]["generateName"] = "web-5d-".into();
     body["review"]["username"] = "system:serviceaccount:kube-system:replicaset-controller".into();
     body["review"]["fieldManager"] = "".into();
-    body["review"]["owner"] = json!({"kind": "ReplicaSet", "name": "web-5d", "uid": "5d5d5d5d-0000-4000-8000-000000000001"});
+    body["review"]["owner"] =
+        json!({"kind": "ReplicaSet", "name": "web-5d", "uid": "5d5d5d5d-0000-4000-8000-000000000001"});
     body
 }
 

@@ -1,7 +1,9 @@
 //! Starts, shows, demonstrates and ends the local stack: `just up`, `just status`, `just demo`, `just down`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
-
-use std::{io, process::ExitCode, time::Instant};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -27,44 +29,57 @@ enum What {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse().command) {
+    match run(&Arguments::parse().command, &mut io::stdout().lock()) {
         Ok(code) => code,
+        // Somebody reads only the beginning (`| head`): what was asked for was done.
+        Err(error)
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(command: &What) -> Result<ExitCode> {
+fn run(command: &What, out: &mut dyn Write) -> Result<ExitCode> {
     let settings = Settings::local()?;
     match command {
         What::Up => {
-            show(&up(settings)?.0);
+            let (stack, _) = up(settings, out)?;
+            show(&stack, out)?;
             Ok(ExitCode::SUCCESS)
         }
         What::Down => {
             match Stack::running_in(&settings.run_dir)? {
                 Some(stack) => {
                     stack.down()?;
-                    println!("The stack has ended. Its logs are in {}", settings.run_dir.display());
+                    writeln!(
+                        out,
+                        "The stack has ended. Its logs are in {}",
+                        settings.run_dir.display()
+                    )?;
                 }
-                None => println!("No stack is running."),
+                None => writeln!(out, "No stack is running.")?,
             }
             Ok(ExitCode::SUCCESS)
         }
         What::Status => {
             let Some(stack) = Stack::running_in(&settings.run_dir)? else {
-                println!("No stack is running. `just up` starts one.");
+                writeln!(out, "No stack is running. `just up` starts one.")?;
                 return Ok(ExitCode::from(3));
             };
-            show(&stack);
+            show(&stack, out)?;
             let complete = Part::ALL.into_iter().all(|part| stack.is_running(part));
             Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(3) })
         }
         What::Demo => {
-            let (stack, started) = up(settings)?;
-            let result = run_demo(&stack, &mut io::stdout());
+            let (stack, started) = up(settings, out)?;
+            let result = run_demo(&stack, out);
             if started == Started::Everything {
                 stack.down()?;
             }
@@ -73,22 +88,23 @@ fn run(command: &What) -> Result<ExitCode> {
     }
 }
 
-fn up(settings: Settings) -> Result<(Stack, Started)> {
+fn up(settings: Settings, out: &mut dyn Write) -> Result<(Stack, Started)> {
     let began = Instant::now();
     let (stack, started) = Stack::up(settings)?;
     match started {
-        Started::Nothing => println!("The stack is already up."),
-        Started::Missing => println!(
+        Started::Nothing => writeln!(out, "The stack is already up.")?,
+        Started::Missing => writeln!(
+            out,
             "Parts of the stack had ended; they run again after {:.1} s.",
             began.elapsed().as_secs_f32()
-        ),
-        Started::Everything => println!("The stack is up after {:.1} s.", began.elapsed().as_secs_f32()),
+        )?,
+        Started::Everything => writeln!(out, "The stack is up after {:.1} s.", began.elapsed().as_secs_f32())?,
     }
     Ok((stack, started))
 }
 
-fn show(stack: &Stack) {
-    println!();
+fn show(stack: &Stack, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out)?;
     for (part, what, address) in [
         (Part::Envoy, "Envoy, admission", stack.admission_url()),
         (Part::Envoy, "Envoy, admin", stack.admin_url()),
@@ -108,12 +124,13 @@ fn show(stack: &Stack) {
             Some(running) => format!("pid {}", running.pid()),
             None => "not running".to_owned(),
         };
-        println!("  {what:<18} {address:<32} {state}");
+        writeln!(out, "  {what:<18} {address:<32} {state}")?;
     }
-    println!();
-    println!("  CA          {}", stack.ca_file().display());
-    println!("  logs        {}/*.log", stack.settings().run_dir.display());
-    println!("  use it      export KUBECONFIG={}", stack.kubeconfig().display());
-    println!("  kubectl     {}", stack.settings().programs.kubectl.display());
-    println!("  end it      just down");
+    writeln!(out)?;
+    writeln!(out, "  CA          {}", stack.ca_file().display())?;
+    writeln!(out, "  logs        {}/*.log", stack.settings().run_dir.display())?;
+    writeln!(out, "  use it      export KUBECONFIG={}", stack.kubeconfig().display())?;
+    writeln!(out, "  kubectl     {}", stack.settings().programs.kubectl.display())?;
+    writeln!(out, "  end it      just down")?;
+    Ok(())
 }

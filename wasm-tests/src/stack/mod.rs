@@ -309,7 +309,8 @@ impl Drop for TestStack {
         let run_dir = stack.settings.run_dir.clone();
         let ended = stack.down();
         if ended.is_ok() && !std::thread::panicking() {
-            let _ = fs::remove_dir_all(run_dir);
+            let _ = fs::remove_dir_all(&run_dir);
+            let _ = fs::remove_file(run_dir.with_extension("lock"));
         }
     }
 }

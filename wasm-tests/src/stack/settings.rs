@@ -5,6 +5,7 @@ use std::{
     env, fmt, fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -63,6 +64,10 @@ impl fmt::Display for Part {
     }
 }
 
+/// Below the ports that Linux uses for outgoing connections, and clear of the documented ones.
+const FIRST: u32 = 20_000;
+const RANGE: u32 = 12_000;
+
 /// The ports on 127.0.0.1.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ports {
@@ -93,14 +98,24 @@ impl Ports {
         })
     }
 
-    /// Ports that nobody listens on now. All are held until all are known, so that they differ.
+    /// Ports that nobody listens on now.
+    ///
+    /// Not those that the kernel would give out: it gives the same ones to outgoing connections, of which there may be one in
+    /// the way when the part starts. Each process begins elsewhere, and none uses a port twice.
     pub fn free() -> Result<Self> {
-        let mut held = Vec::new();
-        let mut next = || -> Result<u16> {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
-            let port = listener.local_addr()?.port();
-            held.push(listener);
-            Ok(port)
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = || -> Result<u16> {
+            for _ in 0..RANGE {
+                let offset = std::process::id()
+                    .wrapping_mul(97)
+                    .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
+                    % RANGE;
+                let port = u16::try_from(FIRST + offset)?;
+                if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                    return Ok(port);
+                }
+            }
+            bail!("no free port between {FIRST} and {}", FIRST + RANGE);
         };
         Ok(Self {
             admission: next()?,
@@ -201,10 +216,9 @@ impl Settings {
 
     /// A stack of a test's own: free ports, a folder that nobody else uses.
     pub fn for_test(name: &str) -> Result<Self> {
-        let run_dir = root()
-            .join("build/test-runs")
-            .join(format!("{name}-{}", std::process::id()));
-        Self::new(run_dir, Ports::free()?)
+        let ports = Ports::free()?;
+        let folder = format!("{name}-{}-{}", std::process::id(), ports.admission);
+        Self::new(root().join("build/test-runs").join(folder), ports)
     }
 
     fn new(run_dir: PathBuf, ports: Ports) -> Result<Self> {

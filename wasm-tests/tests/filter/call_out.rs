@@ -1,7 +1,7 @@
 //! The explainer may say anything, or nothing: only words change.
 
 use serde_json::{Value, json};
-use wasm_tests::fixtures::{PRIVILEGED, pod, review_of};
+use wasm_tests::fixtures::{PRIVILEGED, pod, review_bytes};
 use wasm_tests::host::{Outcome, Status};
 
 use crate::support::{self, Answer, answer, assert_is_safe, denied_review, fail_last_call, host, send, without_explainer};
@@ -40,7 +40,7 @@ fn the_call_holds_the_projection_and_not_the_object() {
     let mut pod = pod(true);
     pod["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": "hunter2"}]);
     pod["metadata"]["annotations"] = json!({"note": "hunter3"});
-    let _request = send(&host, review_of(&pod).to_string().as_bytes());
+    let _request = send(&host, &review_bytes(&pod));
     let call = host.calls().remove(0);
     assert_eq!(call.cluster, "explainer");
     let header = |name: &str| {

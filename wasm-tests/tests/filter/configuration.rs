@@ -1,7 +1,7 @@
 //! A configuration is taken whole or refused with its reason.
 
 use serde_json::Value;
-use wasm_tests::fixtures::{PRIVILEGED, configuration, pod, policies, review_of};
+use wasm_tests::fixtures::{PRIVILEGED, configuration, pod, policies, review_bytes};
 use wasm_tests::host::{Host, HostError, LogLevel};
 
 use crate::support::{answer, host_of, send};
@@ -12,14 +12,14 @@ fn good() -> Value {
 
 /// What the log says at level error or worse.
 fn refusal(configuration: impl AsRef<[u8]>) -> String {
-    match Host::new(configuration) {
+    match Host::new(configuration.as_ref()) {
         Err(HostError::Configuration(logs)) => {
             let errors: Vec<_> = logs.into_iter().filter(|line| line.level >= LogLevel::Error).map(|line| line.text).collect();
             assert!(!errors.is_empty(), "a refusal says why");
             errors.join("\n")
         }
         Err(other) => panic!("{other}"),
-        Ok(_) => panic!("accepted"),
+        Ok(_) => panic!("accepted: {}", String::from_utf8_lossy(configuration.as_ref())),
     }
 }
 
@@ -63,7 +63,6 @@ fn a_policy_that_does_not_compile_is_named() {
         "package tests.syntax\n\ndeny contains \"x\" if {",
         "package tests.unknown_function\n\ndeny contains \"x\" if { nothing.known(1) }",
         "package tests.no_rule\n\nallow := true",
-        "package tests.unsafe_variable\n\ndeny contains msg if { x }",
     ];
     for source in broken {
         let log = refusal(configuration(&policies(&[PRIVILEGED, source])).unwrap().to_string());
@@ -86,7 +85,7 @@ fn assert_fails_closed(source: &str, id: &str) {
     configuration["explainer"] = Value::Null;
     let host = host_of(&configuration);
     let started = std::time::Instant::now();
-    let answer = answer(&host, &send(&host, review_of(&pod(false)).to_string().as_bytes()));
+    let answer = answer(&host, &send(&host, &review_bytes(&pod(false))));
     assert!(!answer.allowed);
     assert!(answer.message.contains(id), "{}", answer.message);
     let is_named = host.logs().iter().any(|line| line.level >= LogLevel::Warn && line.text.contains(id));
@@ -116,6 +115,14 @@ fn a_policy_of_another_shape_denies() {
 }
 
 #[test]
+fn a_variable_that_nothing_defines_denies() {
+    for body in ["deny contains \"x\" if { conteiner.privileged }", "deny contains \"x\" if { not conteiner.privileged }"] {
+        assert_fails_closed(&format!("package tests.unsafe\n\n{body}"), "tests/unsafe");
+    }
+    assert_fails_closed("package tests.unsafe\n\ndeny contains msg if { input.request }", "tests/unsafe");
+}
+
+#[test]
 fn a_conflict_at_run_time_denies() {
     assert_fails_closed(
         "package tests.conflict\n\ndeny := {\"x\"} if { input.request }\n\ndeny := {\"y\"} if { input.request.uid }",
@@ -132,7 +139,7 @@ fn a_failure_that_the_set_tolerates_warns() {
     let mut configuration = configuration(&bundle).unwrap();
     configuration["explainer"] = Value::Null;
     let host = host_of(&configuration);
-    let answer = answer(&host, &send(&host, review_of(&pod(false)).to_string().as_bytes()));
+    let answer = answer(&host, &send(&host, &review_bytes(&pod(false))));
     assert!(answer.allowed);
     assert!(answer.warnings.iter().any(|warning| warning.contains("tests/shape")), "{:?}", answer.warnings);
 }

@@ -1,7 +1,7 @@
 //! Reviews to the filter, answers out of it.
 
 use serde_json::Value;
-use wasm_tests::fixtures::{PRIVILEGED, configuration, pod, policies, review_of};
+use wasm_tests::fixtures::{PRIVILEGED, configuration, pod, policies, review_bytes};
 use wasm_tests::host::{Host, LocalResponse, Outcome, Request};
 
 pub(crate) const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -26,11 +26,11 @@ pub(crate) fn without_explainer(sources: &[&str]) -> Host {
 }
 
 pub(crate) fn denied_review() -> Vec<u8> {
-    review_of(&pod(true)).to_string().into_bytes()
+    review_bytes(&pod(true))
 }
 
 pub(crate) fn allowed_review() -> Vec<u8> {
-    review_of(&pod(false)).to_string().into_bytes()
+    review_bytes(&pod(false))
 }
 
 /// A review, sent in one piece.

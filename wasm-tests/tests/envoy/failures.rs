@@ -1,0 +1,125 @@
+//! What must not happen, happens: nothing is let through, nothing hangs, and the next request is answered.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wasm_tests::fixtures::{PRIVILEGED, pod, policies, review_bytes};
+
+use crate::fake::{Fake, Manner};
+use crate::support::{Envoy, Explainer, settings};
+
+/// Asks for more memory than the module may have, in one call that no budget of steps stops.
+const EXHAUSTS_MEMORY: &str = r#"
+package tests.exhausts_memory
+
+deny contains "never" if {
+	input.request.object.metadata.labels.magic == "boom"
+	count(numbers.range(1, 2000000000)) == 0
+}
+"#;
+
+#[test]
+fn a_filter_that_dies_refuses_and_comes_back() {
+    let envoy = Envoy::start("trap", &policies(&[PRIVILEGED, EXHAUSTS_MEMORY]), Explainer::Other);
+    let (magic, good, bad) = (magic(), review_bytes(&pod(false)), review_bytes(&pod(true)));
+    for _ in 0..2 {
+        let reply = envoy.review(&magic);
+        // Either the filter stops the policy and denies, or its VM dies and Envoy says so.
+        let is_refused = (500..600).contains(&reply.status) || (reply.status == 200 && !reply.is_allowed());
+        assert!(is_refused, "{} {}", reply.status, reply.text());
+        assert!(reply.took < Duration::from_secs(8), "{:?}", reply.took);
+
+        let started = Instant::now();
+        loop {
+            let reply = envoy.review(&good);
+            if reply.status == 200 {
+                assert!(reply.is_allowed());
+                break;
+            }
+            assert!(reply.status >= 500, "{}", reply.status);
+            assert!(started.elapsed() < Duration::from_secs(5), "it does not come back: {}", reply.text());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(!envoy.review(&bad).is_allowed());
+    }
+}
+
+fn magic() -> Vec<u8> {
+    let mut object = pod(false);
+    if let Some(metadata) = object.pointer_mut("/metadata") {
+        *metadata = json!({"name": "web", "namespace": "shop", "labels": {"magic": "boom"}});
+    }
+    review_bytes(&object)
+}
+
+/// A request that waits for words when its VM dies: nobody resumes it, so the stream's own end must.
+#[test]
+fn a_request_in_a_filter_that_dies_does_not_hang() {
+    let bundle = policies(&[PRIVILEGED, EXHAUSTS_MEMORY]);
+    let mut settings = settings("in-flight", &bundle, Explainer::Other);
+    settings.concurrency = 1;
+    settings.render_arguments.extend(["--explainer-timeout-ms".to_owned(), "5000".to_owned()]);
+    // The project's own template, with less patience than a test has.
+    let template = fs::read_to_string(&settings.envoy_template).unwrap();
+    let hasty = template.replace("max_stream_duration: 32s", "max_stream_duration: 3s");
+    assert_ne!(template, hasty, "a stream has an end");
+    settings.envoy_template = settings.run_dir.with_extension("envoy.yaml");
+    fs::write(&settings.envoy_template, hasty).unwrap();
+    let template = settings.envoy_template.clone();
+    let fake = Fake::listen(settings.ports.explainer);
+    fake.behave(Manner::Hang);
+    let envoy = Envoy::with(settings, &bundle);
+    fs::remove_file(template).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| envoy.review(&review_bytes(&pod(true))));
+        let started = Instant::now();
+        while fake.asked() == 0 {
+            assert!(started.elapsed() < Duration::from_secs(5), "the explainer is never asked");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(envoy.review(&magic()).status >= 500);
+        let reply = waiting.join().unwrap();
+        assert!(reply.status >= 400, "{} {}", reply.status, reply.text());
+        assert!(reply.took < Duration::from_secs(5), "{:?}", reply.took);
+    });
+}
+
+#[test]
+fn a_review_over_the_limit_is_refused_in_words() {
+    let bundle = policies(&[PRIVILEGED]);
+    let mut settings = settings("limit", &bundle, Explainer::Other);
+    settings.render_arguments.extend(["--max-body-bytes".to_owned(), "100000".to_owned()]);
+    let envoy = Envoy::with(settings, &bundle);
+    for size in [100_001, 300_000, 4_000_000] {
+        let mut body = review_bytes(&pod(false));
+        body.resize(size, b' ');
+        // A proxy may answer, and close, before it has read everything: the API server sees an answer or a broken connection.
+        match envoy.send("?timeout=10s", &body) {
+            Ok(reply) if reply.status == 200 => {
+                assert!(!reply.is_allowed());
+                assert!(reply.message().contains("100000"), "{}", reply.message());
+            }
+            Ok(reply) => assert_eq!(reply.status, 413, "{}", reply.text()),
+            Err(error) => assert!(!matches!(error, ureq::Error::Timeout(_)), "{size}: {error}"),
+        }
+        assert!(envoy.review(&review_bytes(&pod(false))).is_allowed());
+    }
+}
+
+#[test]
+fn reviews_of_many_megabytes_are_judged() {
+    let envoy = Envoy::start("large", &policies(&[PRIVILEGED]), Explainer::Other);
+    for (is_privileged, size) in [(false, 3 << 20), (true, 7 << 20)] {
+        let mut object = pod(is_privileged);
+        let padding = "x".repeat(size);
+        if let Some(metadata) = object.pointer_mut("/metadata") {
+            *metadata = json!({"name": "web", "namespace": "shop", "annotations": {"padding": padding}});
+        }
+        let body = review_bytes(&object);
+        let reply = envoy.review(&body);
+        assert_eq!(reply.is_allowed(), !is_privileged);
+        assert_eq!(reply.body, envoy.native(&body));
+        assert!(reply.took < Duration::from_secs(5), "{:?}", reply.took);
+    }
+}
