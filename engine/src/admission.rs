@@ -83,9 +83,16 @@ pub struct ReviewError {
 impl Review {
     /// Reads a review.
     pub fn parse(body: &[u8]) -> Result<Self, ReviewError> {
-        let broken = |reason: String| ReviewError { uid: salvage_uid(body), reason };
-        let text = std::str::from_utf8(body)
-            .map_err(|error| broken(format!("the AdmissionReview is not UTF-8 at byte {}", error.valid_up_to())))?;
+        let broken = |reason: String| ReviewError {
+            uid: salvage_uid(body),
+            reason,
+        };
+        let text = std::str::from_utf8(body).map_err(|error| {
+            broken(format!(
+                "the AdmissionReview is not UTF-8 at byte {}",
+                error.valid_up_to()
+            ))
+        })?;
         let envelope: Document = serde_json::from_str(text)
             .map_err(|error| broken(format!("the AdmissionReview is not valid JSON: {error}")))?;
         Self::from_document(&envelope).map_err(broken)
@@ -138,12 +145,18 @@ impl Review {
     /// The same request for a changed object.
     #[must_use]
     pub fn with_object(&self, object: Document) -> Self {
-        Self { request: self.request.with("object", object), ..self.clone() }
+        Self {
+            request: self.request.with("object", object),
+            ..self.clone()
+        }
     }
 
     /// Who asked.
     pub fn username(&self) -> String {
-        self.request.at(&["userInfo", "username"]).and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+        self.request
+            .at(&["userInfo", "username"])
+            .and_then(|name| name.as_str().map(str::to_owned))
+            .unwrap_or_default()
     }
 
     /// The tool, as it named itself; empty when it did not.
@@ -160,7 +173,11 @@ impl Review {
         let owner = owners
             .into_iter()
             .find(|owner| owner.get("controller").and_then(|value| value.as_bool()) == Some(true))?;
-        Some(Owner { kind: string(&owner, "kind"), name: string(&owner, "name"), uid: string(&owner, "uid") })
+        Some(Owner {
+            kind: string(&owner, "kind"),
+            name: string(&owner, "name"),
+            uid: string(&owner, "uid"),
+        })
     }
 }
 
@@ -174,7 +191,10 @@ fn gvk(document: &Document) -> GroupVersionKind {
 
 /// A string member, or empty.
 pub(crate) fn string(document: &Document, key: &str) -> String {
-    document.get(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    document
+        .get(key)
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Finds the request's uid in bytes that are not a whole review: truncated, over a limit, not UTF-8.
@@ -242,8 +262,9 @@ struct Response<'a> {
 
 #[derive(Serialize)]
 struct Status<'a> {
+    #[serde(rename = "status")]
+    outcome: &'static str,
     // kubectl prints `Error from server (Forbidden):`; with `Invalid` it could print causes in place of the message.
-    status: &'static str,
     reason: &'static str,
     code: u16,
     message: &'a str,
@@ -259,7 +280,7 @@ impl Answer {
                 uid: &self.uid,
                 allowed: self.denial.is_none(),
                 status: self.denial.as_deref().map(|message| Status {
-                    status: "Failure",
+                    outcome: "Failure",
                     reason: "Forbidden",
                     code: 403,
                     message,

@@ -45,7 +45,11 @@ pub fn decided(set: &PolicySet, review: &Review, verdict: &Verdict) -> Decided {
     } else {
         summary::request(set, review, verdict, fix, 0)
     };
-    Decided { uid: review.uid.clone(), request, is_silent: verdict.is_silent() }
+    Decided {
+        uid: review.uid.clone(),
+        request,
+        is_silent: verdict.is_silent(),
+    }
 }
 
 impl Decided {
@@ -65,11 +69,10 @@ impl Decided {
             Decision::Allow => None,
             Decision::Deny => Some(redact::lines(&words.message, redact::MAX_MESSAGE)),
         };
-        let warnings = words.warnings.iter().map(|warning| redact::line(warning, redact::MAX_WARNING));
         Answer {
             uid: self.uid.clone(),
             denial,
-            warnings: warnings.filter(|warning| !warning.is_empty()).collect(),
+            warnings: redact::warnings(&words.warnings),
             audit_annotations: self.annotations(explanation),
         }
     }
@@ -81,12 +84,27 @@ impl Decided {
                 annotations.insert(key.to_owned(), redact::line(&values.join(","), 4096));
             }
         };
-        for (key, action) in [("denied-by", Action::Deny), ("warned-by", Action::Warn), ("audited-by", Action::Audit)] {
-            let mut ids: Vec<String> = self.request.with_action(action).map(|found| found.policy.clone()).collect();
+        for (key, action) in [
+            ("denied-by", Action::Deny),
+            ("warned-by", Action::Warn),
+            ("audited-by", Action::Audit),
+        ] {
+            let mut ids: Vec<String> = self
+                .request
+                .with_action(action)
+                .map(|found| found.policy.clone())
+                .collect();
             ids.dedup();
             add(key, ids);
         }
-        add("failed", self.request.failures.iter().map(|failure| failure.policy.clone()).collect());
+        add(
+            "failed",
+            self.request
+                .failures
+                .iter()
+                .map(|failure| failure.policy.clone())
+                .collect(),
+        );
         add("explanation", explanation.into_iter().map(str::to_owned).collect());
         annotations
     }

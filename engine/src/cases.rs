@@ -110,31 +110,60 @@ impl Case {
     /// The case for each of its kinds.
     pub fn variants(&self) -> Result<Vec<Variant<'_>>, String> {
         if self.kinds.is_empty() {
-            return Ok(vec![Variant { case: self, workload: None, name: self.name.clone() }]);
+            return Ok(vec![Variant {
+                case: self,
+                workload: None,
+                name: self.name.clone(),
+            }]);
         }
         let variant = |kind: &String| {
             let workload = WORKLOADS.iter().find(|workload| workload.kind == kind);
             if workload.is_none() && kind != "Pod" {
-                return Err(format!("case {:?}: `as` names {kind:?}, which holds no Pod template", self.name));
+                return Err(format!(
+                    "case {:?}: `as` names {kind:?}, which holds no Pod template",
+                    self.name
+                ));
             }
-            Ok(Variant { case: self, workload, name: format!("{} ({kind})", self.name) })
+            Ok(Variant {
+                case: self,
+                workload,
+                name: format!("{} ({kind})", self.name),
+            })
         };
         self.kinds.iter().map(variant).collect()
     }
 
     /// The bundle of the case's policy alone.
     pub fn bundle(&self, id: &str, path: &str, text: &str) -> Bundle {
-        let over = Override { parameters: self.parameters.clone(), ..Override::default() };
-        let policies = if self.parameters.is_empty() { BTreeMap::new() } else { BTreeMap::from([(id.to_owned(), over)]) };
-        let settings = Settings { policies, excluded_namespaces: Vec::new(), ..Settings::default() };
+        let over = Override {
+            parameters: self.parameters.clone(),
+            ..Override::default()
+        };
+        let policies = if self.parameters.is_empty() {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([(id.to_owned(), over)])
+        };
+        let settings = Settings {
+            policies,
+            excluded_namespaces: Vec::new(),
+            ..Settings::default()
+        };
         Bundle::new(settings, [(path.to_owned(), text.to_owned())])
     }
 
     /// What the case says about its namespace.
     pub fn context(&self) -> Context {
         let name = self.namespace_name();
-        let namespaces = self.namespace.iter().map(|namespace| (name.clone(), namespace.clone())).collect();
-        Context { namespaces, ..Context::default() }
+        let namespaces = self
+            .namespace
+            .iter()
+            .map(|namespace| (name.clone(), namespace.clone()))
+            .collect();
+        Context {
+            namespaces,
+            ..Context::default()
+        }
     }
 
     /// The case's policy, compiled.
@@ -143,12 +172,16 @@ impl Case {
     }
 
     fn namespace_name(&self) -> String {
-        let object = if self.object.is_null() { &self.old_object } else { &self.object };
+        let object = if self.object.is_null() {
+            &self.old_object
+        } else {
+            &self.object
+        };
         let kind = object["kind"].as_str().unwrap_or_default();
         if kind == "Namespace" {
-            return object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            return text(object, "/metadata/name").unwrap_or_default().to_owned();
         }
-        object["metadata"]["namespace"].as_str().unwrap_or("default").to_owned()
+        text(object, "/metadata/namespace").unwrap_or("default").to_owned()
     }
 }
 
@@ -157,7 +190,10 @@ impl Variant<'_> {
     pub fn review_json(&self) -> Value {
         let case = self.case;
         let operation = case.operation.unwrap_or(Operation::Create);
-        let wrapped = |object: &Value| self.workload.map_or_else(|| object.clone(), |workload| wrap(workload, object));
+        let wrapped = |object: &Value| {
+            self.workload
+                .map_or_else(|| object.clone(), |workload| wrap(workload, object))
+        };
         let (object, old) = match operation {
             Operation::Delete if case.old_object.is_null() => (Value::Null, wrapped(&case.object)),
             _ => (wrapped(&case.object), wrapped(&case.old_object)),
@@ -168,18 +204,16 @@ impl Variant<'_> {
         let kind = shown["kind"].as_str().unwrap_or_default();
         let gvk = json!({"group": group, "version": version, "kind": kind});
         let resource = json!({"group": group, "version": version, "resource": format!("{}s", kind.to_lowercase())});
-        let mut request = json!({
+        let request = json!({
+            "subResource": case.sub_resource,
             "uid": "00000000-0000-4000-8000-000000000000",
             "kind": gvk, "requestKind": gvk, "resource": resource, "requestResource": resource,
-            "name": shown["metadata"]["name"].as_str().unwrap_or_default(),
+            "name": text(shown, "/metadata/name").unwrap_or_default(),
             "namespace": case.namespace_name(),
             "operation": operation.as_str(),
             "userInfo": if case.user_info.is_null() { json!({"username": "jane"}) } else { case.user_info.clone() },
             "object": object, "oldObject": old, "dryRun": false, "options": null,
         });
-        if !case.sub_resource.is_empty() {
-            request["subResource"] = json!(case.sub_resource);
-        }
         json!({"apiVersion": crate::admission::API_VERSION, "kind": "AdmissionReview", "request": request})
     }
 
@@ -198,9 +232,15 @@ impl Variant<'_> {
         let verdict = set.evaluate(&review);
         let outcome = outcome(&verdict);
         if outcome != self.case.expect {
-            let found: Vec<&str> = verdict.violations().map(|violation| violation.message.as_str()).collect();
+            let found: Vec<&str> = verdict
+                .violations()
+                .map(|violation| violation.message.as_str())
+                .collect();
             let failures = verdict.failures();
-            return fail(format!("expected {:?}, got {outcome:?}: {found:?} {failures:?}", self.case.expect));
+            return fail(format!(
+                "expected {:?}, got {outcome:?}: {found:?} {failures:?}",
+                self.case.expect
+            ));
         }
         if let Some(expected) = &self.case.violations
             && let Err(reason) = self.compare(expected, &verdict)
@@ -211,7 +251,10 @@ impl Variant<'_> {
             let fix = fix::prove(set, &review, &verdict);
             let found = fix.as_ref().is_some_and(|fix| fix.summary().complete);
             if found != expected {
-                return fail(format!("expected fixed: {expected}, got {found} {:?}", fix.map(|fix| fix.patch().to_string())));
+                return fail(format!(
+                    "expected fixed: {expected}, got {found} {:?}",
+                    fix.map(|fix| fix.patch().to_string())
+                ));
             }
         }
         Ok(())
@@ -221,14 +264,24 @@ impl Variant<'_> {
         let found: Vec<(String, &str)> = verdict
             .violations()
             .map(|violation| {
-                let path = violation.found.first().map(|found| found.path.clone()).unwrap_or_default();
+                let path = violation
+                    .found
+                    .first()
+                    .map(|found| found.path.clone())
+                    .unwrap_or_default();
                 (path, violation.message.as_str())
             })
             .collect();
         let fits = |(expected, (path, message)): (&Expected, &(String, &str))| {
-            let lifted = expected.path.as_ref().map(|path| self.workload.map_or(path.clone(), |w| w.lift(path)));
+            let lifted = expected
+                .path
+                .as_ref()
+                .map(|path| self.workload.map_or(path.clone(), |w| w.lift(path)));
             lifted.is_none_or(|lifted| lifted == *path)
-                && expected.message.as_ref().is_none_or(|expected| expected.trim() == *message)
+                && expected
+                    .message
+                    .as_ref()
+                    .is_none_or(|expected| expected.trim() == *message)
         };
         if found.len() == expected.len() && expected.iter().zip(&found).all(fits) {
             return Ok(());
@@ -249,6 +302,10 @@ pub fn outcome(verdict: &Verdict) -> Expect {
     }
 }
 
+fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    object.pointer(pointer)?.as_str()
+}
+
 /// A workload whose template makes this Pod.
 fn wrap(workload: &Workload, pod: &Value) -> Value {
     if pod.is_null() {
@@ -265,7 +322,11 @@ fn wrap(workload: &Workload, pod: &Value) -> Value {
     for key in workload.template.iter().rev() {
         spec = json!({ *key: spec });
     }
-    let api_version = if workload.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", workload.group) };
+    let api_version = if workload.group.is_empty() {
+        "v1".to_owned()
+    } else {
+        format!("{}/v1", workload.group)
+    };
     let mut object = json!({"apiVersion": api_version, "kind": workload.kind,
         "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}});
     if let (Some(object), Value::Object(spec)) = (object.as_object_mut(), spec) {

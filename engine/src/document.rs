@@ -25,8 +25,10 @@ impl Document {
 
     /// An object with these members.
     pub fn object<K: Into<String>>(members: impl IntoIterator<Item = (K, Document)>) -> Self {
-        let map: BTreeMap<Value, Value> =
-            members.into_iter().map(|(key, value)| (Value::from(key.into()), value.0)).collect();
+        let map: BTreeMap<Value, Value> = members
+            .into_iter()
+            .map(|(key, value)| (Value::from(key.into()), value.0))
+            .collect();
         Self(Value::from(map))
     }
 
@@ -63,7 +65,10 @@ impl Document {
 
     /// The elements of an array; none for anything else.
     pub fn items(&self) -> Vec<Document> {
-        self.0.as_array().map(|array| array.iter().cloned().map(Self).collect()).unwrap_or_default()
+        self.0
+            .as_array()
+            .map(|array| array.iter().cloned().map(Self).collect())
+            .unwrap_or_default()
     }
 
     /// Whether this is JSON `null`.
@@ -73,7 +78,9 @@ impl Document {
 
     /// The string members of an object: labels, annotations. Members of other types are left out.
     pub fn string_map(&self) -> BTreeMap<String, String> {
-        let Ok(object) = self.0.as_object() else { return BTreeMap::new() };
+        let Ok(object) = self.0.as_object() else {
+            return BTreeMap::new();
+        };
         object
             .iter()
             .filter_map(|(key, value)| Some((text(key)?.to_owned(), text(value)?.to_owned())))
@@ -104,7 +111,10 @@ impl From<&str> for Document {
 
 impl From<&BTreeMap<String, String>> for Document {
     fn from(map: &BTreeMap<String, String>) -> Self {
-        Self::object(map.iter().map(|(key, value)| (key.as_str(), Document::from(value.as_str()))))
+        Self::object(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), Document::from(value.as_str()))),
+        )
     }
 }
 

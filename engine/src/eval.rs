@@ -73,10 +73,15 @@ impl Program {
     /// Reads one source. The error is a line and what is wrong there.
     pub fn load(file: &str, text: &str, context: Document) -> Result<Self, (usize, String)> {
         let mut engine = new_engine();
-        engine.add_policy(file.to_owned(), text.to_owned()).map_err(|error| located(&error.to_string()))?;
+        engine
+            .add_policy(file.to_owned(), text.to_owned())
+            .map_err(|error| located(&error.to_string()))?;
         let data = Document::object([("context", context)]);
         engine.add_data(data.0).map_err(|error| (0, error.to_string()))?;
-        Ok(Self { engine: Mutex::new(engine), entry: String::new() })
+        Ok(Self {
+            engine: Mutex::new(engine),
+            entry: String::new(),
+        })
     }
 
     /// The evaluator's syntax tree.
@@ -84,7 +89,9 @@ impl Program {
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         let json = engine.get_ast_as_json().map_err(|error| error.to_string())?;
         let mut files: Vec<serde_json::Value> = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        let tree = files.pop().and_then(|mut file| file.get_mut("ast").map(serde_json::Value::take));
+        let tree = files
+            .pop()
+            .and_then(|mut file| file.get_mut("ast").map(serde_json::Value::take));
         tree.ok_or_else(|| "the evaluator has no syntax tree".to_owned())
     }
 
@@ -101,16 +108,15 @@ impl Program {
         called.map_or_else(|error| !error.to_string().contains("could not find function"), |_| true)
     }
 
-    /// Makes it ready to run: the rest of the compiler's work happens now, not at the first request.
-    pub fn prepare(mut self, package: &str) -> Result<Self, String> {
+    /// Makes it ready to run: the rest of the compiler's work happens now, and what it finds is found now, not at the first
+    /// request. The error is a line and what is wrong there.
+    pub fn prepare(mut self, package: &str) -> Result<Self, (usize, String)> {
         self.entry = format!("data.{package}.deny");
-        let empty: [(&str, Document); 0] = [];
-        match self.run(Document::object(empty)) {
-            // A policy may well be undefined, or fail, without a request.
-            Ok(_) | Err(Stop { kind: FailureKind::Undefined | FailureKind::Limit, .. }) => Ok(self),
-            Err(stop) if stop.detail.contains("not a valid rule path") => Err(stop.detail),
-            Err(_) => Ok(self),
-        }
+        let engine = self.engine.get_mut().unwrap_or_else(PoisonError::into_inner);
+        engine
+            .compile_with_entrypoint(&self.entry.as_str().into())
+            .map_err(|error| located(&error.to_string()))?;
+        Ok(self)
     }
 
     /// What `deny` is for an input.
@@ -128,9 +134,10 @@ impl Program {
         match value {
             Ok(Value::Undefined) => Err(Stop::new(FailureKind::Undefined, "`deny` is undefined")),
             Ok(value) => Ok(Document(value)),
-            Err(error) if error.downcast_ref::<LimitError>().is_some() => {
-                Err(Stop::new(FailureKind::Limit, format!("it took more than {MAX_WORK} steps")))
-            }
+            Err(error) if error.downcast_ref::<LimitError>().is_some() => Err(Stop::new(
+                FailureKind::Limit,
+                format!("it took more than {MAX_WORK} steps"),
+            )),
             Err(error) => Err(Stop::new(FailureKind::Error, located(&error.to_string()).1)),
         }
     }
@@ -144,13 +151,17 @@ pub fn run_tests(policy: (&str, &str), tests: (&str, &str)) -> Result<Vec<(Strin
     let mut engine = new_engine();
     let mut package = String::new();
     for (file, text) in [policy, tests] {
-        package = engine.add_policy(file.to_owned(), text.to_owned()).map_err(|error| error.to_string())?;
+        package = engine
+            .add_policy(file.to_owned(), text.to_owned())
+            .map_err(|error| error.to_string())?;
     }
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let names = tests.1.lines().filter(|line| line.starts_with("test_"));
     let names: BTreeSet<&str> = names.filter_map(|line| line.split(|c| !is_name(c)).next()).collect();
     let run = |name: &str| {
-        let value = engine.eval_rule(format!("{package}.{name}")).map_err(|error| error.to_string())?;
+        let value = engine
+            .eval_rule(format!("{package}.{name}"))
+            .map_err(|error| error.to_string())?;
         Ok((name.to_owned(), value == Value::from(true)))
     };
     names.into_iter().map(run).collect()
@@ -168,15 +179,23 @@ pub struct Stop {
 impl Stop {
     /// A reason.
     pub fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self {
+            kind,
+            detail: detail.into(),
+        }
     }
 }
 
 /// The line and the sentence in the evaluator's report, which draws the source.
 fn located(report: &str) -> (usize, String) {
     let place = report.lines().find_map(|line| line.trim().strip_prefix("--> "));
-    let line = place.and_then(|place| place.rsplit(':').nth(1)?.parse().ok()).unwrap_or(0);
-    let sentence = report.lines().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or(report);
+    let line = place
+        .and_then(|place| place.rsplit(':').nth(1)?.parse().ok())
+        .unwrap_or(0);
+    let sentence = report
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("error: "))
+        .unwrap_or(report);
     let sentence = sentence.lines().next().unwrap_or_default();
     (line, sentence.to_owned())
 }
@@ -224,7 +243,13 @@ impl PolicySet {
         excluded: Vec<Glob>,
         context: Context,
     ) -> Self {
-        Self(Arc::new(Inner { revision, policies, index, excluded, context }))
+        Self(Arc::new(Inner {
+            revision,
+            policies,
+            index,
+            excluded,
+            context,
+        }))
     }
 
     /// The revision of the bundle.
@@ -245,9 +270,19 @@ impl PolicySet {
     /// The labels of the object's namespace; `None` when the context does not know it.
     pub fn namespace_labels(&self, review: &Review) -> Option<BTreeMap<String, String>> {
         if review.kind.kind == "Namespace" && review.kind.group.is_empty() {
-            return Some(review.object().at(&["metadata", "labels"]).map(|labels| labels.string_map()).unwrap_or_default());
+            return Some(
+                review
+                    .object()
+                    .at(&["metadata", "labels"])
+                    .map(|labels| labels.string_map())
+                    .unwrap_or_default(),
+            );
         }
-        self.0.context.namespaces.get(&review.namespace).map(|namespace| namespace.labels.clone())
+        self.0
+            .context
+            .namespaces
+            .get(&review.namespace)
+            .map(|namespace| namespace.labels.clone())
     }
 
     /// Decides.
@@ -257,7 +292,10 @@ impl PolicySet {
         let mut failures = Vec::new();
         let evaluated = tasks.len();
         let namespace = self.namespace(review);
-        let pod_request = tasks.iter().find_map(|task| task.workload).map(|workload| workload.request(review));
+        let pod_request = tasks
+            .iter()
+            .find_map(|task| task.workload)
+            .map(|workload| workload.request(review));
         for task in &tasks {
             let meta = &task.policy.meta;
             let request = match (task.workload, &pod_request) {
@@ -292,12 +330,20 @@ impl PolicySet {
             return Vec::new();
         }
         let namespace_labels = self.namespace_labels(review);
-        let labels = |object: &Document| object.at(&["metadata", "labels"]).map(|map| map.string_map()).unwrap_or_default();
+        let labels = |object: &Document| {
+            object
+                .at(&["metadata", "labels"])
+                .map(|map| map.string_map())
+                .unwrap_or_default()
+        };
         let object = review.object();
-        let mut tasks =
-            self.matching(review, &review.kind, &labels(&object), namespace_labels.as_ref(), None);
+        let mut tasks = self.matching(review, &review.kind, &labels(&object), namespace_labels.as_ref(), None);
         if let Some(workload) = Workload::of(&review.kind).filter(|_| review.sub_resource.is_empty()) {
-            let pod = crate::explain::wire::GroupVersionKind { group: String::new(), version: "v1".into(), kind: "Pod".into() };
+            let pod = crate::explain::wire::GroupVersionKind {
+                group: String::new(),
+                version: "v1".into(),
+                kind: "Pod".into(),
+            };
             let labels = labels(&workload.pod(&object));
             tasks.extend(self.matching(review, &pod, &labels, namespace_labels.as_ref(), Some(workload)));
         }
@@ -349,7 +395,9 @@ impl PolicySet {
 /// that would keep the object for ever.
 fn is_leaving(review: &Review) -> bool {
     let object = review.object();
-    let leaving = object.at(&["metadata", "deletionTimestamp"]).is_some_and(|value| !value.is_null());
+    let leaving = object
+        .at(&["metadata", "deletionTimestamp"])
+        .is_some_and(|value| !value.is_null());
     leaving
         && review.operation == crate::admission::Operation::Update
         && object.get("spec") == review.old_object().get("spec")

@@ -26,13 +26,18 @@ pub(crate) fn read(
 ) -> Result<Vec<Finding>, Stop> {
     let shape = |detail: String| Stop::new(FailureKind::Shape, detail);
     let set = output.0.as_set().map_err(|_| {
-        shape(format!("`deny` is {}, not a set; write `deny contains … if {{ … }}`", type_of(&output.to_json())))
+        shape(format!(
+            "`deny` is {}, not a set; write `deny contains … if {{ … }}`",
+            type_of(&output.to_json())
+        ))
     })?;
     if set.len() > MAX_VIOLATIONS {
         let detail = format!("it reported {} violations; {MAX_VIOLATIONS} are the limit", set.len());
         return Err(Stop::new(FailureKind::Limit, detail));
     }
-    set.iter().map(|element| finding(&Document(element.clone()).to_json(), meta, workload)).collect()
+    set.iter()
+        .map(|element| finding(&Document(element.clone()).to_json(), meta, workload))
+        .collect()
 }
 
 fn finding(
@@ -41,16 +46,28 @@ fn finding(
     workload: Option<&'static Workload>,
 ) -> Result<Finding, Stop> {
     let shape = |detail: String| Stop::new(FailureKind::Shape, detail);
-    let message = element.as_str().or_else(|| element.get("msg").and_then(serde_json::Value::as_str));
-    let message = message.map(str::trim).filter(|message| !message.is_empty()).ok_or_else(|| {
-        shape(format!("an element of `deny` is {}; it must be a text, or an object with a text as `msg`", type_of(element)))
-    })?;
+    let message = element
+        .as_str()
+        .or_else(|| element.get("msg").and_then(serde_json::Value::as_str));
+    let message = message
+        .map(str::trim)
+        .filter(|message| !message.is_empty())
+        .ok_or_else(|| {
+            shape(format!(
+                "an element of `deny` is {}; it must be a text, or an object with a text as `msg`",
+                type_of(element)
+            ))
+        })?;
     if message.len() > MAX_MESSAGE {
         let detail = format!("a message has {} bytes; {MAX_MESSAGE} are the limit", message.len());
         return Err(Stop::new(FailureKind::Limit, detail));
     }
     let mut paths = Vec::new();
-    for path in element.get("path").into_iter().chain(element.get("paths").and_then(|p| p.as_array()).into_iter().flatten()) {
+    for path in element
+        .get("path")
+        .into_iter()
+        .chain(element.get("paths").and_then(|p| p.as_array()).into_iter().flatten())
+    {
         let path = path.as_str().filter(|path| jsonptr::Pointer::parse(path).is_ok());
         let path = path.ok_or_else(|| shape("`path` must be a JSON pointer, such as /spec/hostNetwork".to_owned()))?;
         paths.push(workload.map_or_else(|| path.to_owned(), |workload| workload.lift(path)));
@@ -59,7 +76,9 @@ fn finding(
         None => meta.custom.fix.clone(),
         Some(fix) => Some(serde_json::from_value(fix.clone()).map_err(|error| shape(format!("`fix`: {error}")))?),
     };
-    let edits = edit.map(|edit| paths.iter().map(|path| (path.clone(), edit.clone())).collect()).unwrap_or_default();
+    let edits = edit
+        .map(|edit| paths.iter().map(|path| (path.clone(), edit.clone())).collect())
+        .unwrap_or_default();
     Ok(Finding {
         violation: Violation {
             policy: meta.id.clone(),
@@ -103,5 +122,7 @@ pub(crate) fn show_values(findings: &mut [Finding], review: &Review) {
 
 /// Sorts paths as a person counts: container 2 before container 10.
 pub(crate) fn path_order(path: &str) -> Vec<(u64, String)> {
-    path.split('/').map(|part| (part.parse().unwrap_or(u64::MAX), part.to_owned())).collect()
+    path.split('/')
+        .map(|part| (part.parse().unwrap_or(u64::MAX), part.to_owned()))
+        .collect()
 }

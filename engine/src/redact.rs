@@ -6,14 +6,23 @@ pub const MAX_MESSAGE: usize = 16 * 1024;
 /// The longest warning, in characters; the API server advises 120 and cuts at 256 when there are many.
 pub const MAX_WARNING: usize = 240;
 
+/// How many warnings one answer carries.
+pub const MAX_WARNINGS: usize = 12;
+
 const MAX_VALUE: usize = 120;
 
 /// Text for a terminal: lines are kept, every other control character, bidirectional mark and invisible tag is dropped, and what
 /// is longer than `max` bytes is cut.
 pub fn lines(text: &str, max: usize) -> String {
-    let mut clean: String = text.chars().filter(|&character| character == '\n' || is_plain(character)).collect();
+    let mut clean: String = text
+        .chars()
+        .filter(|&character| character == '\n' || is_plain(character))
+        .collect();
     if clean.len() > max {
-        let end = (0..=max.saturating_sub(4)).rev().find(|&index| clean.is_char_boundary(index)).unwrap_or(0);
+        let end = (0..=max.saturating_sub(4))
+            .rev()
+            .find(|&index| clean.is_char_boundary(index))
+            .unwrap_or(0);
         clean.truncate(end);
         clean.push_str("\n...");
     }
@@ -36,6 +45,12 @@ pub fn line(text: &str, max: usize) -> String {
     let mut cut: String = clean.chars().take(max.saturating_sub(3)).collect();
     cut.push_str("...");
     cut
+}
+
+/// Warnings as the API server passes them on: one line each, none empty, not too many.
+pub fn warnings(warnings: &[String]) -> Vec<String> {
+    let clean = warnings.iter().map(|warning| line(warning, MAX_WARNING));
+    clean.filter(|warning| !warning.is_empty()).take(MAX_WARNINGS).collect()
 }
 
 /// Neither a control character nor one that changes how others are shown.
@@ -68,14 +83,26 @@ fn holds_structure<'a>(mut values: impl Iterator<Item = &'a serde_json::Value>) 
 fn may_be_secret(kind: &str, path: &str) -> bool {
     let mut segments = path.split('/').skip(1);
     if kind == "Secret" || kind == "ConfigMap" {
-        return segments.next().is_some_and(|first| matches!(first, "data" | "stringData" | "binaryData"));
+        return segments
+            .next()
+            .is_some_and(|first| matches!(first, "data" | "stringData" | "binaryData"));
     }
     segments.any(|segment| {
         let lower = segment.to_ascii_lowercase();
         matches!(lower.as_str(), "env" | "args" | "command")
-            || ["password", "passwd", "secret", "token", "credential", "apikey", "api-key", "api_key", "private"]
-                .iter()
-                .any(|word| lower.contains(word))
+            || [
+                "password",
+                "passwd",
+                "secret",
+                "token",
+                "credential",
+                "apikey",
+                "api-key",
+                "api_key",
+                "private",
+            ]
+            .iter()
+            .any(|word| lower.contains(word))
     })
 }
 
@@ -110,9 +137,18 @@ mod tests {
     fn secrets_are_not_shown() {
         assert_eq!(value("Pod", "/spec/containers/0/env/0/value", &json!("hunter2")), None);
         assert_eq!(value("Secret", "/data/x", &json!("aHVudGVyMg==")), None);
-        assert_eq!(value("Pod", "/metadata/annotations/db-password", &json!("hunter2")), None);
-        assert_eq!(value("Pod", "/spec/containers/0", &json!({"env": [{"value": "hunter2"}]})), None);
+        assert_eq!(
+            value("Pod", "/metadata/annotations/db-password", &json!("hunter2")),
+            None
+        );
+        assert_eq!(
+            value("Pod", "/spec/containers/0", &json!({"env": [{"value": "hunter2"}]})),
+            None
+        );
         assert_eq!(value("Pod", "/spec/hostNetwork", &json!(true)), Some("true".to_owned()));
-        assert_eq!(value("Pod", "/spec/containers/0/image", &json!("nginx:latest")), Some("\"nginx:latest\"".to_owned()));
+        assert_eq!(
+            value("Pod", "/spec/containers/0/image", &json!("nginx:latest")),
+            Some("\"nginx:latest\"".to_owned())
+        );
     }
 }

@@ -20,13 +20,41 @@ pub struct Workload {
 
 /// The seven kinds.
 pub const WORKLOADS: [Workload; 7] = [
-    Workload { group: "apps", kind: "Deployment", template: &["spec", "template"] },
-    Workload { group: "apps", kind: "StatefulSet", template: &["spec", "template"] },
-    Workload { group: "apps", kind: "DaemonSet", template: &["spec", "template"] },
-    Workload { group: "apps", kind: "ReplicaSet", template: &["spec", "template"] },
-    Workload { group: "batch", kind: "Job", template: &["spec", "template"] },
-    Workload { group: "batch", kind: "CronJob", template: &["spec", "jobTemplate", "spec", "template"] },
-    Workload { group: "", kind: "ReplicationController", template: &["spec", "template"] },
+    Workload {
+        group: "apps",
+        kind: "Deployment",
+        template: &["spec", "template"],
+    },
+    Workload {
+        group: "apps",
+        kind: "StatefulSet",
+        template: &["spec", "template"],
+    },
+    Workload {
+        group: "apps",
+        kind: "DaemonSet",
+        template: &["spec", "template"],
+    },
+    Workload {
+        group: "apps",
+        kind: "ReplicaSet",
+        template: &["spec", "template"],
+    },
+    Workload {
+        group: "batch",
+        kind: "Job",
+        template: &["spec", "template"],
+    },
+    Workload {
+        group: "batch",
+        kind: "CronJob",
+        template: &["spec", "jobTemplate", "spec", "template"],
+    },
+    Workload {
+        group: "",
+        kind: "ReplicationController",
+        template: &["spec", "template"],
+    },
 ];
 
 /// Whether this is a Pod.
@@ -37,7 +65,9 @@ pub fn is_pod(kind: &GroupVersionKind) -> bool {
 impl Workload {
     /// The workload of this kind, if it is one.
     pub fn of(kind: &GroupVersionKind) -> Option<&'static Workload> {
-        WORKLOADS.iter().find(|workload| workload.group == kind.group && workload.kind == kind.kind)
+        WORKLOADS
+            .iter()
+            .find(|workload| workload.group == kind.group && workload.kind == kind.kind)
     }
 
     /// The JSON pointer of the template.
@@ -56,10 +86,13 @@ impl Workload {
             return Document::null();
         }
         let template = object.at(self.template).unwrap_or_default();
-        let mut metadata = template.get("metadata").filter(|value| !value.is_null()).unwrap_or_else(|| {
-            let none: [(&str, Document); 0] = [];
-            Document::object(none)
-        });
+        let mut metadata = template
+            .get("metadata")
+            .filter(|value| !value.is_null())
+            .unwrap_or_else(|| {
+                let none: [(&str, Document); 0] = [];
+                Document::object(none)
+            });
         if let Some(namespace) = object.at(&["metadata", "namespace"]) {
             metadata = metadata.with("namespace", namespace);
         }
@@ -100,7 +133,9 @@ impl Workload {
 
 /// Whether labels and annotations are the same in both.
 pub(crate) fn same_labels(one: &Document, other: &Document) -> bool {
-    ["labels", "annotations"].iter().all(|key| one.at(&["metadata", key]) == other.at(&["metadata", key]))
+    ["labels", "annotations"]
+        .iter()
+        .all(|key| one.at(&["metadata", key]) == other.at(&["metadata", key]))
 }
 
 #[cfg(test)]
@@ -113,8 +148,12 @@ mod tests {
 
     #[test]
     fn a_template_becomes_a_pod_in_the_workloads_namespace() {
-        let cron = Workload::of(&GroupVersionKind { group: "batch".into(), version: "v1".into(), kind: "CronJob".into() })
-            .unwrap();
+        let cron = Workload::of(&GroupVersionKind {
+            group: "batch".into(),
+            version: "v1".into(),
+            kind: "CronJob".into(),
+        })
+        .unwrap();
         let object = Document::from(json!({
             "metadata": {"name": "nightly", "namespace": "shop"},
             "spec": {"jobTemplate": {"spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": {"hostPID": true}}}}},
@@ -122,12 +161,19 @@ mod tests {
         let expected = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": "b"}, "namespace": "shop"},
             "spec": {"hostPID": true}});
         assert_eq!(cron.pod(&object).to_json(), expected);
-        assert_eq!(cron.lift("/spec/hostPID"), "/spec/jobTemplate/spec/template/spec/hostPID");
+        assert_eq!(
+            cron.lift("/spec/hostPID"),
+            "/spec/jobTemplate/spec/template/spec/hostPID"
+        );
     }
 
     #[test]
     fn a_deployment_of_another_group_is_no_workload() {
-        let kind = GroupVersionKind { group: "example.com".into(), version: "v1".into(), kind: "Deployment".into() };
+        let kind = GroupVersionKind {
+            group: "example.com".into(),
+            version: "v1".into(),
+            kind: "Deployment".into(),
+        };
         assert_eq!(Workload::of(&kind), None);
     }
 }

@@ -133,24 +133,35 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn new(
-        revision: String,
-        mut findings: Vec<Finding>,
-        failures: Vec<Failure>,
-        evaluated: usize,
-    ) -> Self {
+    pub(crate) fn new(revision: String, mut findings: Vec<Finding>, failures: Vec<Failure>, evaluated: usize) -> Self {
         findings.sort_by_cached_key(|Finding { violation, .. }| {
             let path = violation.found.first().map_or("", |found| found.path.as_str());
-            (violation.policy.clone(), finding::path_order(path), violation.message.clone())
+            (
+                violation.policy.clone(),
+                finding::path_order(path),
+                violation.message.clone(),
+            )
         });
-        Self { revision, findings, failures, evaluated }
+        Self {
+            revision,
+            findings,
+            failures,
+            evaluated,
+        }
     }
 
     /// Denied when a policy of action deny objects, or when one that may not fail did.
     pub fn decision(&self) -> Decision {
-        let objects = self.findings.iter().any(|finding| finding.violation.action == Action::Deny);
+        let objects = self
+            .findings
+            .iter()
+            .any(|finding| finding.violation.action == Action::Deny);
         let broken = self.failures.iter().any(|failure| !failure.tolerated);
-        if objects || broken { Decision::Deny } else { Decision::Allow }
+        if objects || broken {
+            Decision::Deny
+        } else {
+            Decision::Allow
+        }
     }
 
     /// The revision of the policy set.

@@ -1,5 +1,7 @@
 //! What is decided, natively and in wasm: matching, failures, limits, answers.
 
+#![cfg(test)]
+
 use engine::admission::{Review, salvage_uid};
 use engine::answer::{self, decide};
 use engine::context::Context;
@@ -13,7 +15,11 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn bundle(settings: &str, policies: &[&str]) -> Bundle {
-    let files = policies.iter().enumerate().map(|(index, text)| (format!("{index}.rego"), (*text).to_owned())).collect();
+    let files = policies
+        .iter()
+        .enumerate()
+        .map(|(index, text)| (format!("{index}.rego"), (*text).to_owned()))
+        .collect();
     Bundle::from_parts(Some(settings), files).unwrap()
 }
 
@@ -30,13 +36,13 @@ fn refused(policies: &[&str]) -> String {
     policy::list(&compile(&bundle("{}", policies), Context::default()).unwrap_err())
 }
 
-fn review(changes: Value) -> Review {
+fn review(changes: impl Into<Value>) -> Review {
     let mut request = json!({
         "uid": "u-1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "CREATE", "namespace": "shop",
         "name": "web", "userInfo": {"username": "jane"}, "oldObject": null,
         "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}, "spec": {"a": 1}},
     });
-    json_patch::merge(&mut request, &changes);
+    json_patch::merge(&mut request, &changes.into());
     let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
     Review::parse(review.to_string().as_bytes()).unwrap()
 }
@@ -48,7 +54,11 @@ fn failure(verdict: &Verdict) -> (FailureKind, String) {
 
 fn fails(policy: &str) -> (FailureKind, String) {
     let verdict = set(&[policy]).evaluate(&review(json!({})));
-    assert_eq!(verdict.decision(), Decision::Deny, "a policy that cannot be evaluated denies");
+    assert_eq!(
+        verdict.decision(),
+        Decision::Deny,
+        "a policy that cannot be evaluated denies"
+    );
     failure(&verdict)
 }
 
@@ -59,13 +69,19 @@ fn a_policy_that_loops_reaches_the_limit_and_denies() {
     let looping = "package looping\n\ndeny contains \"x\" if {\n\tsome i in numbers.range(1, 3000)\n\t\
                    some j in numbers.range(1, 3000)\n\ti * j == -1\n}\n";
     let (kind, detail) = fails(looping);
-    assert_eq!((kind, detail.as_str()), (FailureKind::Limit, "it took more than 2000000 steps"));
+    assert_eq!(
+        (kind, detail.as_str()),
+        (FailureKind::Limit, "it took more than 2000000 steps")
+    );
 }
 
 #[test]
 fn undefined_is_a_failure() {
     let policy = "package undefined\n\ndeny := reasons if {\n\treasons := input.request.object.nothing\n}\n";
-    assert_eq!(fails(policy), (FailureKind::Undefined, "`deny` is undefined".to_owned()));
+    assert_eq!(
+        fails(policy),
+        (FailureKind::Undefined, "`deny` is undefined".to_owned())
+    );
 }
 
 #[test]
@@ -76,12 +92,24 @@ fn wrong_shapes_are_failures() {
         ("deny := [\"no\"]", "`deny` is an array"),
         ("deny := {\"msg\": \"no\"}", "`deny` is an object"),
         ("deny contains 7", "an element of `deny` is a number"),
-        ("deny contains {\"message\": \"no\"}", "an element of `deny` is an object"),
+        (
+            "deny contains {\"message\": \"no\"}",
+            "an element of `deny` is an object",
+        ),
         ("deny contains {\"msg\": 7}", "an element of `deny` is an object"),
         ("deny contains \"\"", "an element of `deny` is a text"),
-        ("deny contains {\"msg\": \"no\", \"path\": \"spec.x\"}", "`path` must be a JSON pointer"),
-        ("deny contains {\"msg\": \"no\", \"path\": 7}", "`path` must be a JSON pointer"),
-        ("deny contains {\"msg\": \"no\", \"path\": \"/a\", \"fix\": {\"action\": \"explode\"}}", "`fix`: unknown variant"),
+        (
+            "deny contains {\"msg\": \"no\", \"path\": \"spec.x\"}",
+            "`path` must be a JSON pointer",
+        ),
+        (
+            "deny contains {\"msg\": \"no\", \"path\": 7}",
+            "`path` must be a JSON pointer",
+        ),
+        (
+            "deny contains {\"msg\": \"no\", \"path\": \"/a\", \"fix\": {\"action\": \"explode\"}}",
+            "`fix`: unknown variant",
+        ),
     ] {
         let (kind, detail) = fails(&format!("package shape\n\n{deny}\n"));
         assert_eq!(kind, FailureKind::Shape, "{deny}");
@@ -115,14 +143,26 @@ fn a_failure_is_tolerated_only_where_the_set_says_so() {
     let broken = "package broken\n\ndeny := 1\n";
     let decision = |settings| {
         let verdict = set_with(settings, &[broken], json!({})).evaluate(&review(json!({})));
-        (verdict.decision(), decide_warnings(&set_with(settings, &[broken], json!({}))))
+        (
+            verdict.decision(),
+            decide_warnings(&set_with(settings, &[broken], json!({}))),
+        )
     };
     assert_eq!(decision("{}").0, Decision::Deny);
     let (allowed, warnings) = decision("failureMode: allow\n");
     assert_eq!(allowed, Decision::Allow);
-    assert!(warnings[0].starts_with("[broken] could not be evaluated and was let through"), "{warnings:?}");
-    assert_eq!(decision("policies: {broken: {failureMode: allow}}\n").0, Decision::Allow);
-    assert_eq!(decision("failureMode: allow\npolicies: {broken: {failureMode: deny}}\n").0, Decision::Deny);
+    assert!(
+        warnings[0].starts_with("[broken] could not be evaluated and was let through"),
+        "{warnings:?}"
+    );
+    assert_eq!(
+        decision("policies: {broken: {failureMode: allow}}\n").0,
+        Decision::Allow
+    );
+    assert_eq!(
+        decision("failureMode: allow\npolicies: {broken: {failureMode: deny}}\n").0,
+        Decision::Deny
+    );
 }
 
 fn decide_warnings(set: &PolicySet) -> Vec<String> {
@@ -136,7 +176,13 @@ fn what_cannot_work_is_refused_when_it_is_loaded() {
     let unknown = refused(&["package a\n\ndeny contains \"x\" if time.now_ns() > 1\n"]);
     assert_eq!(unknown, "0.rego:3: function time.now_ns is not available here");
     assert!(refused(&[DENY_ALL, DENY_ALL]).contains("policy everything is in 0.rego already"));
-    let typo = policy::list(&compile(&bundle("policies: {evrything: {action: warn}}\n", &[DENY_ALL]), Context::default()).unwrap_err());
+    let typo = policy::list(
+        &compile(
+            &bundle("policies: {evrything: {action: warn}}\n", &[DENY_ALL]),
+            Context::default(),
+        )
+        .unwrap_err(),
+    );
     assert_eq!(typo, "policy-set.yaml: policies.evrything: no policy has this id");
     let custom = "# METADATA\n# custom:\n#   severity: enormous\npackage a\n\ndeny contains \"x\"\n";
     assert!(refused(&[custom]).contains("0.rego:1: METADATA: custom.severity: unknown variant `enormous`"));
@@ -147,7 +193,10 @@ fn what_cannot_work_is_refused_when_it_is_loaded() {
 fn matched(criteria: &str, context: Value, changes: Value) -> bool {
     let policy = format!("# METADATA\n# custom:\n#   match: {criteria}\npackage everything\n\ndeny contains \"no\"\n");
     let settings = "excludedNamespaces: [kube-system]\n";
-    set_with(settings, &[&policy], context).evaluate(&review(changes)).decision() == Decision::Deny
+    set_with(settings, &[&policy], context)
+        .evaluate(&review(changes))
+        .decision()
+        == Decision::Deny
 }
 
 #[test]
@@ -155,30 +204,70 @@ fn match_decides_what_a_policy_concerns() {
     let deployment = json!({"kind": {"group": "apps", "kind": "Deployment"}});
     for (criteria, changes, expected) in [
         ("{}", json!({}), true),
-        ("{}", json!({"operation": "DELETE", "object": null, "oldObject": {}}), false),
-        ("{operations: [DELETE]}", json!({"operation": "DELETE", "object": null, "oldObject": {}}), true),
+        (
+            "{}",
+            json!({"operation": "DELETE", "object": null, "oldObject": {}}),
+            false,
+        ),
+        (
+            "{operations: [DELETE]}",
+            json!({"operation": "DELETE", "object": null, "oldObject": {}}),
+            true,
+        ),
         ("{operations: [DELETE]}", json!({}), false),
         ("{kinds: [{apiGroups: [''], kinds: [Service]}]}", json!({}), false),
         ("{kinds: [{apiGroups: ['*'], kinds: ['*']}]}", json!({}), true),
         ("{kinds: [{kinds: [Pod]}]}", json!({"subResource": "status"}), false),
-        ("{kinds: [{kinds: [Pod]}]}", json!({"subResource": "ephemeralcontainers"}), true),
+        (
+            "{kinds: [{kinds: [Pod]}]}",
+            json!({"subResource": "ephemeralcontainers"}),
+            true,
+        ),
         ("{kinds: [{kinds: [Pod]}]}", json!({"subResource": "resize"}), true),
-        ("{subresources: [exec], operations: [CONNECT]}", json!({"operation": "CONNECT", "subResource": "exec"}), true),
-        ("{subresources: [exec], operations: [CONNECT]}", json!({"operation": "CONNECT", "subResource": "attach"}), false),
+        (
+            "{subresources: [exec], operations: [CONNECT]}",
+            json!({"operation": "CONNECT", "subResource": "exec"}),
+            true,
+        ),
+        (
+            "{subresources: [exec], operations: [CONNECT]}",
+            json!({"operation": "CONNECT", "subResource": "attach"}),
+            false,
+        ),
         ("{subresources: ['*']}", json!({"subResource": "scale"}), true),
         ("{namespaces: ['sh*']}", json!({}), true),
         ("{namespaces: ['x*']}", json!({}), false),
         ("{excludedNamespaces: ['shop']}", json!({}), false),
         ("{}", json!({"namespace": "kube-system"}), false),
         ("{labelSelector: {matchLabels: {a: b}}}", json!({}), false),
-        ("{labelSelector: {matchLabels: {a: b}}}", json!({"object": {"metadata": {"labels": {"a": "b"}}}}), true),
-        ("{labelSelector: {matchExpressions: [{key: a, operator: NotIn, values: [b]}]}}", json!({}), true),
-        ("{labelSelector: {matchExpressions: [{key: a, operator: Exists}]}}", json!({}), false),
+        (
+            "{labelSelector: {matchLabels: {a: b}}}",
+            json!({"object": {"metadata": {"labels": {"a": "b"}}}}),
+            true,
+        ),
+        (
+            "{labelSelector: {matchExpressions: [{key: a, operator: NotIn, values: [b]}]}}",
+            json!({}),
+            true,
+        ),
+        (
+            "{labelSelector: {matchExpressions: [{key: a, operator: Exists}]}}",
+            json!({}),
+            false,
+        ),
         // A policy on Pods judges templates, one on everything judges the workload.
         ("{kinds: [{kinds: [Pod]}]}", deployment.clone(), true),
-        ("{kinds: [{kinds: [Pod]}]}", json!({"kind": {"group": "apps", "kind": "Deployment"}, "subResource": "scale"}), false),
+        (
+            "{kinds: [{kinds: [Pod]}]}",
+            json!({"kind": {"group": "apps", "kind": "Deployment"}, "subResource": "scale"}),
+            false,
+        ),
     ] {
-        assert_eq!(matched(criteria, json!({}), changes.clone()), expected, "{criteria} {changes}");
+        assert_eq!(
+            matched(criteria, json!({}), changes.clone()),
+            expected,
+            "{criteria} {changes}"
+        );
     }
 }
 
@@ -188,7 +277,10 @@ fn a_namespace_selector_that_cannot_be_told_applies() {
     let known = |env: &str| json!({"namespaces": {"shop": {"labels": {"env": env}}}});
     assert!(matched(selector, known("prod"), json!({})));
     assert!(!matched(selector, known("dev"), json!({})));
-    assert!(matched(selector, json!({}), json!({})), "unknown namespaces are not exempt");
+    assert!(
+        matched(selector, json!({}), json!({})),
+        "unknown namespaces are not exempt"
+    );
 }
 
 #[test]
@@ -201,8 +293,14 @@ fn an_object_that_is_being_deleted_can_lose_its_finalizer() {
     let leaving = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
     assert_eq!(update(leaving), Decision::Allow);
     let time = "2026-01-01T00:00:00Z";
-    assert_eq!(update(json!({"spec": {"a": 2}, "metadata": {"deletionTimestamp": time}})), Decision::Deny);
-    assert_eq!(update(json!({"metadata": {"deletionTimestamp": time, "labels": {"a": "b"}}})), Decision::Deny);
+    assert_eq!(
+        update(json!({"spec": {"a": 2}, "metadata": {"deletionTimestamp": time}})),
+        Decision::Deny
+    );
+    assert_eq!(
+        update(json!({"metadata": {"deletionTimestamp": time, "labels": {"a": "b"}}})),
+        Decision::Deny
+    );
     assert_eq!(update(json!({"metadata": {"finalizers": null}})), Decision::Deny);
 }
 
@@ -214,13 +312,17 @@ fn policies_see_the_namespace_the_parameters_and_the_template() {
     let context = json!({"namespaces": {"shop": {"labels": {"team": "checkout"}}}, "cluster": {"name": "dev"}});
     let set = set_with("policies: {seen: {parameters: {word: bye}}}\n", &[policy], context);
     let verdict = set.evaluate(&review(json!({"kind": {"group": "apps", "kind": "Deployment"}})));
-    let messages: Vec<&str> = verdict.violations().map(|violation| violation.message.as_str()).collect();
+    let messages: Vec<&str> = verdict
+        .violations()
+        .map(|violation| violation.message.as_str())
+        .collect();
     assert_eq!(messages, ["bye checkout 1 Deployment dev"]);
 }
 
 #[test]
 fn a_broken_review_is_answered_when_its_uid_can_be_told() {
-    let truncated = br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"c7-1","kind":{"gro"#;
+    let truncated =
+        br#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"c7-1","kind":{"gro"#;
     let error = Review::parse(truncated).unwrap_err();
     assert_eq!(error.uid.as_deref(), Some("c7-1"));
     let answer: Value = serde_json::from_slice(&answer::refusal(&error).unwrap().to_bytes()).unwrap();
@@ -244,11 +346,18 @@ fn reviews_that_are_none_say_which_field() {
     let reason = |body: Value| Review::parse(body.to_string().as_bytes()).unwrap_err().reason;
     assert!(reason(json!({"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview"})).contains("v1beta1"));
     assert!(reason(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"})).contains("no request"));
-    let request = |request: Value| reason(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}));
+    let request = |request: Value| {
+        reason(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}))
+    };
     assert!(request(json!({})).contains("request.uid"));
     assert!(request(json!({"uid": "a"})).contains("request.operation"));
     assert!(request(json!({"uid": "a", "operation": "CREATE"})).contains("request.kind"));
-    assert!(Review::parse(b"{\"uid\": \"\xff\"}").unwrap_err().reason.contains("not UTF-8"));
+    assert!(
+        Review::parse(b"{\"uid\": \"\xff\"}")
+            .unwrap_err()
+            .reason
+            .contains("not UTF-8")
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The policy library: it compiles as one set, its Rego tests pass, and its folders are what its ids say.
 
+#![cfg(test)]
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::fs;
@@ -27,7 +28,9 @@ fn rego_files(folder: &Path, files: &mut Vec<PathBuf>) {
 fn policies() -> Vec<(String, String)> {
     let mut files = Vec::new();
     rego_files(&library(), &mut files);
-    let policies = files.into_iter().filter(|path| path.file_name().unwrap() == "policy.rego");
+    let policies = files
+        .into_iter()
+        .filter(|path| path.file_name().unwrap() == "policy.rego");
     policies
         .map(|path| {
             let name = path.strip_prefix(library()).unwrap().to_str().unwrap().to_owned();
@@ -41,18 +44,32 @@ fn the_library_compiles_and_every_folder_is_its_policys_id() {
     let settings = fs::read_to_string(library().join("policy-set.yaml")).unwrap();
     let mut bundle = Bundle::from_parts(Some(&settings), policies()).unwrap();
     // With everything on, to see all of it.
-    bundle.settings.policies.values_mut().for_each(|policy| policy.enabled = Some(true));
+    bundle
+        .settings
+        .policies
+        .values_mut()
+        .for_each(|policy| policy.enabled = Some(true));
     let bundle = Bundle::new(bundle.settings, policies());
     let set = policy::compile::compile(&bundle, Context::default()).unwrap_or_else(|p| panic!("{}", policy::list(&p)));
     let ids: Vec<&str> = set.policies().iter().map(|policy| policy.meta.id.as_str()).collect();
-    let mut folders: Vec<String> =
-        policies().into_iter().map(|(path, _)| path.trim_end_matches("/policy.rego").to_owned()).collect();
+    let mut folders: Vec<String> = policies()
+        .into_iter()
+        .map(|(path, _)| path.trim_end_matches("/policy.rego").to_owned())
+        .collect();
     folders.sort();
     assert_eq!(ids, folders);
     for policy in set.policies() {
         let meta = &policy.meta;
-        assert!(!meta.title.is_empty() && !meta.why.is_empty(), "{}: title and description", meta.id);
-        assert!(!meta.custom.remediation.is_empty() && !meta.links.is_empty(), "{}: remediation and links", meta.id);
+        assert!(
+            !meta.title.is_empty() && !meta.why.is_empty(),
+            "{}: title and description",
+            meta.id
+        );
+        assert!(
+            !meta.custom.remediation.is_empty() && !meta.links.is_empty(),
+            "{}: remediation and links",
+            meta.id
+        );
     }
 }
 
@@ -66,7 +83,12 @@ fn the_rego_tests_pass() {
         let results = run_tests((&path, &text), (&test_path, &tests)).unwrap();
         assert!(!results.is_empty(), "{test_path} has no rule that begins with test_");
         count += results.len();
-        failed.extend(results.into_iter().filter(|(_, passed)| !passed).map(|(name, _)| format!("{test_path}: {name}")));
+        failed.extend(
+            results
+                .into_iter()
+                .filter(|(_, passed)| !passed)
+                .map(|(name, _)| format!("{test_path}: {name}")),
+        );
     }
     assert_eq!(failed, Vec::<String>::new());
     assert!(count >= 75, "{count} Rego tests");

@@ -103,18 +103,33 @@ impl Config {
             path: error.path().to_string(),
             reason: error.inner().to_string(),
         })?;
-        let RawConfig { bundle, context, validate_path, wrap_prefix, max_body_bytes, explainer } = raw;
+        let RawConfig {
+            bundle,
+            context,
+            validate_path,
+            wrap_prefix,
+            max_body_bytes,
+            explainer,
+        } = raw;
         if max_body_bytes == 0 || max_body_bytes > MAX_BODY_BYTES {
             let reason = format!("maxBodyBytes is {max_body_bytes}; it must be from 1 to {MAX_BODY_BYTES}");
             return Err(ConfigError::Value(reason));
         }
         for (name, path) in [("validatePath", &validate_path), ("wrapPrefix", &wrap_prefix)] {
             if !path.starts_with('/') {
-                return Err(ConfigError::Value(format!("{name} is {path:?}; it must begin with a slash")));
+                return Err(ConfigError::Value(format!(
+                    "{name} is {path:?}; it must begin with a slash"
+                )));
             }
         }
         let policies = policy::compile::compile(&bundle, context).map_err(ConfigError::Policies)?;
-        Ok(Self { policies, validate_path, wrap_prefix, max_body_bytes, explainer })
+        Ok(Self {
+            policies,
+            validate_path,
+            wrap_prefix,
+            max_body_bytes,
+            explainer,
+        })
     }
 }
 
@@ -124,18 +139,31 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_field() {
-        let error = Config::parse(br#"{"bundle": {"apiVersion": 1}}"#).unwrap_err().to_string();
+        let error = Config::parse(br#"{"bundle": {"apiVersion": 1}}"#)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("bundle.apiVersion"), "{error}");
-        assert!(Config::parse(b"{}").unwrap_err().to_string().contains("missing field `bundle`"));
+        assert!(
+            Config::parse(b"{}")
+                .unwrap_err()
+                .to_string()
+                .contains("missing field `bundle`")
+        );
     }
 
     #[test]
     fn policies_that_do_not_compile_are_all_named() {
-        let files = [("a.rego".to_owned(), "package a\n\ndeny := {".to_owned()), ("b.rego".to_owned(), "package b\n".to_owned())];
+        let files = [
+            ("a.rego".to_owned(), "package a\n\ndeny := {".to_owned()),
+            ("b.rego".to_owned(), "package b\n".to_owned()),
+        ];
         let bundle = Bundle::new(policy::settings::Settings::default(), files);
         let json = format!(r#"{{"bundle": {}}}"#, String::from_utf8(bundle.to_json()).unwrap());
         let error = Config::parse(json.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("a.rego:") && error.contains("b.rego: there is no rule `deny`"), "{error}");
+        assert!(
+            error.contains("a.rego:") && error.contains("b.rego: there is no rule `deny`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -144,7 +172,17 @@ mod tests {
         let bundle = String::from_utf8(bundle.to_json()).unwrap();
         let config = |rest: &str| Config::parse(format!(r#"{{"bundle": {bundle}, {rest}}}"#).as_bytes());
         assert!(config(r#""maxBodyBytes": 1000"#).is_ok());
-        assert!(config(r#""maxBodyBytes": 99999999"#).unwrap_err().to_string().contains("maxBodyBytes"));
-        assert!(config(r#""validatePath": "x""#).unwrap_err().to_string().contains("validatePath"));
+        assert!(
+            config(r#""maxBodyBytes": 99999999"#)
+                .unwrap_err()
+                .to_string()
+                .contains("maxBodyBytes")
+        );
+        assert!(
+            config(r#""validatePath": "x""#)
+                .unwrap_err()
+                .to_string()
+                .contains("validatePath")
+        );
     }
 }

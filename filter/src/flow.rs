@@ -50,8 +50,6 @@ pub enum Event {
         path: String,
         /// `content-type`.
         content_type: String,
-        /// `content-length`, if it is a number.
-        content_length: Option<usize>,
         /// There is no body.
         is_end: bool,
     },
@@ -133,9 +131,15 @@ pub enum Count {
 pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>) {
     match (state, event) {
         (State::Done, _) | (_, Event::Gone) => (State::Done, Vec::new()),
-        (State::New, Event::Headers { method, path, content_type, content_length, is_end }) => {
-            headers(config, &method, &path, &content_type, content_length, is_end)
-        }
+        (
+            State::New,
+            Event::Headers {
+                method,
+                path,
+                content_type,
+                is_end,
+            },
+        ) => headers(config, &method, &path, &content_type, is_end),
         (State::Receiving(target), Event::Body { size, head }) => {
             if size > config.max_body_bytes {
                 return too_large(&head, config);
@@ -147,9 +151,10 @@ pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>)
         // An answer that nobody waits for, or a body after the decision: nothing to do but to wait for what comes.
         (state @ State::Asking(..), _) => (state, vec![Effect::Wait]),
         // Envoy reports in order, so this cannot be; should it be, nothing is let through.
-        (State::New | State::Receiving(_), _) => {
-            finish(plain(500, "whynot: callbacks came in an order that makes no sense"), Vec::new())
-        }
+        (State::New | State::Receiving(_), _) => finish(
+            plain(500, "whynot: callbacks came in an order that makes no sense"),
+            Vec::new(),
+        ),
     }
 }
 
@@ -160,42 +165,54 @@ fn finish(end: Effect, mut effects: Vec<Effect>) -> (State, Vec<Effect>) {
 }
 
 fn plain(status: u32, text: &str) -> Effect {
-    Effect::Respond(Response { status, content_type: "text/plain; charset=utf-8", body: format!("{text}\n").into_bytes() })
+    Effect::Respond(Response {
+        status,
+        content_type: "text/plain; charset=utf-8",
+        body: format!("{text}\n").into_bytes(),
+    })
 }
 
 fn admission(answer: &Answer) -> Effect {
-    Effect::Respond(Response { status: 200, content_type: "application/json", body: answer.to_bytes() })
+    Effect::Respond(Response {
+        status: 200,
+        content_type: "application/json",
+        body: answer.to_bytes(),
+    })
 }
 
-fn headers(
-    config: &Config,
-    method: &str,
-    path: &str,
-    content_type: &str,
-    content_length: Option<usize>,
-    is_end: bool,
-) -> (State, Vec<Effect>) {
+fn headers(config: &Config, method: &str, path: &str, content_type: &str, is_end: bool) -> (State, Vec<Effect>) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_wrapped = path.starts_with(&config.wrap_prefix);
     let refusal = match () {
-        () if path != config.validate_path && !is_wrapped => {
-            Some((404, format!("whynot: nothing here; admission reviews go to {}", config.validate_path)))
-        }
+        () if path != config.validate_path && !is_wrapped => Some((
+            404,
+            format!("whynot: nothing here; admission reviews go to {}", config.validate_path),
+        )),
         () if method != "POST" => Some((405, "whynot: an AdmissionReview is sent by POST".to_owned())),
-        () if !content_type.trim_start().to_ascii_lowercase().starts_with("application/json") => {
+        () if !is_json(content_type) => {
             Some((415, "whynot: an AdmissionReview is sent as application/json".to_owned()))
         }
-        () if is_end => Some((400, "whynot: the request has no body; expected an AdmissionReview".to_owned())),
+        () if is_end => Some((
+            400,
+            "whynot: the request has no body; expected an AdmissionReview".to_owned(),
+        )),
         () => None,
     };
     if let Some((status, text)) = refusal {
         return finish(plain(status, &text), vec![Effect::Count(Count::Malformed)]);
     }
-    let target = Target { is_wrapped, deadline_ms: deadline_ms(query) };
+    let target = Target {
+        is_wrapped,
+        deadline_ms: deadline_ms(query),
+    };
     // A body that says it is too large is still received up to the limit: its uid is at the start, and with it the refusal
     // reaches the person.
-    let _ = content_length;
     (State::Receiving(target), vec![Effect::Wait])
+}
+
+fn is_json(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 fn too_large(head: &[u8], config: &Config) -> (State, Vec<Effect>) {
@@ -216,7 +233,10 @@ fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>
     let review = match Review::parse(body) {
         Ok(review) => review,
         Err(error) => {
-            let effects = vec![Effect::Count(Count::Malformed), Effect::Log(format!("refused a review: {error}"))];
+            let effects = vec![
+                Effect::Count(Count::Malformed),
+                Effect::Log(format!("refused a review: {error}")),
+            ];
             return match answer::refusal(&error) {
                 Some(answer) => finish(admission(&answer), effects),
                 None => finish(plain(400, &format!("whynot: {error}")), effects),
@@ -225,7 +245,10 @@ fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>
     };
     let decided = answer::decide(&config.policies, &review);
     let mut effects = counts(&decided);
-    let timeout_ms = config.explainer.as_ref().and_then(|explainer| patience(explainer, target.deadline_ms));
+    let timeout_ms = config
+        .explainer
+        .as_ref()
+        .and_then(|explainer| patience(explainer, target.deadline_ms));
     match timeout_ms {
         Some(timeout_ms) if !decided.is_silent => {
             let mut request = decided.request.clone();
@@ -264,7 +287,10 @@ fn counts(decided: &Decided) -> Vec<Effect> {
         effects.push(Effect::Count(Count::Policy(failure.policy.clone(), "failed")));
         // Neither a policy's id nor the evaluator's words hold anything of the object.
         let kind = failure.kind;
-        effects.push(Effect::Log(format!("policy {} could not be evaluated ({kind:?}): {}", failure.policy, failure.detail)));
+        effects.push(Effect::Log(format!(
+            "policy {} could not be evaluated ({kind:?}): {}",
+            failure.policy, failure.detail
+        )));
     }
     effects
 }
@@ -287,7 +313,8 @@ fn read_explanation(body: &[u8], decision: Decision) -> Option<ExplainResponse> 
     let response: ExplainResponse = serde_json::from_slice(body).ok()?;
     let is_id = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
     let has_id = (1..=64).contains(&response.id.len()) && response.id.bytes().all(is_id);
-    let has_words = decision == Decision::Allow || !redact::lines(&response.message, redact::MAX_MESSAGE).trim().is_empty();
+    let has_words =
+        decision == Decision::Allow || !redact::lines(&response.message, redact::MAX_MESSAGE).trim().is_empty();
     (has_id && has_words).then_some(response)
 }
 
@@ -302,7 +329,9 @@ fn answered(
         return finish(Effect::PassOn, effects);
     }
     let answer = match explanation {
-        Some(ExplainResponse { id, message, warnings, .. }) => decided.answer(&Words { message, warnings }, Some(&id)),
+        Some(ExplainResponse {
+            id, message, warnings, ..
+        }) => decided.answer(&Words { message, warnings }, Some(&id)),
         None => decided.own_answer(),
     };
     finish(admission(&answer), effects)
@@ -320,7 +349,9 @@ fn go_duration_ms(text: &str) -> Option<u64> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
         let (number, tail) = rest.split_at(digits);
-        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit_end = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let factor = match unit {
             "h" => 3_600_000.0,
@@ -334,7 +365,11 @@ fn go_duration_ms(text: &str) -> Option<u64> {
     }
     // The API server's own limit is 30 s; more than a minute is no deadline.
     let is_sensible = !text.is_empty() && (0.0..=60_000.0).contains(&total);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be between 0 and 60,000")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be between 0 and 60,000"
+    )]
     is_sensible.then_some(total as u64)
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn call_status() -> Option<u32> {
 }
 
 fn header(map: MapType, name: &str) -> String {
-    let value = hostcalls::get_map_value_bytes(map, name).ok().flatten().unwrap_or_default();
+    let value = hostcalls::get_map_value_bytes(map, name)
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     String::from_utf8_lossy(&value).into_owned()
 }
 
@@ -46,7 +49,10 @@ pub(crate) fn configuration() -> Vec<u8> {
 }
 
 fn buffer(buffer: BufferType, size: usize) -> Vec<u8> {
-    hostcalls::get_buffer(buffer, 0, size).ok().flatten().unwrap_or_default()
+    hostcalls::get_buffer(buffer, 0, size)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
 /// Answers the request. False when Envoy did not take it.
@@ -74,8 +80,12 @@ pub(crate) fn call(explainer: &Explainer, body: &[u8], timeout: Duration) -> Opt
 
 /// The host's clock in microseconds; 0 when it has none.
 pub(crate) fn now_us() -> u64 {
-    let since_epoch = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(std::time::UNIX_EPOCH).ok());
-    since_epoch.and_then(|elapsed| u64::try_from(elapsed.as_micros()).ok()).unwrap_or(0)
+    let since_epoch = hostcalls::get_current_time()
+        .ok()
+        .and_then(|now| now.duration_since(std::time::UNIX_EPOCH).ok());
+    since_epoch
+        .and_then(|elapsed| u64::try_from(elapsed.as_micros()).ok())
+        .unwrap_or(0)
 }
 
 /// The id of a counter.

@@ -18,11 +18,21 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Defines what exists from the start, so that a rate can be taken from zero.
     pub(crate) fn new(policies: impl Iterator<Item = String>) -> Self {
-        let metrics = Self { counters: RefCell::default(), evaluation: host::histogram("whynot.evaluation_us") };
+        let metrics = Self {
+            counters: RefCell::default(),
+            evaluation: host::histogram("whynot.evaluation_us"),
+        };
         for name in ["allowed", "denied", "malformed"] {
             metrics.define(&format!("whynot.review.{name}"));
         }
-        for outcome in ["answered", "refused", "no_answer", "bad_status", "too_large", "nonsense"] {
+        for outcome in [
+            "answered",
+            "refused",
+            "no_answer",
+            "bad_status",
+            "too_large",
+            "nonsense",
+        ] {
             metrics.define(&format!("whynot.explainer.{outcome}"));
         }
         for policy in policies {
@@ -34,7 +44,11 @@ impl Metrics {
     }
 
     fn define(&self, name: &str) -> Option<u32> {
-        *self.counters.borrow_mut().entry(name.to_owned()).or_insert_with(|| host::counter(name))
+        *self
+            .counters
+            .borrow_mut()
+            .entry(name.to_owned())
+            .or_insert_with(|| host::counter(name))
     }
 
     /// Counts.

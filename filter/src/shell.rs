@@ -13,7 +13,10 @@ use crate::host;
 use crate::metrics::Metrics;
 
 /// Introduces the plugin to Envoy.
-#[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "called by Envoy's entry point alone"))]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(dead_code, reason = "called by Envoy's entry point alone")
+)]
 pub(crate) fn start() {
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
@@ -41,7 +44,10 @@ impl RootContext for Root {
                 let policies = config.policies.policies().iter().map(|policy| policy.meta.id.clone());
                 let metrics = Metrics::new(policies);
                 let (revision, count) = (config.policies.revision(), config.policies.policies().len());
-                host::log(LogLevel::Info, &format!("whynot: revision {revision}, {count} policies"));
+                host::log(
+                    LogLevel::Info,
+                    &format!("whynot: revision {revision}, {count} policies"),
+                );
                 self.shared = Some(Rc::new(Shared { config, metrics }));
                 true
             }
@@ -53,7 +59,12 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Request { shared: self.shared.clone(), state: State::New, verdict: Action::Pause, token: None }))
+        Some(Box::new(Request {
+            shared: self.shared.clone(),
+            state: State::New,
+            verdict: Action::Pause,
+            token: None,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -129,7 +140,9 @@ impl Request {
 
     /// The body is whole: the moment of the decision.
     fn complete(&mut self, size: usize) -> Action {
-        let Some(shared) = self.shared.clone() else { return self.handle(Event::Gone, Moment::Callback) };
+        let Some(shared) = self.shared.clone() else {
+            return self.handle(Event::Gone, Moment::Callback);
+        };
         // One byte more than the limit tells that it is passed.
         let size = size.min(shared.config.max_body_bytes.saturating_add(1));
         let body = host::request_body(size);
@@ -141,11 +154,13 @@ impl Request {
 }
 
 impl Context for Request {
-    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
         if self.token.take_if(|known| *known == token).is_none() {
             return;
         }
-        let answer = match host::call_status() {
+        // Without headers there was no answer, and asking for one of them would make the SDK panic.
+        let status = if headers == 0 { None } else { host::call_status() };
+        let answer = match status {
             None => Err(CallError::NoAnswer),
             Some(200) if body_size > MAX_EXPLANATION_BYTES => Err(CallError::TooLarge),
             Some(200) => Ok(host::call_body(body_size)),
@@ -168,7 +183,6 @@ impl HttpContext for Request {
             method: host::request_header(":method"),
             path: host::request_header(":path"),
             content_type: host::request_header("content-type"),
-            content_length: host::request_header("content-length").parse().ok(),
             is_end: end_of_stream,
         };
         self.handle(event, Moment::Callback)
@@ -181,13 +195,20 @@ impl HttpContext for Request {
         if end_of_stream {
             return self.complete(body_size);
         }
-        let is_over = self.shared.as_ref().is_some_and(|shared| body_size > shared.config.max_body_bytes);
+        let is_over = self
+            .shared
+            .as_ref()
+            .is_some_and(|shared| body_size > shared.config.max_body_bytes);
         let head = if is_over { host::request_body(4096) } else { Vec::new() };
         self.handle(Event::Body { size: body_size, head }, Moment::Callback)
     }
 
     /// With trailers the body never reports its end.
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        if self.is_receiving() { self.complete(usize::MAX) } else { self.verdict }
+        if self.is_receiving() {
+            self.complete(usize::MAX)
+        } else {
+            self.verdict
+        }
     }
 }

@@ -15,7 +15,10 @@ pub fn repository(path: &str) -> PathBuf {
 
 /// A policy set of these sources, with default settings. Each is filed under its number.
 pub fn policies(sources: &[&str]) -> Bundle {
-    let files = sources.iter().enumerate().map(|(number, text)| (format!("{number}/policy.rego"), (*text).to_owned()));
+    let files = sources
+        .iter()
+        .enumerate()
+        .map(|(number, text)| (format!("{number}/policy.rego"), (*text).to_owned()));
     Bundle::new(Settings::default(), files)
 }
 
@@ -36,7 +39,9 @@ pub fn library() -> Result<Bundle> {
 
 /// The context that the local stack evaluates with.
 pub fn context() -> Result<Value> {
-    Ok(serde_json::from_slice(&fs::read(repository("wasm-tests/stack/context.json"))?)?)
+    Ok(serde_json::from_slice(&fs::read(repository(
+        "wasm-tests/stack/context.json",
+    ))?)?)
 }
 
 /// The filter's configuration with an explainer that may take five seconds.
@@ -72,7 +77,12 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
+            let of_kind = if entry.file_type()?.is_dir() {
+                &mut folders
+            } else {
+                &mut files
+            };
+            of_kind.push(entry.path());
         }
     }
     files.sort();
@@ -81,7 +91,13 @@ pub fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// A review as the API server would send it, for an object that is created in the namespace `shop`.
 pub fn review_of(object: &Value) -> Value {
-    let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |path: &str| {
+        object
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (group, version) = match text("/apiVersion").split_once('/') {
         Some((group, version)) => (group.to_owned(), version.to_owned()),
         None => (String::new(), text("/apiVersion")),
@@ -105,11 +121,18 @@ pub fn review_of(object: &Value) -> Value {
 
 /// [`review_of`] in the API server's order of fields, which begins with the uid.
 pub fn review_bytes(object: &Value) -> Vec<u8> {
-    let mut request = review_of(object)["request"].take();
-    let uid = request.as_object_mut().and_then(|members| members.remove("uid")).unwrap_or_default();
+    let mut request = review_of(object)
+        .get_mut("request")
+        .map(Value::take)
+        .unwrap_or_default();
+    let uid = request
+        .as_object_mut()
+        .and_then(|members| members.remove("uid"))
+        .unwrap_or_default();
     let rest = request.to_string();
     let rest = rest.strip_prefix('{').unwrap_or_default();
-    format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":{uid},{rest}}}"#).into_bytes()
+    format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":{uid},{rest}}}"#)
+        .into_bytes()
 }
 
 /// A Pod with one container, which runs privileged or does not.

@@ -36,7 +36,8 @@ pub fn policies() -> Result<Vec<Policy>> {
     let mut policies = Vec::new();
     for source in files.iter().filter(|file| file.ends_with("policy.rego")) {
         let folder: PathBuf = source.parent().map(Into::into).unwrap_or_default();
-        let relative = |path: &PathBuf| -> Result<String> { Ok(path.strip_prefix(&root)?.to_string_lossy().into_owned()) };
+        let relative =
+            |path: &PathBuf| -> Result<String> { Ok(path.strip_prefix(&root)?.to_string_lossy().into_owned()) };
         let mut cases = Vec::new();
         for file in files.iter().filter(|file| file.starts_with(folder.join("cases"))) {
             let yaml = fs::read_to_string(file)?;
@@ -44,7 +45,12 @@ pub fn policies() -> Result<Vec<Policy>> {
             cases.extend(parsed.cases);
         }
         let text = fs::read_to_string(source).with_context(|| source.display().to_string())?;
-        policies.push(Policy { id: relative(&folder)?, path: relative(source)?, text, cases });
+        policies.push(Policy {
+            id: relative(&folder)?,
+            path: relative(source)?,
+            text,
+            cases,
+        });
     }
     Ok(policies)
 }

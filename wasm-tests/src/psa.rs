@@ -44,7 +44,12 @@ pub fn fixtures() -> Result<Vec<(String, Value)>> {
     let output = run(&["-fixtures"], Vec::new())?;
     lines::<Fixture>(&output)
         .map(|fixture| {
-            let Fixture { name, level, expected, pod } = fixture?;
+            let Fixture {
+                name,
+                level,
+                expected,
+                pod,
+            } = fixture?;
             Ok((format!("Kubernetes: {level}/{expected}/{name}"), typed(pod)))
         })
         .collect()
@@ -79,9 +84,10 @@ pub fn judge<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Result<Vec<Option
 }
 
 fn lines<T: for<'a> Deserialize<'a>>(output: &[u8]) -> impl Iterator<Item = Result<T>> {
-    output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
-        serde_json::from_slice(line).with_context(|| String::from_utf8_lossy(line).into_owned())
-    })
+    output
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).with_context(|| String::from_utf8_lossy(line).into_owned()))
 }
 
 fn run(arguments: &[&str], input: Vec<u8>) -> Result<Vec<u8>> {
@@ -107,7 +113,11 @@ fn run(arguments: &[&str], input: Vec<u8>) -> Result<Vec<u8>> {
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!("wasm-tests/psa: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "wasm-tests/psa: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     writer.join().ok().context("the writer panicked")??;
     Ok(output.stdout)
@@ -121,5 +131,9 @@ fn cache() -> PathBuf {
 /// The machine's own, or the one that setup installed.
 fn go(cache: &Path) -> OsString {
     let installed = cache.join("venv/bin/go");
-    if installed.exists() { installed.into_os_string() } else { "go".into() }
+    if installed.exists() {
+        installed.into_os_string()
+    } else {
+        "go".into()
+    }
 }

@@ -7,7 +7,10 @@ pub fn human(pointer: &str) -> String {
         let segment = segment.replace("~1", "/").replace("~0", "~");
         if !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit()) {
             text.push_str(&format!("[{segment}]"));
-        } else if segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+        } else if segment
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        {
             if !text.is_empty() {
                 text.push('.');
             }
@@ -28,6 +31,9 @@ mod tests {
     #[test]
     fn pointers_are_shown_as_people_write_them() {
         assert_eq!(human("/spec/containers/0/image"), "spec.containers[0].image");
-        assert_eq!(human("/metadata/labels/app.kubernetes.io~1name"), "metadata.labels[\"app.kubernetes.io/name\"]");
+        assert_eq!(
+            human("/metadata/labels/app.kubernetes.io~1name"),
+            "metadata.labels[\"app.kubernetes.io/name\"]"
+        );
     }
 }

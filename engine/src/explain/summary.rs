@@ -44,7 +44,10 @@ fn summary(set: &PolicySet, review: &Review) -> ReviewSummary {
         dry_run: review.dry_run,
         username: review.username(),
         field_manager: review.field_manager(),
-        labels: metadata.get("labels").map(|labels| labels.string_map()).unwrap_or_default(),
+        labels: metadata
+            .get("labels")
+            .map(|labels| labels.string_map())
+            .unwrap_or_default(),
         namespace_labels: set.namespace_labels(review).unwrap_or_default(),
         owner: review.controller(),
         spec_digest: spec_digest(&object),
@@ -64,7 +67,12 @@ fn drop_generated(value: &mut Value) {
     const PREFIX: &str = "kube-api-access-";
     match value {
         Value::Array(items) => {
-            items.retain(|item| !item.get("name").and_then(Value::as_str).is_some_and(|name| name.starts_with(PREFIX)));
+            items.retain(|item| {
+                !item
+                    .get("name")
+                    .and_then(Value::as_str)
+                    .is_some_and(|name| name.starts_with(PREFIX))
+            });
             items.iter_mut().for_each(drop_generated);
         }
         Value::Object(members) => members.values_mut().for_each(drop_generated),

@@ -41,13 +41,16 @@ pub fn render(request: &ExplainRequest, extras: &Extras) -> Words {
         Decision::Allow => String::new(),
         Decision::Deny => redact::lines(&denial(request, extras), redact::MAX_MESSAGE),
     };
-    Words { message, warnings: warnings(request) }
+    Words {
+        message,
+        warnings: warnings(request),
+    }
 }
 
 fn denial(request: &ExplainRequest, extras: &Extras) -> String {
     let rules = by_policy(request.with_action(Action::Deny));
     let broken: Vec<&Failure> = request.failures.iter().filter(|failure| !failure.tolerated).collect();
-    let count: usize = rules.iter().map(|rule| rule.len()).sum::<usize>() + broken.len();
+    let count: usize = rules.iter().map(Vec::len).sum::<usize>() + broken.len();
     let mut text = format!("{} in {}\n", plural(count, "problem"), subject(&request.review));
     for rule in &rules {
         text.push('\n');
@@ -75,7 +78,11 @@ pub fn subject(review: &ReviewSummary) -> String {
         (name, _) => name.to_owned(),
     };
     let is_namespaced = !review.namespace.is_empty() && review.kind.kind != "Namespace";
-    let place = if is_namespaced { format!("{}/{name}", review.namespace) } else { name };
+    let place = if is_namespaced {
+        format!("{}/{name}", review.namespace)
+    } else {
+        name
+    };
     let sub_resource = match review.sub_resource.as_str() {
         "" => String::new(),
         name => format!(" ({name})"),
@@ -87,7 +94,10 @@ pub fn subject(review: &ReviewSummary) -> String {
 fn by_policy<'a>(violations: impl Iterator<Item = &'a Violation>) -> Vec<Vec<&'a Violation>> {
     let mut rules: Vec<Vec<&Violation>> = Vec::new();
     for violation in violations {
-        match rules.iter_mut().find(|rule| rule.first().is_some_and(|first| first.policy == violation.policy)) {
+        match rules
+            .iter_mut()
+            .find(|rule| rule.first().is_some_and(|first| first.policy == violation.policy))
+        {
             Some(rule) => rule.push(violation),
             None => rules.push(vec![violation]),
         }
@@ -120,14 +130,22 @@ fn problem(rule: &[&Violation], fix: Option<&FixSummary>, repeats: &[Repeat], te
         }
     }
     text.push_str(&format!("  Rule: {}{}\n", first.policy, severity(first.severity)));
-    if let Some(repeat) = repeats.iter().find(|repeat| repeat.policy == first.policy && repeat.count > 1) {
+    if let Some(repeat) = repeats
+        .iter()
+        .find(|repeat| repeat.policy == first.policy && repeat.count > 1)
+    {
         bullet("  Note: ", &nudge(repeat), text);
     }
 }
 
 /// What a team is told that was here before.
 pub fn nudge(repeat: &Repeat) -> String {
-    let Repeat { team, count, window_days, .. } = repeat;
+    let Repeat {
+        team,
+        count,
+        window_days,
+        ..
+    } = repeat;
     if *count == 2 {
         return format!("second time in {window_days} days that team {team} meets this rule.");
     }
@@ -167,7 +185,11 @@ fn place(found: &Found) -> String {
 
 fn failed(failure: &Failure, text: &mut String) {
     let detail = redact::line(&failure.detail, 300);
-    bullet("* ", &format!("Policy {} could not be evaluated: {detail}.", failure.policy), text);
+    bullet(
+        "* ",
+        &format!("Policy {} could not be evaluated: {detail}.", failure.policy),
+        text,
+    );
     let why = "what cannot be judged is not let through. The fault is in the policy, not in your object: please tell the \
                platform team.";
     bullet("  Why:  ", why, text);
@@ -175,7 +197,10 @@ fn failed(failure: &Failure, text: &mut String) {
 
 fn proven(fix: &FixSummary, is_partial: bool) -> String {
     let title = if is_partial {
-        format!("Change for {} (tried: they pass with it; the rest needs the fixes above):", rules(fix))
+        format!(
+            "Change for {} (tried: they pass with it; the rest needs the fixes above):",
+            rules(fix)
+        )
     } else {
         "Change this (tried: every policy passes with it):".to_owned()
     };
@@ -190,24 +215,43 @@ fn rules(fix: &FixSummary) -> String {
     fix.policies.join(", ")
 }
 
-/// One line each: what and how to mend it.
+/// One line a policy: what, how often, and how to mend it when that fits.
 fn warnings(request: &ExplainRequest) -> Vec<String> {
-    let mut all: Vec<String> = request
-        .with_action(Action::Warn)
-        .map(|violation| {
-            let fix = if violation.remediation.is_empty() { String::new() } else { format!(" {}", violation.remediation) };
-            format!("[{}] {}{fix}", violation.policy, violation.message)
-        })
+    let mut all: Vec<String> = by_policy(request.with_action(Action::Warn))
+        .iter()
+        .filter_map(|rule| warning(rule))
         .collect();
-    all.extend(request.failures.iter().filter(|failure| failure.tolerated).map(|failure| {
-        format!("[{}] could not be evaluated and was let through: {}", failure.policy, failure.detail)
-    }));
+    all.extend(
+        request
+            .failures
+            .iter()
+            .filter(|failure| failure.tolerated)
+            .map(|failure| {
+                format!(
+                    "[{}] could not be evaluated and was let through: {}",
+                    failure.policy, failure.detail
+                )
+            }),
+    );
     let total = all.len();
     if total > MAX_WARNINGS {
         all.truncate(MAX_WARNINGS - 1);
         all.push(format!("and {} more warnings", total - all.len()));
     }
-    all.iter().map(|warning| redact::line(warning, redact::MAX_WARNING)).collect()
+    redact::warnings(&all)
+}
+
+fn warning(rule: &[&Violation]) -> Option<String> {
+    let first = rule.first()?;
+    let more = match rule.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let short = format!("[{}] {}{more}", first.policy, first.message);
+    let whole = format!("{short} {}", first.remediation);
+    // Half a sentence helps nobody.
+    let fits = redact::line(&whole, usize::MAX).chars().count() <= redact::MAX_WARNING;
+    Some(if fits { whole } else { short })
 }
 
 /// A paragraph that hangs under its lead.
@@ -224,5 +268,9 @@ fn bullet(lead: &str, paragraph: &str, text: &mut String) {
 }
 
 fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }

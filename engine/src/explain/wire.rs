@@ -167,6 +167,8 @@ pub struct Repeat {
 impl ExplainRequest {
     /// The violations of one action.
     pub fn with_action(&self, action: Action) -> impl Iterator<Item = &Violation> {
-        self.violations.iter().filter(move |violation| violation.action == action)
+        self.violations
+            .iter()
+            .filter(move |violation| violation.action == action)
     }
 }

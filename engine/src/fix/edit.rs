@@ -25,7 +25,7 @@ pub(super) fn operations<'a>(
     let mut operations = Vec::new();
     // From the back, so that what is removed from a list does not move what is still to be changed.
     for (path, edit) in by_path.into_values().rev() {
-        if let Some(operation) = operation(&state, path, edit)? {
+        if let Some(operation) = operation(&state, path, edit).ok()? {
             json_patch::patch(&mut state, std::slice::from_ref(&operation)).ok()?;
             operations.push(operation);
         }
@@ -33,18 +33,24 @@ pub(super) fn operations<'a>(
     Some(operations)
 }
 
-/// One operation; `Some(None)` when there is nothing to do.
-fn operation(object: &Value, path: &str, edit: &Edit) -> Option<Option<PatchOperation>> {
-    let pointer = Pointer::parse(path).ok()?;
+/// The object has no place for an edit.
+struct NoPlace;
+
+/// One operation; `None` when there is nothing to do.
+fn operation(object: &Value, path: &str, edit: &Edit) -> Result<Option<PatchOperation>, NoPlace> {
+    let pointer = Pointer::parse(path).map_err(|_| NoPlace)?;
     let there = object.pointer(path);
     match edit {
-        Edit::Remove if there.is_none() => Some(None),
-        Edit::Remove => Some(Some(PatchOperation::Remove(RemoveOperation { path: pointer.to_owned() }))),
-        Edit::Set { value } if there == Some(value) => Some(None),
-        Edit::Set { value } if there.is_some() => {
-            Some(Some(PatchOperation::Replace(ReplaceOperation { path: pointer.to_owned(), value: value.clone() })))
-        }
-        Edit::Set { value } => add(object, pointer, value).map(Some),
+        Edit::Remove if there.is_none() => Ok(None),
+        Edit::Remove => Ok(Some(PatchOperation::Remove(RemoveOperation {
+            path: pointer.to_owned(),
+        }))),
+        Edit::Set { value } if there == Some(value) => Ok(None),
+        Edit::Set { value } if there.is_some() => Ok(Some(PatchOperation::Replace(ReplaceOperation {
+            path: pointer.to_owned(),
+            value: value.clone(),
+        }))),
+        Edit::Set { value } => add(object, pointer, value).map(Some).ok_or(NoPlace),
     }
 }
 
@@ -86,8 +92,14 @@ mod tests {
     fn missing_maps_are_added_once() {
         let object = json!({"spec": {"containers": [{"name": "a"}]}});
         let edits = [
-            ("/spec/containers/0/securityContext/privileged", Edit::Set { value: json!(false) }),
-            ("/spec/containers/0/securityContext/runAsNonRoot", Edit::Set { value: json!(true) }),
+            (
+                "/spec/containers/0/securityContext/privileged",
+                Edit::Set { value: json!(false) },
+            ),
+            (
+                "/spec/containers/0/securityContext/runAsNonRoot",
+                Edit::Set { value: json!(true) },
+            ),
         ];
         assert_eq!(
             patch(&object, &edits).unwrap(),
@@ -111,7 +123,10 @@ mod tests {
     #[test]
     fn contradictions_and_places_that_are_none_give_nothing() {
         let object = json!({"a": 1, "list": []});
-        assert_eq!(patch(&object, &[("/a", Edit::Remove), ("/a", Edit::Set { value: json!(2) })]), None);
+        assert_eq!(
+            patch(&object, &[("/a", Edit::Remove), ("/a", Edit::Set { value: json!(2) })]),
+            None
+        );
         assert_eq!(patch(&object, &[("/a/b", Edit::Set { value: json!(2) })]), None);
         assert_eq!(patch(&object, &[("/list/0/x", Edit::Set { value: json!(2) })]), None);
     }

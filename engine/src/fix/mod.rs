@@ -62,7 +62,12 @@ pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix>
         return None;
     }
     let proposals = proposals(verdict);
-    let attempt = Attempt { set, review, verdict, before: before.to_json() };
+    let attempt = Attempt {
+        set,
+        review,
+        verdict,
+        before: before.to_json(),
+    };
     let all: Vec<&str> = proposals.keys().copied().collect();
     if let Some(fix) = attempt.with(&proposals, &all) {
         return Some(fix);
@@ -86,7 +91,11 @@ pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix>
 fn proposals(verdict: &Verdict) -> Proposals<'_> {
     let mut proposals: Proposals<'_> = BTreeMap::new();
     let mut without: BTreeSet<&str> = BTreeSet::new();
-    for finding in verdict.findings().iter().filter(|finding| finding.violation.action == Action::Deny) {
+    for finding in verdict
+        .findings()
+        .iter()
+        .filter(|finding| finding.violation.action == Action::Deny)
+    {
         let policy = finding.violation.policy.as_str();
         if finding.edits.is_empty() {
             without.insert(policy);
@@ -116,7 +125,9 @@ impl Attempt<'_> {
         let mut after = self.before.clone();
         let patch = Patch(operations);
         json_patch::patch(&mut after, &patch).ok()?;
-        let verdict = self.set.evaluate(&self.review.with_object(Document::from(after.clone())));
+        let verdict = self
+            .set
+            .evaluate(&self.review.with_object(Document::from(after.clone())));
         self.holds(&verdict, policies).then(|| Fix {
             complete: verdict.decision() == Decision::Allow,
             before: self.before.clone(),
@@ -132,7 +143,9 @@ impl Attempt<'_> {
         let count = |verdict: &Verdict| {
             let mut counts: BTreeMap<(String, Option<Action>), usize> = BTreeMap::new();
             for violation in verdict.violations() {
-                *counts.entry((violation.policy.clone(), Some(violation.action))).or_default() += 1;
+                *counts
+                    .entry((violation.policy.clone(), Some(violation.action)))
+                    .or_default() += 1;
             }
             for failure in verdict.failures() {
                 *counts.entry((failure.policy.clone(), None)).or_default() += 1;
@@ -140,8 +153,11 @@ impl Attempt<'_> {
             counts
         };
         let (was, is) = (count(self.verdict), count(after));
-        is.iter().all(|(key, count)| was.get(key).is_some_and(|before| count <= before))
-            && policies.iter().all(|policy| !after.violations().any(|violation| violation.policy == *policy))
+        is.iter()
+            .all(|(key, count)| was.get(key).is_some_and(|before| count <= before))
+            && policies
+                .iter()
+                .all(|policy| !after.violations().any(|violation| violation.policy == *policy))
             && after.evaluated() >= self.verdict.evaluated()
     }
 }

@@ -12,8 +12,13 @@ enum Node {
     Map(Vec<(String, Node)>),
     /// Elements by their position in the object.
     List(Vec<(usize, Node)>),
-    Leaf { value: Value, note: String },
-    Removed { note: String },
+    Leaf {
+        value: Value,
+        note: String,
+    },
+    Removed {
+        note: String,
+    },
 }
 
 /// The piece of YAML for a change of an object of this kind.
@@ -21,22 +26,28 @@ pub fn render(kind: &str, before: &Value, after: &Value, patch: &Patch) -> Strin
     let mut operations: Vec<&PatchOperation> = patch.0.iter().collect();
     operations.sort_by_cached_key(|operation| path_order(path_of(operation)));
     let mut root = Node::Map(Vec::new());
-    for operation in operations {
-        let path = path_of(operation);
-        let was = before.pointer(path).and_then(|value| redact::value(kind, path, value));
-        let leaf = match operation {
-            PatchOperation::Remove(_) => Node::Removed { note: was.map_or(String::new(), |was| format!(": {was}")) },
+    for change in operations {
+        let place = path_of(change);
+        let old = before.pointer(place);
+        let was = old.and_then(|value| redact::value(kind, place, value));
+        let leaf = match change {
+            PatchOperation::Remove(_) => Node::Removed {
+                note: was.map_or(String::new(), |was| format!(": {was}")),
+            },
             _ => Node::Leaf {
-                value: after.pointer(path).cloned().unwrap_or_default(),
-                note: match (before.pointer(path), was) {
+                value: after.pointer(place).cloned().unwrap_or_default(),
+                note: match (old, was) {
                     (None, _) => "add".to_owned(),
                     (Some(_), Some(was)) => format!("was: {was}"),
                     (Some(_), None) => "change".to_owned(),
                 },
             },
         };
-        let segments: Vec<String> =
-            path.split('/').skip(1).map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
+        let segments: Vec<String> = place
+            .split('/')
+            .skip(1)
+            .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
+            .collect();
         insert(&mut root, before, &segments, leaf);
     }
     let mut text = String::new();
@@ -45,34 +56,19 @@ pub fn render(kind: &str, before: &Value, after: &Value, patch: &Patch) -> Strin
 }
 
 fn insert(node: &mut Node, object: &Value, segments: &[String], leaf: Node) {
-    let Some((first, rest)) = segments.split_first() else { return };
-    let (child, place): (&Value, &mut Node) = match object {
+    let Some((first, rest)) = segments.split_first() else {
+        return;
+    };
+    let (child, place) = match object {
         Value::Array(items) => {
             let index = first.parse().unwrap_or(items.len());
-            if !matches!(node, Node::List(_)) {
-                *node = Node::List(Vec::new());
-            }
-            let Node::List(children) = node else { return };
-            let position = children.iter().position(|(known, _)| *known == index);
-            let position = position.unwrap_or_else(|| {
-                children.push((index, Node::Map(Vec::new())));
-                children.len() - 1
-            });
-            let Some((_, place)) = children.get_mut(position) else { return };
-            (items.get(index).unwrap_or(&Value::Null), place)
+            (items.get(index), element(node, index))
         }
-        _ => {
-            // Below a value that was just added everything is in it already.
-            let Node::Map(children) = node else { return };
-            let position = children.iter().position(|(known, _)| known == first);
-            let position = position.unwrap_or_else(|| {
-                children.push((first.clone(), Node::Map(Vec::new())));
-                children.len() - 1
-            });
-            let Some((_, place)) = children.get_mut(position) else { return };
-            (object.get(first).unwrap_or(&Value::Null), place)
-        }
+        // Below a value that was just added everything is in it already.
+        _ => (object.get(first), member(node, first)),
     };
+    let Some(place) = place else { return };
+    let child = child.unwrap_or(&Value::Null);
     if matches!(place, Node::Leaf { .. }) {
         return;
     }
@@ -81,6 +77,31 @@ fn insert(node: &mut Node, object: &Value, segments: &[String], leaf: Node) {
     } else {
         insert(place, child, rest, leaf);
     }
+}
+
+/// The place of an element, made when it is not there.
+fn element(node: &mut Node, index: usize) -> Option<&mut Node> {
+    if !matches!(node, Node::List(_)) {
+        *node = Node::List(Vec::new());
+    }
+    let Node::List(children) = node else { return None };
+    let known = children.iter().position(|(known, _)| *known == index);
+    let position = known.unwrap_or(children.len());
+    if known.is_none() {
+        children.push((index, Node::Map(Vec::new())));
+    }
+    children.get_mut(position).map(|(_, place)| place)
+}
+
+/// The place of a member, made when it is not there.
+fn member<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
+    let Node::Map(children) = node else { return None };
+    let known = children.iter().position(|(known, _)| known == key);
+    let position = known.unwrap_or(children.len());
+    if known.is_none() {
+        children.push((key.to_owned(), Node::Map(Vec::new())));
+    }
+    children.get_mut(position).map(|(_, place)| place)
 }
 
 fn write(node: &Node, object: &Value, depth: usize, text: &mut String) {
@@ -108,13 +129,22 @@ fn write_item(index: usize, child: &Node, item: &Value, depth: usize, text: &mut
         Node::Removed { note } => text.push_str(&format!("{pad}# remove item {index}{note}\n")),
         Node::Leaf { value, note } => text.push_str(&format!("{pad}- {} # {note}\n", yaml_inline(value))),
         Node::Map(_) | Node::List(_) => {
-            match item.get("name") {
-                Some(name) => text.push_str(&format!("{pad}- name: {}\n", yaml_inline(name))),
+            match identity(item) {
+                Some((key, value)) => text.push_str(&format!("{pad}- {key}: {}\n", yaml_inline(value))),
                 None => text.push_str(&format!("{pad}- # item {index}\n")),
             }
             write(child, item, depth + 1, text);
         }
     }
+}
+
+/// What tells an element from its neighbours: its name, or else the first plain value that it has.
+fn identity(item: &Value) -> Option<(&str, &Value)> {
+    let members = item.as_object()?;
+    let (key, value) = members
+        .get_key_value("name")
+        .or_else(|| members.iter().find(|(_, value)| value.is_string() || value.is_number()))?;
+    Some((key, value))
 }
 
 fn write_entry(key: &str, child: &Node, value: &Value, depth: usize, lead: &str, text: &mut String) {
@@ -155,27 +185,31 @@ fn yaml_inline(value: &Value) -> String {
             // JSON strings are YAML strings, also inside of brackets.
             value.to_string()
         }
-        scalar => serde_saphyr::to_string(scalar).unwrap_or_default().trim_end().to_owned(),
+        scalar => serde_saphyr::to_string(scalar)
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned(),
     }
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn snippet(before: Value, patch: Value) -> String {
+    fn snippet(before: &Value, patch: Value) -> String {
         let patch: Patch = serde_json::from_value(patch).unwrap();
         let mut after = before.clone();
         json_patch::patch(&mut after, &patch).unwrap();
-        render("Pod", &before, &after, &patch)
+        render("Pod", before, &after, &patch)
     }
 
     #[test]
     fn the_path_around_the_change_is_shown_with_names() {
         let text = snippet(
-            json!({"spec": {"hostNetwork": true, "containers": [
+            &json!({"spec": {"hostNetwork": true, "containers": [
                 {"name": "log", "image": "log:1"},
                 {"name": "app", "image": "app:1", "securityContext": {"privileged": true}}]}}),
             json!([
@@ -201,7 +235,7 @@ mod tests {
     #[test]
     fn a_value_added_in_two_steps_is_shown_once_and_whole() {
         let text = snippet(
-            json!({"spec": {}}),
+            &json!({"spec": {}}),
             json!([
                 {"op": "add", "path": "/spec/securityContext", "value": {"runAsNonRoot": true}},
                 {"op": "add", "path": "/spec/securityContext/runAsUser", "value": 1000}]),

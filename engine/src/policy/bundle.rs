@@ -39,7 +39,13 @@ impl Bundle {
         let mut files: Vec<File> = files.into_iter().map(|(path, text)| File { path, text }).collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let revision = revision(&settings, &files);
-        Self { api_version: wire::API_VERSION.to_owned(), kind: "PolicyBundle".to_owned(), revision, settings, files }
+        Self {
+            api_version: wire::API_VERSION.to_owned(),
+            kind: "PolicyBundle".to_owned(),
+            revision,
+            settings,
+            files,
+        }
     }
 
     /// Makes a bundle from what was read from a folder: the text of `policy-set.yaml`, if there is one, and the Rego files.
@@ -64,7 +70,9 @@ impl Bundle {
         if self.api_version != wire::API_VERSION || self.kind != "PolicyBundle" {
             return Err(refuse(format!(
                 "expected apiVersion {:?} and kind \"PolicyBundle\", got {:?} and {:?}",
-                wire::API_VERSION, self.api_version, self.kind
+                wire::API_VERSION,
+                self.api_version,
+                self.kind
             )));
         }
         let actual = revision(&self.settings, &self.files);
@@ -107,14 +115,23 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn bundle() -> Bundle {
-        Bundle::new(Settings::default(), [("b.rego".into(), "package b".into()), ("a.rego".into(), "package a".into())])
+        Bundle::new(
+            Settings::default(),
+            [
+                ("b.rego".into(), "package b".into()),
+                ("a.rego".into(), "package a".into()),
+            ],
+        )
     }
 
     #[test]
     fn the_revision_depends_on_content_and_not_on_order() {
         let other = Bundle::new(
             Settings::default(),
-            [("a.rego".into(), "package a".into()), ("b.rego".into(), "package b".into())],
+            [
+                ("a.rego".into(), "package a".into()),
+                ("b.rego".into(), "package b".into()),
+            ],
         );
         assert_eq!(bundle().revision, other.revision);
         assert_ne!(bundle().revision, Bundle::new(Settings::default(), []).revision);
@@ -127,12 +144,18 @@ mod tests {
         assert_eq!(Bundle::from_json(&json).unwrap(), bundle());
         let tampered = String::from_utf8(json).unwrap().replace("package a", "package c");
         let problems = Bundle::from_json(tampered.as_bytes()).unwrap_err();
-        assert!(problems[0].message.contains("changed after it was built"), "{problems:?}");
+        assert!(
+            problems[0].message.contains("changed after it was built"),
+            "{problems:?}"
+        );
     }
 
     #[test]
     fn mistakes_name_the_field() {
         let problems = Bundle::from_json(br#"{"apiVersion":"whynot.dev/v1","kind":"PolicyBundle","revision":"x","settings":{"policies":{"a":{"action":"block"}}},"files":[]}"#).unwrap_err();
-        assert!(problems[0].message.starts_with("settings.policies.a.action"), "{problems:?}");
+        assert!(
+            problems[0].message.starts_with("settings.policies.a.action"),
+            "{problems:?}"
+        );
     }
 }

@@ -39,7 +39,10 @@ pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Probl
             Ok(None) => {}
             Ok(Some(policy)) => {
                 if let Some(other) = files.insert(policy.meta.id.clone(), file.path.clone()) {
-                    let message = format!("policy {} is in {other} already: give it another package", policy.meta.id);
+                    let message = format!(
+                        "policy {} is in {other} already: give it another package",
+                        policy.meta.id
+                    );
                     problems.push(Problem::at(&file.path, 0, message));
                 }
                 policies.push(policy);
@@ -48,14 +51,24 @@ pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Probl
         }
     }
     problems.extend(unused_overrides(bundle));
-    let excluded: Vec<Glob> =
-        bundle.settings.excluded_namespaces.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect();
+    let excluded: Vec<Glob> = bundle
+        .settings
+        .excluded_namespaces
+        .iter()
+        .filter_map(|pattern| Glob::new(pattern).ok())
+        .collect();
     if !problems.is_empty() {
         return Err(problems);
     }
     policies.sort_by(|a, b| a.meta.id.cmp(&b.meta.id));
     let index = Index::new(policies.iter().map(|policy| &policy.criteria));
-    Ok(PolicySet::new(bundle.revision.clone(), policies, index, excluded, context))
+    Ok(PolicySet::new(
+        bundle.revision.clone(),
+        policies,
+        index,
+        excluded,
+        context,
+    ))
 }
 
 /// One file; `None` when the policy set turns it off. A policy that is off is checked all the same.
@@ -66,7 +79,9 @@ fn policy(file: &File, bundle: &Bundle, context: &Context) -> Result<Option<Poli
         .map_err(|(line, message)| vec![Problem::at(&file.path, line, message)])?;
     let module = soundness::inspect(&file.path, &file.text, &program.syntax_tree().map_err(refuse)?)?;
     if !module.defines("deny") {
-        return Err(refuse("there is no rule `deny`: a policy says what it objects to in `deny contains …`".to_owned()));
+        return Err(refuse(
+            "there is no rule `deny`: a policy says what it objects to in `deny contains …`".to_owned(),
+        ));
     }
     let unknown: Vec<Problem> = module
         .calls
@@ -77,7 +92,9 @@ fn policy(file: &File, bundle: &Bundle, context: &Context) -> Result<Option<Poli
     if !unknown.is_empty() {
         return Err(unknown);
     }
-    let program = program.prepare(&module.package).map_err(refuse)?;
+    let program = program
+        .prepare(&module.package)
+        .map_err(|(line, message)| vec![Problem::at(&file.path, line, message)])?;
     let id = id_of(&module.package);
     let settings = bundle.settings.for_policy(&id);
     let meta = describe(&file.path, id, &annotations, &settings)?;
@@ -108,7 +125,10 @@ fn describe(
         })
         .collect();
     chain.sort_by_key(|annotation| annotation.scope);
-    let mut meta = PolicyMeta { id, ..PolicyMeta::default() };
+    let mut meta = PolicyMeta {
+        id,
+        ..PolicyMeta::default()
+    };
     let mut custom = serde_json::Map::new();
     let mut line = 0;
     for annotation in chain {
@@ -129,12 +149,22 @@ fn describe(
                 custom.extend(members.clone());
                 line = annotation.line;
             }
-            Some(_) => return Err(vec![Problem::at(file, annotation.line, "METADATA: custom must be a map")]),
+            Some(_) => {
+                return Err(vec![Problem::at(
+                    file,
+                    annotation.line,
+                    "METADATA: custom must be a map",
+                )]);
+            }
         }
     }
     meta.why = meta.why.trim().to_owned();
     meta.custom = serde_path_to_error::deserialize(serde_json::Value::Object(custom)).map_err(|error| {
-        vec![Problem::at(file, line, format!("METADATA: custom.{}: {}", error.path(), error.inner()))]
+        vec![Problem::at(
+            file,
+            line,
+            format!("METADATA: custom.{}: {}", error.path(), error.inner()),
+        )]
     })?;
     meta.custom.action = settings.action.unwrap_or(meta.custom.action);
     meta.custom.parameters.extend(settings.parameters.clone());
@@ -147,12 +177,18 @@ fn unused_overrides(bundle: &Bundle) -> Vec<Problem> {
         .files
         .iter()
         .filter_map(|file| {
-            let line = file.text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "))?;
+            let line = file
+                .text
+                .lines()
+                .map(str::trim)
+                .find_map(|line| line.strip_prefix("package "))?;
             Some(id_of(line.split_whitespace().next()?))
         })
         .collect();
     let is_unused = |pattern: &&String| Glob::new(pattern).is_ok_and(|glob| !ids.iter().any(|id| glob.matches(id)));
     let message = |pattern: &String| format!("policies.{pattern}: no policy has this id");
     let unused = bundle.settings.policies.keys().filter(is_unused);
-    unused.map(|pattern| Problem::at(super::settings::Settings::FILE, 0, message(pattern))).collect()
+    unused
+        .map(|pattern| Problem::at(super::settings::Settings::FILE, 0, message(pattern)))
+        .collect()
 }

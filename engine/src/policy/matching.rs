@@ -82,7 +82,9 @@ impl Selector {
                 Operator::DoesNotExist => value.is_none(),
             }
         };
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        self.match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
             && self.match_expressions.iter().all(expression)
     }
 }
@@ -147,15 +149,19 @@ impl Criteria {
             none if none.is_empty() => vec![Operation::Create, Operation::Update],
             some => some,
         };
-        for (field, selector) in
-            [("labelSelector", &written.label_selector), ("namespaceSelector", &written.namespace_selector)]
-        {
+        for (field, selector) in [
+            ("labelSelector", &written.label_selector),
+            ("namespaceSelector", &written.namespace_selector),
+        ] {
             for requirement in &selector.match_expressions {
                 let needs_values = matches!(requirement.operator, Operator::In | Operator::NotIn);
                 if needs_values == requirement.values.is_empty() {
                     let verb = if needs_values { "needs" } else { "takes no" };
                     let operator = requirement.operator;
-                    return Err(format!("custom.match.{field}: {:?} {operator:?} {verb} values", requirement.key));
+                    return Err(format!(
+                        "custom.match.{field}: {:?} {operator:?} {verb} values",
+                        requirement.key
+                    ));
                 }
             }
         }
@@ -174,12 +180,18 @@ impl Criteria {
     pub fn covers_kind(&self, group: &str, kind: &str) -> bool {
         let is = |names: &[String], name: &str| names.iter().any(|candidate| candidate == "*" || candidate == name);
         self.kinds.is_empty()
-            || self.kinds.iter().any(|entry| is(&entry.api_groups, group) && is(&entry.kinds, kind))
+            || self
+                .kinds
+                .iter()
+                .any(|entry| is(&entry.api_groups, group) && is(&entry.kinds, kind))
     }
 
     /// Whether Pods are concerned because the author said so, not because everything is.
     pub fn names_pods(&self) -> bool {
-        self.kinds.iter().any(|entry| entry.kinds.iter().any(|kind| kind == "Pod")) && self.covers_kind("", "Pod")
+        self.kinds
+            .iter()
+            .any(|entry| entry.kinds.iter().any(|kind| kind == "Pod"))
+            && self.covers_kind("", "Pod")
     }
 
     /// Whether a request is concerned.
@@ -196,7 +208,11 @@ impl Criteria {
             // A policy for subresources alone says so by listing none but them.
             return self.subresources.is_empty() || self.subresources.iter().any(String::is_empty);
         }
-        if self.subresources.iter().any(|name| name == "*" || name == subject.sub_resource) {
+        if self
+            .subresources
+            .iter()
+            .any(|name| name == "*" || name == subject.sub_resource)
+        {
             return true;
         }
         // These two carry the whole Pod and can change what policies judge.
@@ -212,7 +228,9 @@ impl Criteria {
         }
         // A selector cannot be told to fail for a namespace that nobody knows: then the policy applies.
         self.namespace_selector.is_empty()
-            || subject.namespace_labels.is_none_or(|labels| self.namespace_selector.matches(labels))
+            || subject
+                .namespace_labels
+                .is_none_or(|labels| self.namespace_selector.matches(labels))
     }
 }
 

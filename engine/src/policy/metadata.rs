@@ -66,10 +66,14 @@ impl Content {
     /// `related_resources`, in either of OPA's two forms.
     pub fn links(&self) -> Vec<Link> {
         let link = |related: &Related| match related {
-            Related::Address(reference) => Link { description: String::new(), reference: reference.clone() },
-            Related::Described { reference, description } => {
-                Link { description: description.clone().unwrap_or_default(), reference: reference.clone() }
-            }
+            Related::Address(reference) => Link {
+                description: String::new(),
+                reference: reference.clone(),
+            },
+            Related::Described { reference, description } => Link {
+                description: description.clone().unwrap_or_default(),
+                reference: reference.clone(),
+            },
         };
         self.related_resources.iter().map(link).collect()
     }
@@ -101,7 +105,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Annotation>, Vec<Problem>> {
             Err((line, message)) => problems.push(Problem::at(file, line, message)),
         }
     }
-    if problems.is_empty() { Ok(annotations) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(annotations)
+    } else {
+        Err(problems)
+    }
 }
 
 fn annotation(line: usize, yaml: &str, statement: Option<&str>) -> Result<Annotation, (usize, String)> {
@@ -114,7 +122,10 @@ fn annotation(line: usize, yaml: &str, statement: Option<&str>) -> Result<Annota
     };
     let subject = word(statement);
     if subject == "import" {
-        return Err((line, "METADATA must be followed by the package or a rule, not by an import".to_owned()));
+        return Err((
+            line,
+            "METADATA must be followed by the package or a rule, not by an import".to_owned(),
+        ));
     }
     let is_package = subject == "package";
     let default = match (is_package, content.entrypoint) {
@@ -125,7 +136,10 @@ fn annotation(line: usize, yaml: &str, statement: Option<&str>) -> Result<Annota
     let scope = content.scope.unwrap_or(default);
     let fits = matches!(scope, Scope::Package | Scope::Subpackages) == is_package;
     if !fits {
-        let (scope, place) = (format!("{scope:?}").to_lowercase(), if is_package { "a package" } else { "a rule" });
+        let (scope, place) = (
+            format!("{scope:?}").to_lowercase(),
+            if is_package { "a package" } else { "a rule" },
+        );
         return Err((line, format!("METADATA of scope {scope} cannot stand before {place}")));
     }
     let rule = match subject {
@@ -133,13 +147,20 @@ fn annotation(line: usize, yaml: &str, statement: Option<&str>) -> Result<Annota
         "default" => word(statement.trim_start().trim_start_matches("default")),
         name => name,
     };
-    Ok(Annotation { scope, rule: rule.to_owned(), line, content })
+    Ok(Annotation {
+        scope,
+        rule: rule.to_owned(),
+        line,
+        content,
+    })
 }
 
 /// The identifier at the start of a statement.
 fn word(statement: &str) -> &str {
     let statement = statement.trim_start();
-    let end = statement.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(statement.len());
+    let end = statement
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(statement.len());
     statement.get(..end).unwrap_or_default()
 }
 
@@ -218,7 +239,10 @@ mod tests {
         let text = "# METADATA\n# related_resources:\n# - https://a.example\n# - ref: https://b.example\n#   description: B\npackage a";
         let links = one(text).content.links();
         assert_eq!(links[0].reference, "https://a.example");
-        assert_eq!((links[1].reference.as_str(), links[1].description.as_str()), ("https://b.example", "B"));
+        assert_eq!(
+            (links[1].reference.as_str(), links[1].description.as_str()),
+            ("https://b.example", "B")
+        );
     }
 
     #[test]
@@ -237,9 +261,15 @@ mod tests {
             problem("package a\n# METADATA\n# title: x\nimport data.b\n"),
             "p.rego:2: METADATA must be followed by the package or a rule, not by an import"
         );
-        assert_eq!(problem("package a\n\n# METADATA\n# title: x\n"), "p.rego:3: METADATA must be followed by the package or a rule");
+        assert_eq!(
+            problem("package a\n\n# METADATA\n# title: x\n"),
+            "p.rego:3: METADATA must be followed by the package or a rule"
+        );
         let broken = problem("# METADATA\n# title: [\npackage a\n");
-        assert!(broken.starts_with("p.rego:") && broken.contains("METADATA is not valid"), "{broken}");
+        assert!(
+            broken.starts_with("p.rego:") && broken.contains("METADATA is not valid"),
+            "{broken}"
+        );
         let scope = problem("# METADATA\n# scope: galaxy\npackage a\n");
         assert!(scope.contains("galaxy"), "{scope}");
     }

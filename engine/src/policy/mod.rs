@@ -24,7 +24,11 @@ pub struct Problem {
 impl Problem {
     /// A problem at a line.
     pub fn at(file: &str, line: usize, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line, message: message.into() }
+        Self {
+            file: file.to_owned(),
+            line,
+            message: message.into(),
+        }
     }
 }
 
@@ -44,7 +48,9 @@ pub fn list(problems: &[Problem]) -> String {
 
 /// The row (from 1) and the first line of what a YAML error says.
 fn yaml_error(error: &serde_saphyr::Error) -> (usize, String) {
-    let row = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
+    let row = error
+        .location()
+        .map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
     let plain = error.without_snippet().to_string();
     (row, plain.lines().next().unwrap_or_default().to_owned())
 }

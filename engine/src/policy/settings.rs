@@ -103,11 +103,17 @@ impl Settings {
         if self.api_version != api_version() || self.kind != kind() {
             problem(format!(
                 "expected apiVersion {:?} and kind {:?}, got {:?} and {:?}",
-                api_version(), kind(), self.api_version, self.kind
+                api_version(),
+                kind(),
+                self.api_version,
+                self.kind
             ));
         }
         for (field, patterns) in [
-            ("excludedNamespaces", self.excluded_namespaces.iter().collect::<Vec<_>>()),
+            (
+                "excludedNamespaces",
+                self.excluded_namespaces.iter().collect::<Vec<_>>(),
+            ),
             ("policies", self.policies.keys().collect()),
         ] {
             for pattern in patterns {
@@ -122,8 +128,11 @@ impl Settings {
     /// What applies to one policy.
     pub fn for_policy(&self, id: &str) -> Override {
         let mut merged = Override::default();
-        let mut matching: Vec<(&String, &Override)> =
-            self.policies.iter().filter(|(pattern, _)| Glob::new(pattern).is_ok_and(|glob| glob.matches(id))).collect();
+        let mut matching: Vec<(&String, &Override)> = self
+            .policies
+            .iter()
+            .filter(|(pattern, _)| Glob::new(pattern).is_ok_and(|glob| glob.matches(id)))
+            .collect();
         // An exact id is the most specific, whatever its length.
         matching.sort_by_key(|(pattern, _)| (pattern.as_str() == id, pattern.len()));
         for (_, entry) in matching {
@@ -157,7 +166,11 @@ mod tests {
     #[test]
     fn mistakes_name_the_field() {
         let text = |yaml: &str| super::super::list(&Settings::from_yaml(yaml).unwrap_err());
-        assert!(text("failureMod: deny\n").contains("failureMod"), "{}", text("failureMod: deny\n"));
+        assert!(
+            text("failureMod: deny\n").contains("failureMod"),
+            "{}",
+            text("failureMod: deny\n")
+        );
         assert!(text("policies: {a: {action: block}}\n").contains("block"));
         assert!(text("excludedNamespaces: ['a[']\n").contains("excludedNamespaces"));
         assert!(text("kind: Other\n").contains("Other"));

@@ -27,7 +27,10 @@ pub struct Module {
 
 /// Reads the syntax tree, which is the evaluator's own. `text` is what its positions point into.
 pub fn inspect(file: &str, text: &str, ast: &Value) -> Result<Module, Vec<Problem>> {
-    let mut module = Module { package: dotted(&ast["package"]["refr"]).unwrap_or_default(), ..Module::default() };
+    let mut module = Module {
+        package: dotted(child(ast, "/package/refr")).unwrap_or_default(),
+        ..Module::default()
+    };
     for import in ast["imports"].as_array().into_iter().flatten() {
         let path = dotted(&import["refr"]).unwrap_or_default();
         if path.starts_with("data.") && !module.may_read(&path) {
@@ -48,14 +51,21 @@ pub fn inspect(file: &str, text: &str, ast: &Value) -> Result<Module, Vec<Proble
         module.rules.entry(rule_name(rule)).or_default().extend(names);
     }
     if let Some(cycle) = module.cycle() {
-        module.problems.push((0, format!("rules call themselves: {}; Rego forbids recursion", cycle.join(" -> "))));
+        module.problems.push((
+            0,
+            format!("rules call themselves: {}; Rego forbids recursion", cycle.join(" -> ")),
+        ));
     }
     let defined: BTreeSet<String> = module.rules.keys().cloned().collect();
     module.calls.retain(|name, _| !defined.contains(name));
     if module.problems.is_empty() {
         return Ok(module);
     }
-    Err(module.problems.iter().map(|(line, message)| Problem::at(file, *line, message.clone())).collect())
+    Err(module
+        .problems
+        .iter()
+        .map(|(line, message)| Problem::at(file, *line, message.clone()))
+        .collect())
 }
 
 impl Module {
@@ -118,7 +128,11 @@ impl Module {
         } else if path.starts_with("data.") && !self.may_read(&path) {
             let problem = (line(&node["RefDot"]), foreign(&path));
             // `data.a.b` contains `data.a`, which says nothing new.
-            if !self.problems.iter().any(|(row, message)| *row == problem.0 && message.contains("only data.")) {
+            if !self
+                .problems
+                .iter()
+                .any(|(row, message)| *row == problem.0 && message.contains("only data."))
+            {
                 self.problems.push(problem);
             }
         }
@@ -127,9 +141,10 @@ impl Module {
     /// `not f(x.y)`: OPA reads `x.y` before the negation, so that the statement fails when it is undefined; the interpreter
     /// makes it true.
     fn negation(&mut self, not: &Value) {
-        let call = &not["expr"]["Call"];
+        let call = child(not, "/expr/Call");
         let Some(name) = dotted(&call["fcn"]) else { return };
-        let is_reference = |parameter: &&Value| parameter.get("RefDot").is_some() || parameter.get("RefBrack").is_some();
+        let is_reference =
+            |parameter: &&Value| parameter.get("RefDot").is_some() || parameter.get("RefBrack").is_some();
         if let Some(argument) = call["params"].as_array().into_iter().flatten().find(is_reference) {
             let shown = dotted(argument).unwrap_or_else(|| "the reference".to_owned());
             self.problems.push((
@@ -182,7 +197,13 @@ fn declared(node: &Value, text: &str, locals: &mut BTreeSet<String>) {
                         variables(&value["key"], locals);
                         variables(&value["value"], locals);
                     }
-                    "SomeVars" => locals.extend(value["vars"].as_array().into_iter().flatten().filter_map(|v| at(v, text))),
+                    "SomeVars" => locals.extend(
+                        value["vars"]
+                            .as_array()
+                            .into_iter()
+                            .flatten()
+                            .filter_map(|v| at(v, text)),
+                    ),
                     "Every" => locals.extend([&value["key"], &value["value"]].into_iter().filter_map(|v| at(v, text))),
                     _ => {}
                 }
@@ -223,14 +244,25 @@ fn foreign(path: &str) -> String {
     )
 }
 
+/// A part of the tree; null when there is none.
+fn child<'a>(node: &'a Value, pointer: &str) -> &'a Value {
+    node.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 fn line(node: &Value) -> usize {
-    node["span"]["line"].as_u64().and_then(|line| usize::try_from(line).ok()).unwrap_or(0)
+    child(node, "/span/line")
+        .as_u64()
+        .and_then(|line| usize::try_from(line).ok())
+        .unwrap_or(0)
 }
 
 /// The name of a rule or function, whatever the form of its head.
 fn rule_name(rule: &Value) -> String {
     let head = match (rule.get("Spec"), rule.get("Default")) {
-        (Some(spec), _) => spec["head"].as_object().and_then(|head| head.values().next()).map(|head| &head["refr"]),
+        (Some(spec), _) => spec["head"]
+            .as_object()
+            .and_then(|head| head.values().next())
+            .map(|head| &head["refr"]),
         (None, Some(default)) => Some(&default["refr"]),
         (None, None) => None,
     };
@@ -252,7 +284,11 @@ fn dotted(reference: &Value) -> Option<String> {
     let (kind, node) = reference.as_object()?.iter().next()?;
     match kind.as_str() {
         "Var" => node["value"].as_str().map(str::to_owned),
-        "RefDot" => Some(format!("{}.{}", dotted(&node["refr"])?, node["field"][1].as_str()?)),
+        "RefDot" => Some(format!(
+            "{}.{}",
+            dotted(&node["refr"])?,
+            child(node, "/field/1").as_str()?
+        )),
         _ => None,
     }
 }
@@ -297,12 +333,17 @@ mod tests {
     #[test]
     fn data_that_is_not_there_is_refused() {
         assert!(problems("package p\nimport data.lib.x\ndeny contains 1 if x.y\n").starts_with("p.rego:2: data.lib.x"));
-        assert!(problems("package p\ndeny contains 1 if data.lib.x\n").starts_with("p.rego:2: data.lib.x is not there"));
+        assert!(
+            problems("package p\ndeny contains 1 if data.lib.x\n").starts_with("p.rego:2: data.lib.x is not there")
+        );
     }
 
     #[test]
     fn a_negated_call_of_a_reference_is_refused() {
         let text = problems("package p\ndeny contains 1 if {\n\tnot startswith(input.a.b, `x`)\n}\n");
-        assert!(text.starts_with("p.rego:3: `not startswith(…)`") && text.contains("value := input.a.b"), "{text}");
+        assert!(
+            text.starts_with("p.rego:3: `not startswith(…)`") && text.contains("value := input.a.b"),
+            "{text}"
+        );
     }
 }

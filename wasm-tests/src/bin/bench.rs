@@ -35,8 +35,11 @@ struct Arguments {
     /// How many policies are on.
     #[arg(long, default_value_t = 20)]
     policies: usize,
-    /// The AdmissionReview to send.
-    #[arg(long, default_value = "wasm-tests/fixtures/admission-reviews/02-pod-create-real.create-pods.json")]
+    /// The file with the review to send.
+    #[arg(
+        long,
+        default_value = "wasm-tests/fixtures/admission-reviews/02-pod-create-real.create-pods.json"
+    )]
     review: PathBuf,
     /// Where the figures go, as JSON.
     #[arg(long, default_value = "build/bench/filter.json")]
@@ -121,9 +124,18 @@ fn bundle_of(count: usize, review: &[u8]) -> Result<(Bundle, PolicySet)> {
     }
     chosen.truncate(count);
     if chosen.len() < count {
-        bail!("only {} policies of the library run for this review and allow it", chosen.len());
+        bail!(
+            "only {} policies of the library run for this review and allow it",
+            chosen.len()
+        );
     }
-    settings.policies.insert("*".to_owned(), Override { enabled: Some(true), ..Override::default() });
+    settings.policies.insert(
+        "*".to_owned(),
+        Override {
+            enabled: Some(true),
+            ..Override::default()
+        },
+    );
     let bundle = Bundle::new(settings, chosen);
     let set = compile(&bundle)?;
     Ok((bundle, set))
@@ -152,14 +164,19 @@ fn control_template(work: &Path) -> Result<PathBuf> {
     let buffer = "                  - name: buffer\n                    typed_config:\n                      \
                   \"@type\": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer\n                      \
                   max_request_bytes: 15728640\n";
-    let answer = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#;
-    let refusal = "status: 500\n                            body: {inline_string: \"whynot: this review was not evaluated\\n\"}";
+    let answer =
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"0","allowed":true}}"#;
+    let refusal =
+        "status: 500\n                            body: {inline_string: \"whynot: this review was not evaluated\\n\"}";
     if !template.contains(filter) || !template.contains(refusal) {
         bail!("envoy/envoy.yaml has changed: this bench no longer finds the filter and the route in it");
     }
     let control = template
         .replace(filter, &format!("{buffer}{filter}                    disabled: true\n"))
-        .replace(refusal, &format!("status: 200\n                            body: {{inline_string: '{answer}'}}"));
+        .replace(
+            refusal,
+            &format!("status: 200\n                            body: {{inline_string: '{answer}'}}"),
+        );
     let path = work.join("envoy-without.yaml");
     fs::write(&path, control)?;
     Ok(path)
@@ -186,24 +203,38 @@ fn load(url: &str, connections: u32, seconds: u32, work: &Path) -> Result<Load> 
         .output()
         .context("starting wrk (`just setup bench` installs it)")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().find_map(|line| line.strip_prefix("FIGURES ")).context("wrk printed no figures")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("FIGURES "))
+        .context("wrk printed no figures")?;
     let figures: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-    let [per_second, p50_us, p99_us, failed] = figures[..] else { bail!("wrk printed {line:?}") };
+    let &[per_second, p50_us, p99_us, failed] = figures.as_slice() else {
+        bail!("wrk printed {line:?}")
+    };
     if failed > 0.0 {
         bail!("{failed} of the requests to {url} failed");
     }
-    Ok(Load { per_second, p50_us, p99_us, failed })
+    Ok(Load {
+        per_second,
+        p50_us,
+        p99_us,
+        failed,
+    })
 }
 
 /// Sum and count of the filter's own histogram, in microseconds: from the review's bytes to its answer.
 fn evaluation(stack: &TestStack) -> Result<(f64, f64)> {
     // Envoy merges its workers' histograms every five seconds.
     std::thread::sleep(std::time::Duration::from_secs(6));
-    let text = ureq::get(format!("{}/stats/prometheus", stack.admin_url())).call()?.body_mut().read_to_string()?;
+    let text = ureq::get(format!("{}/stats/prometheus", stack.admin_url()))
+        .call()?
+        .body_mut()
+        .read_to_string()?;
     let value = |suffix: &str| {
         let name = format!("evaluation_us_{suffix}");
         let line = text.lines().find(|line| !line.starts_with('#') && line.contains(&name));
-        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).context("Envoy has no evaluation_us")
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .context("Envoy has no evaluation_us")
     };
     Ok((value("sum")?, value("count")?))
 }
@@ -241,7 +272,8 @@ fn report(loads: &BTreeMap<(&str, u32), Vec<Load>>, native_us: f64, wasm_us: f64
                     "failed": figure(name, connections, |run| run.failed)})
             };
             let (with, without) = (row("filter"), row("none"));
-            let added = |key: &str| with[key].as_f64().unwrap_or(f64::NAN) - without[key].as_f64().unwrap_or(f64::NAN);
+            let value = |row: &Value, key: &str| row.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+            let added = |key: &str| value(&with, key) - value(&without, key);
             json!({"connections": connections, "addedP50Us": added("p50Us"), "addedP99Us": added("p99Us"),
                 "filter": with, "none": without})
         })
@@ -251,7 +283,11 @@ fn report(loads: &BTreeMap<(&str, u32), Vec<Load>>, native_us: f64, wasm_us: f64
 }
 
 fn print(report: &Value, out: &mut impl Write) -> Result<()> {
-    writeln!(out, "{:<12} {:<16} {:>12} {:>9} {:>9}", "connections", "Envoy", "requests/s", "p50 ms", "p99 ms")?;
+    writeln!(
+        out,
+        "{:<12} {:<16} {:>12} {:>9} {:>9}",
+        "connections", "Envoy", "requests/s", "p50 ms", "p99 ms"
+    )?;
     let ms = |value: &Value| value.as_f64().unwrap_or(f64::NAN) / 1000.0;
     for row in report["envoy"].as_array().into_iter().flatten() {
         for (key, name) in [("filter", "with the filter"), ("none", "without it")] {
@@ -259,10 +295,21 @@ fn print(report: &Value, out: &mut impl Write) -> Result<()> {
             writeln!(
                 out,
                 "{:<12} {name:<16} {:>12} {:>9.3} {:>9.3}",
-                row["connections"], side["requestsPerSecond"], ms(&side["p50Us"]), ms(&side["p99Us"])
+                row["connections"],
+                side["requestsPerSecond"],
+                ms(&side["p50Us"]),
+                ms(&side["p99Us"])
             )?;
         }
-        writeln!(out, "{:<12} {:<16} {:>12} {:>9.3} {:>9.3}\n", "", "added", "", ms(&row["addedP50Us"]), ms(&row["addedP99Us"]))?;
+        writeln!(
+            out,
+            "{:<12} {:<16} {:>12} {:>9.3} {:>9.3}\n",
+            "",
+            "added",
+            "",
+            ms(&row["addedP50Us"]),
+            ms(&row["addedP99Us"])
+        )?;
     }
     let evaluation = &report["evaluation"];
     writeln!(

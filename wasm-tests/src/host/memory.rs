@@ -24,14 +24,21 @@ impl Guest<'_> {
     }
 
     fn memory(&mut self) -> Result<Memory> {
-        self.caller.get_export("memory").and_then(Extern::into_memory).ok_or_else(|| format_err!("no memory is exported"))
+        self.caller
+            .get_export("memory")
+            .and_then(Extern::into_memory)
+            .ok_or_else(|| format_err!("no memory is exported"))
     }
 
     pub(super) fn read(&mut self, address: u32, length: u32) -> Result<Vec<u8>> {
         let memory = self.memory()?;
         let (start, length) = (address as usize, length as usize);
-        let bytes = start.checked_add(length).and_then(|end| memory.data(&self.caller).get(start..end));
-        bytes.map(<[u8]>::to_vec).ok_or_else(|| format_err!("the guest passed {length} bytes at {start}, outside its memory"))
+        let bytes = start
+            .checked_add(length)
+            .and_then(|end| memory.data(&self.caller).get(start..end));
+        bytes
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| format_err!("the guest passed {length} bytes at {start}, outside its memory"))
     }
 
     pub(super) fn read_text(&mut self, address: u32, length: u32) -> Result<String> {
@@ -65,7 +72,11 @@ impl Guest<'_> {
     }
 
     fn allocator(&mut self) -> Result<TypedFunc<u32, u32>> {
-        let function = ALLOCATORS.iter().find_map(|name| self.caller.get_export(name).and_then(Extern::into_func));
-        function.ok_or_else(|| format_err!("no allocator is exported"))?.typed(&self.caller)
+        let function = ALLOCATORS
+            .iter()
+            .find_map(|name| self.caller.get_export(name).and_then(Extern::into_func));
+        function
+            .ok_or_else(|| format_err!("no allocator is exported"))?
+            .typed(&self.caller)
     }
 }

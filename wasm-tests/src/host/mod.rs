@@ -98,13 +98,22 @@ impl Host {
         headers: impl IntoIterator<Item = (N, V)>,
         body: impl AsRef<[u8]>,
     ) {
-        let answer = CallAnswer { headers: Some(abi::headers(headers)), body: Some(body.as_ref().to_vec()) };
+        let answer = CallAnswer {
+            headers: Some(abi::headers(headers)),
+            body: Some(body.as_ref().to_vec()),
+        };
         self.vm().answer_call(token, answer);
     }
 
     /// Ends a call as Envoy does on a time-out, a reset or an unreachable endpoint: without headers and body.
     pub fn fail_call(&self, token: u32) {
-        self.vm().answer_call(token, CallAnswer { headers: None, body: None });
+        self.vm().answer_call(
+            token,
+            CallAnswer {
+                headers: None,
+                body: None,
+            },
+        );
     }
 
     /// From now on no HTTP call can be dispatched (`None`: it can again).
@@ -136,13 +145,22 @@ impl Host {
 
     /// The value of each counter and gauge, and how many values each histogram was given.
     pub fn metrics(&self) -> BTreeMap<String, u64> {
-        self.vm().state().metrics.iter().map(|metric| (metric.name.clone(), metric.value)).collect()
+        self.vm()
+            .state()
+            .metrics
+            .iter()
+            .map(|metric| (metric.name.clone(), metric.value))
+            .collect()
     }
 
     /// Shared data, as another VM would find it.
     pub fn shared_data(&self) -> BTreeMap<String, Vec<u8>> {
         let vm = self.vm();
-        vm.state().shared_data.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+        vm.state()
+            .shared_data
+            .iter()
+            .map(|(key, (value, _))| (key.clone(), value.clone()))
+            .collect()
     }
 
     /// Bytes of the VM's memory.

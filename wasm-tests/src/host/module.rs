@@ -20,7 +20,10 @@ impl FilterModule {
     pub fn compile(bytes: &[u8]) -> Result<Self, String> {
         let engine = engine().as_ref().map_err(Clone::clone)?;
         let module = Module::new(engine, bytes).map_err(|error| format!("{error:?}"))?;
-        Ok(Self { module, size: bytes.len() })
+        Ok(Self {
+            module,
+            size: bytes.len(),
+        })
     }
 
     /// Bytes of the module's file.
@@ -30,7 +33,10 @@ impl FilterModule {
 
     /// `(module, name)` of every import.
     pub fn imports(&self) -> Vec<(String, String)> {
-        self.module.imports().map(|import| (import.module().to_owned(), import.name().to_owned())).collect()
+        self.module
+            .imports()
+            .map(|import| (import.module().to_owned(), import.name().to_owned()))
+            .collect()
     }
 }
 
@@ -51,7 +57,10 @@ fn filter_path() -> PathBuf {
 }
 
 fn build_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|root| root.join("build")).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(|root| root.join("build"))
+        .unwrap_or_default()
 }
 
 /// One engine: its epoch is the clock that stops a guest which loops.

@@ -1,9 +1,9 @@
 //! One HTTP request to the filter.
 
+use super::Host;
 use super::abi::{ACTION_CONTINUE, Headers, headers as to_headers};
 use super::state::{LocalResponse, Stream};
 use super::vm::count;
-use super::Host;
 
 /// Where a request stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +32,21 @@ impl<'h> Request<'h> {
         headers: impl IntoIterator<Item = (N, V)>,
         ended: bool,
     ) -> Self {
-        let pseudo = [(":method", method), (":path", path), (":authority", "whynot.test"), (":scheme", "https")];
+        let pseudo = [
+            (":method", method),
+            (":path", path),
+            (":authority", "whynot.test"),
+            (":scheme", "https"),
+        ];
         let mut request_headers = to_headers(pseudo);
         request_headers.extend(to_headers(headers));
         let size = count(request_headers.len());
         let mut vm = host.vm();
-        let context = vm.open(Stream { request_headers, ended, ..Stream::default() });
+        let context = vm.open(Stream {
+            request_headers,
+            ended,
+            ..Stream::default()
+        });
         let action = vm.call(context, "proxy_on_request_headers", (context, size, u32::from(ended)));
         if let (Some(action), Some(stream)) = (action, vm.stream(context)) {
             apply(stream, action);
@@ -103,9 +112,11 @@ impl<'h> Request<'h> {
         let mut vm = self.host.vm();
         let trap = vm.trap().map(ToOwned::to_owned);
         match vm.stream(self.context) {
-            Some(stream) if !stream.responses.is_empty() => {
-                stream.responses.first().cloned().map_or(Outcome::Pending, Outcome::Local)
-            }
+            Some(stream) if !stream.responses.is_empty() => stream
+                .responses
+                .first()
+                .cloned()
+                .map_or(Outcome::Pending, Outcome::Local),
             _ if trap.is_some() => Outcome::Trap(trap.unwrap_or_default()),
             Some(stream) if stream.ended && !stream.paused => Outcome::Continue,
             _ => Outcome::Pending,
@@ -114,17 +125,28 @@ impl<'h> Request<'h> {
 
     /// Every response that the filter sent: more than one is a fault.
     pub fn responses(&self) -> Vec<LocalResponse> {
-        self.host.vm().stream(self.context).map(|stream| stream.responses.clone()).unwrap_or_default()
+        self.host
+            .vm()
+            .stream(self.context)
+            .map(|stream| stream.responses.clone())
+            .unwrap_or_default()
     }
 
     /// Whether anything of the request was let through to the next filter, be it only its headers.
     pub fn released(&self) -> bool {
-        self.host.vm().stream(self.context).is_some_and(|stream| stream.released)
+        self.host
+            .vm()
+            .stream(self.context)
+            .is_some_and(|stream| stream.released)
     }
 
     /// The request headers as the next filter gets them.
     pub fn headers(&self) -> Headers {
-        self.host.vm().stream(self.context).map(|stream| stream.request_headers.clone()).unwrap_or_default()
+        self.host
+            .vm()
+            .stream(self.context)
+            .map(|stream| stream.request_headers.clone())
+            .unwrap_or_default()
     }
 }
 

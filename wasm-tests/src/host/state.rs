@@ -44,7 +44,11 @@ pub struct LogLine {
 }
 
 pub(super) fn render(lines: &[LogLine]) -> String {
-    lines.iter().map(|line| format!("[{:?}] {}\n", line.level, line.text)).collect()
+    let shown: Vec<String> = lines
+        .iter()
+        .map(|line| format!("[{:?}] {}", line.level, line.text))
+        .collect();
+    shown.join("\n")
 }
 
 /// An HTTP call that the filter dispatched.
@@ -88,6 +92,10 @@ pub(super) struct CallAnswer {
 }
 
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about a stream, and most combinations occur"
+)]
 pub(super) struct Stream {
     pub(super) request_headers: Headers,
     pub(super) request_trailers: Option<Headers>,
@@ -126,11 +134,13 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(configuration: Vec<u8>, options: Options) -> Self {
         Self {
-            limits: wasmtime::StoreLimitsBuilder::new().memory_size(options.memory_limit).build(),
+            limits: wasmtime::StoreLimitsBuilder::new()
+                .memory_size(options.memory_limit)
+                .build(),
             options,
             configuration,
-            // 2026-01-01: a fixed start, so that nothing depends on the day a test runs.
-            clock: Duration::from_secs(1_767_225_600),
+            // A fixed start, so that nothing depends on the day a test runs.
+            clock: Duration::from_secs(1_767_225_601),
             tick_period: Duration::ZERO,
             effective_context: 0,
             streams: BTreeMap::new(),

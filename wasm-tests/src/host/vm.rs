@@ -35,9 +35,17 @@ impl Vm {
             .get_memory(&mut store, "memory")
             .ok_or_else(|| HostError::Instantiate("no memory is exported".to_owned()))?;
         if instance.get_export(&mut store, "proxy_abi_version_0_2_1").is_none() {
-            return Err(HostError::Instantiate("proxy_abi_version_0_2_1 is not exported".to_owned()));
+            return Err(HostError::Instantiate(
+                "proxy_abi_version_0_2_1 is not exported".to_owned(),
+            ));
         }
-        let mut vm = Self { store, instance, memory, next_context: ROOT + 1, trap: None };
+        let mut vm = Self {
+            store,
+            instance,
+            memory,
+            next_context: ROOT + 1,
+            trap: None,
+        };
         let configured = vm.configure(size);
         match (configured, vm.trap) {
             (_, Some(trap)) => Err(HostError::Trap(trap)),
@@ -57,7 +65,8 @@ impl Vm {
         if self.call::<_, u32>(ROOT, "proxy_on_vm_start", (ROOT, 0_u32))? == 0 {
             return Some(false);
         }
-        self.call::<_, u32>(ROOT, "proxy_on_configure", (ROOT, size)).map(|configured| configured != 0)
+        self.call::<_, u32>(ROOT, "proxy_on_configure", (ROOT, size))
+            .map(|configured| configured != 0)
     }
 
     pub(super) fn state(&self) -> &State {
@@ -85,7 +94,12 @@ impl Vm {
     }
 
     /// `None`: the VM is dead, now or already.
-    pub(super) fn call<P: WasmParams, R: WasmResults>(&mut self, context: u32, function: &str, arguments: P) -> Option<R> {
+    pub(super) fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        context: u32,
+        function: &str,
+        arguments: P,
+    ) -> Option<R> {
         if self.trap.is_some() {
             return None;
         }
@@ -101,8 +115,15 @@ impl Vm {
                 Some(value)
             }
             Err(error) => {
-                let last = self.state().logs.iter().rev().find(|line| line.level >= LogLevel::Error);
-                let log = last.map(|line| format!("; last error in the log: {}", line.text)).unwrap_or_default();
+                let last = self
+                    .state()
+                    .logs
+                    .iter()
+                    .rev()
+                    .find(|line| line.level >= LogLevel::Error);
+                let log = last
+                    .map(|line| format!("; last error in the log: {}", line.text))
+                    .unwrap_or_default();
                 self.trap = Some(format!("{function}: {}{log}", error.root_cause()));
                 None
             }
@@ -123,25 +144,37 @@ impl Vm {
         if stream.response_delivered {
             return;
         }
-        let Some(response) = stream.responses.first() else { return };
+        let Some(response) = stream.responses.first() else {
+            return;
+        };
         let (size, body) = (count(response.headers.len()) + 1, count(response.body.len()));
         let mut headers = vec![(":status".to_owned(), response.status.to_string().into_bytes())];
         headers.extend(response.headers.clone());
         stream.response_headers = Some(headers);
         stream.response_delivered = true;
-        self.call::<_, u32>(context, "proxy_on_response_headers", (context, size, u32::from(body == 0)));
+        self.call::<_, u32>(
+            context,
+            "proxy_on_response_headers",
+            (context, size, u32::from(body == 0)),
+        );
         if body > 0 {
             self.call::<_, u32>(context, "proxy_on_response_body", (context, body, 1_u32));
         }
     }
 
     pub(super) fn answer_call(&mut self, token: u32, answer: CallAnswer) {
-        let Some(call) = self.state().calls.iter().find(|call| call.token == token) else { return };
+        let Some(call) = self.state().calls.iter().find(|call| call.token == token) else {
+            return;
+        };
         let context = call.context;
         let headers = answer.headers.as_ref().map_or(0, |headers| count(headers.len()));
         let body = answer.body.as_ref().map_or(0, |body| count(body.len()));
         self.state_mut().call_answer = Some(answer);
-        self.call::<_, ()>(context, "proxy_on_http_call_response", (context, token, headers, body, 0_u32));
+        self.call::<_, ()>(
+            context,
+            "proxy_on_http_call_response",
+            (context, token, headers, body, 0_u32),
+        );
         self.state_mut().call_answer = None;
     }
 

@@ -1,5 +1,9 @@
 //! kubectl, the API server, Envoy and the explainer, as they are: what a person sees.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod operations;
 mod repeats;

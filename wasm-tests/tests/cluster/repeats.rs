@@ -41,12 +41,20 @@ fn fifteen_retries_of_a_controller_count_once() {
         });
     }
     let controller = [
-        "create", "-f", "-", "--as=system:serviceaccount:kube-system:replicaset-controller",
-        "--as-group=system:serviceaccounts", "--as-group=system:authenticated",
+        "create",
+        "-f",
+        "-",
+        "--as=system:serviceaccount:kube-system:replicaset-controller",
+        "--as-group=system:serviceaccounts",
+        "--as-group=system:authenticated",
     ];
     for attempt in 0..15 {
         let said = cluster.kubectl(&controller, Some(&generated));
-        assert!(!said.success && said.text.contains("runs privileged"), "{attempt}: {}", said.text);
+        assert!(
+            !said.success && said.text.contains("runs privileged"),
+            "{attempt}: {}",
+            said.text
+        );
         assert!(!said.text.contains("Note:"), "{attempt}: {}", said.text);
     }
     let person = denied(&cluster, "by-hand", "retries");
@@ -77,9 +85,14 @@ fn the_link_leads_to_the_explanation() {
     let (status, document) = get(&link, "application/json");
     assert_eq!(status, 200);
     let document: Value = serde_json::from_str(&document).unwrap();
-    let patch = document.pointer("/fix/patch").unwrap_or_else(|| panic!("no fix: {document}"));
-    assert_eq!(patch.pointer("/0/path").and_then(Value::as_str), Some("/spec/containers/0/securityContext/privileged"));
-    let (status, _) = get(&format!("{}x", link), "application/json");
+    let patch = document
+        .pointer("/fix/patch")
+        .unwrap_or_else(|| panic!("no fix: {document}"));
+    assert_eq!(
+        patch.pointer("/0/path").and_then(Value::as_str),
+        Some("/spec/containers/0/securityContext/privileged")
+    );
+    let (status, _) = get(&format!("{link}x"), "application/json");
     assert_eq!(status, 404);
 }
 
@@ -98,7 +111,11 @@ fn a_restart_forgets_nothing_and_an_absence_lets_nothing_through() {
     drop(alone);
     // kubectl itself takes a part of it.
     assert!(took < Duration::from_millis(1500), "{took:?}");
-    assert!(!unexplained.success && !unexplained.text.contains("/e/"), "{}", unexplained.text);
+    assert!(
+        !unexplained.success && !unexplained.text.contains("/e/"),
+        "{}",
+        unexplained.text
+    );
     insta::assert_snapshot!("explainer_down", unexplained.text);
 
     let (status, page) = get(&link, "text/html");
@@ -113,5 +130,8 @@ fn a_restart_forgets_nothing_and_an_absence_lets_nothing_through() {
         }
         std::thread::sleep(Duration::from_millis(300));
     };
-    assert!(again.contains("second time"), "what was recorded before the restart counts: {again}");
+    assert!(
+        again.contains("second time"),
+        "what was recorded before the restart counts: {again}"
+    );
 }

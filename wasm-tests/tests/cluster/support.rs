@@ -1,5 +1,6 @@
 //! One stack for all tests of this program, a namespace for each, and kubectl's words made comparable.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -76,7 +77,10 @@ pub(crate) struct Said {
 
 impl Cluster {
     pub(crate) fn with_namespace(namespace: &str) -> Self {
-        let cluster = Self { shared: shared(), namespace: namespace.to_owned() };
+        let cluster = Self {
+            shared: shared(),
+            namespace: namespace.to_owned(),
+        };
         let made = cluster.kubectl_in("default", &["create", "namespace", namespace], None);
         assert!(made.success, "{}", made.text);
         cluster
@@ -88,7 +92,10 @@ impl Cluster {
 
     /// Waits until no other test uses the stack, and keeps them out.
     pub(crate) fn alone(&self) -> Alone<'_> {
-        Alone { stack: self.shared.stack.write().unwrap(), namespace: &self.namespace }
+        Alone {
+            stack: self.shared.stack.write().unwrap(),
+            namespace: &self.namespace,
+        }
     }
 
     /// Runs kubectl in the test's namespace, with a manifest on its standard input.
@@ -106,7 +113,9 @@ impl Cluster {
         let mut parts = text.split(&prefix);
         let mut shown = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let id = part.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).unwrap_or(part.len());
+            let id = part
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+                .unwrap_or(part.len());
             shown.push_str("http://explainer/e/[id]");
             shown.push_str(part.get(id..).unwrap_or_default());
         }
@@ -117,7 +126,13 @@ impl Cluster {
     pub(crate) fn transcript(&self, out: &mut String, arguments: &[&str], manifest: Option<&Value>) -> bool {
         let said = self.kubectl(arguments, manifest);
         let code = if said.success { "" } else { "(exit code not 0)\n" };
-        out.push_str(&format!("$ kubectl {}\n{}{code}\n", arguments.join(" "), self.redacted(&said.text)));
+        write!(
+            out,
+            "$ kubectl {}\n{}{code}\n",
+            arguments.join(" "),
+            self.redacted(&said.text)
+        )
+        .unwrap();
         said.success
     }
 
@@ -125,8 +140,14 @@ impl Cluster {
     pub(crate) fn link(&self, text: &str) -> String {
         let stack = self.stack();
         let prefix = format!("{}/e/", stack.explainer_url());
-        let rest = text.split_once(&prefix).unwrap_or_else(|| panic!("no link in {text}")).1;
-        let id: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+        let rest = text
+            .split_once(&prefix)
+            .unwrap_or_else(|| panic!("no link in {text}"))
+            .1;
+        let id: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            .collect();
         format!("{prefix}{id}")
     }
 }
@@ -146,7 +167,11 @@ impl Alone<'_> {
 fn kubectl(stack: &TestStack, namespace: &str, arguments: &[&str], manifest: Option<&Value>) -> Said {
     // Before `--`, behind which a command for the Pod begins.
     let mut command = stack.kubectl(["--namespace", namespace]);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     if let Some(manifest) = manifest {
@@ -156,7 +181,10 @@ fn kubectl(stack: &TestStack, namespace: &str, arguments: &[&str], manifest: Opt
     let output = child.wait_with_output().unwrap();
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Said { text, success: output.status.success() }
+    Said {
+        text,
+        success: output.status.success(),
+    }
 }
 
 fn shared() -> Arc<Shared> {
@@ -183,7 +211,10 @@ fn start() -> Shared {
     fs::write(&settings.bundle, bundle.to_json()).unwrap();
     let path = settings.bundle.clone();
     let stack = TestStack::start(settings).unwrap_or_else(|error| panic!("{error:#}"));
-    Shared { stack: RwLock::new(stack), bundle: path }
+    Shared {
+        stack: RwLock::new(stack),
+        bundle: path,
+    }
 }
 
 /// A Pod that every policy passes without a word, unless it is privileged.

@@ -15,7 +15,11 @@ fn recorded_reviews_and_all_cases_are_answered_as_natively() {
     for policy in policies().unwrap() {
         for case in &policy.cases {
             let variants = case.variants().unwrap_or_else(|error| panic!("{}: {error}", policy.id));
-            bodies.extend(variants.iter().map(|variant| (format!("{}: {}", policy.id, variant.name), variant.review_bytes())));
+            bodies.extend(
+                variants
+                    .iter()
+                    .map(|variant| (format!("{}: {}", policy.id, variant.name), variant.review_bytes())),
+            );
         }
     }
     assert!(bodies.len() > 500, "only {} reviews", bodies.len());
@@ -26,10 +30,20 @@ fn recorded_reviews_and_all_cases_are_answered_as_natively() {
         verdicts.insert(reply.is_allowed());
         let native = envoy.native(body);
         if reply.body != native {
-            faults.push(format!("{name}:\nnatively {}\nin Envoy {}", String::from_utf8_lossy(&native), reply.text()));
+            faults.push(format!(
+                "{name}:\nnatively {}\nin Envoy {}",
+                String::from_utf8_lossy(&native),
+                reply.text()
+            ));
         }
     }
-    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), bodies.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {}:\n{}",
+        faults.len(),
+        bodies.len(),
+        faults.join("\n")
+    );
     assert_eq!(verdicts.len(), 2, "some are allowed and some are denied");
 }
 
@@ -44,7 +58,9 @@ fn callers_at_once_get_their_own_answers() {
             scope.spawn(move || {
                 for round in 0..3 * reviews.len() {
                     let index = (round * 7 + caller * 5) % reviews.len();
-                    let (Some((name, body)), Some(expected)) = (reviews.get(index), expected.get(index)) else { continue };
+                    let (Some((name, body)), Some(expected)) = (reviews.get(index), expected.get(index)) else {
+                        continue;
+                    };
                     assert_eq!(&envoy.review(body).body, expected, "{name}");
                 }
             });

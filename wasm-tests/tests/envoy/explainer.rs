@@ -102,7 +102,10 @@ fn its_good_words_are_used_through_envoy_too() {
     let reply = envoy.review(&review_bytes(&pod(true)));
     assert!(!reply.is_allowed());
     let message = reply.message();
-    assert!(message.starts_with("Better ") && message.contains("\nSecond line."), "{message:?}");
+    assert!(
+        message.starts_with("Better ") && message.contains("\nSecond line."),
+        "{message:?}"
+    );
     assert!(!message.contains('\u{1b}'), "{message:?}");
     assert!(reply.text().contains("\"one line\""), "{}", reply.text());
 }

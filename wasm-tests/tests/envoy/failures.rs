@@ -38,7 +38,11 @@ fn a_filter_that_dies_refuses_and_comes_back() {
                 break;
             }
             assert!(reply.status >= 500, "{}", reply.status);
-            assert!(started.elapsed() < Duration::from_secs(5), "it does not come back: {}", reply.text());
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "it does not come back: {}",
+                reply.text()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         assert!(!envoy.review(&bad).is_allowed());
@@ -59,7 +63,9 @@ fn a_request_in_a_filter_that_dies_does_not_hang() {
     let bundle = policies(&[PRIVILEGED, EXHAUSTS_MEMORY]);
     let mut settings = settings("in-flight", &bundle, Explainer::Other);
     settings.concurrency = 1;
-    settings.render_arguments.extend(["--explainer-timeout-ms".to_owned(), "5000".to_owned()]);
+    settings
+        .render_arguments
+        .extend(["--explainer-timeout-ms".to_owned(), "5000".to_owned()]);
     // The project's own template, with less patience than a test has.
     let template = fs::read_to_string(&settings.envoy_template).unwrap();
     let hasty = template.replace("max_stream_duration: 32s", "max_stream_duration: 3s");
@@ -75,7 +81,10 @@ fn a_request_in_a_filter_that_dies_does_not_hang() {
         let waiting = scope.spawn(|| envoy.review(&review_bytes(&pod(true))));
         let started = Instant::now();
         while fake.asked() == 0 {
-            assert!(started.elapsed() < Duration::from_secs(5), "the explainer is never asked");
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "the explainer is never asked"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         assert!(envoy.review(&magic()).status >= 500);
@@ -89,7 +98,9 @@ fn a_request_in_a_filter_that_dies_does_not_hang() {
 fn a_review_over_the_limit_is_refused_in_words() {
     let bundle = policies(&[PRIVILEGED]);
     let mut settings = settings("limit", &bundle, Explainer::Other);
-    settings.render_arguments.extend(["--max-body-bytes".to_owned(), "100000".to_owned()]);
+    settings
+        .render_arguments
+        .extend(["--max-body-bytes".to_owned(), "100000".to_owned()]);
     let envoy = Envoy::with(settings, &bundle);
     for size in [100_001, 300_000, 4_000_000] {
         let mut body = review_bytes(&pod(false));

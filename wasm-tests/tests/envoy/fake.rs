@@ -32,7 +32,10 @@ impl Fake {
     /// Listens until the process ends.
     pub(crate) fn listen(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-        let fake = Self { manner: Arc::new(Mutex::new(Manner::Hang)), asked: Arc::default() };
+        let fake = Self {
+            manner: Arc::new(Mutex::new(Manner::Hang)),
+            asked: Arc::default(),
+        };
         let server = fake.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -74,7 +77,9 @@ impl Fake {
         *self.asked.lock().unwrap() += 1;
         let manner = self.manner.lock().unwrap().clone();
         let head = |status: u16, length: usize| {
-            format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")
+            format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            )
         };
         match manner {
             Manner::Answer(status, body) => {
@@ -82,11 +87,15 @@ impl Fake {
                 stream.write_all(&body)
             }
             Manner::Raw(bytes) => stream.write_all(&bytes),
-            Manner::Hang => wait(),
+            Manner::Hang => {
+                wait();
+                Ok(())
+            }
             Manner::HangInBody => {
                 stream.write_all(head(200, 100).as_bytes())?;
                 stream.write_all(b"{\"id\":")?;
-                wait()
+                wait();
+                Ok(())
             }
             Manner::Drip => {
                 stream.write_all(head(200, 1000).as_bytes())?;
@@ -96,7 +105,9 @@ impl Fake {
                 }
             }
             Manner::Flood => {
-                stream.write_all(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")?;
+                stream.write_all(
+                    b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+                )?;
                 let chunk = format!("{:x}\r\n{}\r\n", 65536, "x".repeat(65536));
                 loop {
                     stream.write_all(chunk.as_bytes())?;
@@ -106,7 +117,6 @@ impl Fake {
     }
 }
 
-fn wait() -> std::io::Result<()> {
-    std::thread::sleep(Duration::from_secs(60));
-    Ok(())
+fn wait() {
+    std::thread::sleep(Duration::from_mins(1));
 }

@@ -1,5 +1,9 @@
 //! The filter in a real Envoy, over TLS, with and without somebody who explains.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod answers;
 mod explainer;

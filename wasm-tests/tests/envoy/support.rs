@@ -53,22 +53,34 @@ impl Envoy {
         let set = compile(bundle, context).unwrap_or_else(|problems| panic!("{}", engine::policy::list(&problems)));
         let stack = TestStack::start(settings).unwrap_or_else(|error| panic!("{error:#}"));
         let agent = agent(&stack);
-        Self { stack, set, agent, bundle: path }
+        Self {
+            stack,
+            set,
+            agent,
+            bundle: path,
+        }
     }
 
     /// Sends a review as the API server does.
     pub(crate) fn review(&self, body: &[u8]) -> Reply {
-        self.send("?timeout=10s", body).unwrap_or_else(|error| panic!("no answer: {error}"))
+        self.send("?timeout=10s", body)
+            .unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
     pub(crate) fn send(&self, query: &str, body: &[u8]) -> Result<Reply, ureq::Error> {
         let started = Instant::now();
         let request = self.agent.post(format!("{}{query}", self.stack.admission_url()));
-        let request = request.header("content-type", "application/json").header("accept-encoding", "gzip");
+        let request = request
+            .header("content-type", "application/json")
+            .header("accept-encoding", "gzip");
         let mut response = request.send(body)?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
-        Ok(Reply { status, body, took: started.elapsed() })
+        Ok(Reply {
+            status,
+            body,
+            took: started.elapsed(),
+        })
     }
 
     /// The answer of the engine itself, in its own words.
@@ -105,7 +117,9 @@ fn agent(stack: &TestStack) -> Agent {
         _ => None,
     });
     let roots: Vec<Certificate<'static>> = certificates.collect();
-    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(roots.into())).build();
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::Specific(roots.into()))
+        .build();
     let config = Agent::config_builder().tls_config(tls).http_status_as_error(false);
     config.timeout_global(Some(PATIENCE)).proxy(None).build().into()
 }
@@ -117,16 +131,24 @@ impl Reply {
 
     fn response(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());
-        let mut review: Value = serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()));
+        let mut review: Value =
+            serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()));
         review.get_mut("response").map(Value::take).unwrap_or_default()
     }
 
     pub(crate) fn is_allowed(&self) -> bool {
-        self.response().get("allowed").and_then(Value::as_bool).unwrap_or_else(|| panic!("no verdict: {}", self.text()))
+        self.response()
+            .get("allowed")
+            .and_then(Value::as_bool)
+            .unwrap_or_else(|| panic!("no verdict: {}", self.text()))
     }
 
     pub(crate) fn message(&self) -> String {
-        let message = self.response().pointer("/status/message").and_then(Value::as_str).map(ToOwned::to_owned);
+        let message = self
+            .response()
+            .pointer("/status/message")
+            .and_then(Value::as_str)
+            .map(ToOwned::to_owned);
         message.unwrap_or_default()
     }
 }

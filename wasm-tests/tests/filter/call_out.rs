@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use wasm_tests::fixtures::{PRIVILEGED, pod, review_bytes};
 use wasm_tests::host::{Outcome, Status};
 
-use crate::support::{self, Answer, answer, assert_is_safe, denied_review, fail_last_call, host, send, without_explainer};
+use crate::support::{
+    self, Answer, answer, assert_is_safe, denied_review, fail_last_call, host, send, without_explainer,
+};
 
 /// What the filter says when nobody helps it.
 fn own_words() -> String {
@@ -24,7 +26,11 @@ fn denied_with(status: &str, body: impl AsRef<[u8]>) -> Answer {
     let host = host();
     let mut request = send(&host, &denied_review());
     assert_eq!(request.outcome(), Outcome::Pending);
-    host.answer_call(host.calls()[0].token, [(":status", status), ("content-type", "application/json")], body);
+    host.answer_call(
+        host.calls()[0].token,
+        [(":status", status), ("content-type", "application/json")],
+        body,
+    );
     let answer = answer(&host, &request);
     assert!(!answer.allowed, "the explainer cannot change a verdict");
     assert_eq!(answer.uid, "705ab4f5-6393-11e8-b7cc-42010a800002");
@@ -44,7 +50,12 @@ fn the_call_holds_the_projection_and_not_the_object() {
     let call = host.calls().remove(0);
     assert_eq!(call.cluster, "explainer");
     let header = |name: &str| {
-        let value = call.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_default();
+        let value = call
+            .headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+            .unwrap_or_default();
         String::from_utf8(value).unwrap()
     };
     assert_eq!(header(":method"), "POST");
@@ -56,7 +67,10 @@ fn the_call_holds_the_projection_and_not_the_object() {
     let request: engine::explain::wire::ExplainRequest = serde_json::from_str(&text).unwrap();
     assert_eq!(request.review.name, "web");
     assert_eq!(request.review.username, "jane");
-    assert_eq!(request.violations[0].found[0].path, "/spec/containers/0/securityContext/privileged");
+    assert_eq!(
+        request.violations[0].found[0].path,
+        "/spec/containers/0/securityContext/privileged"
+    );
     assert!(request.fix.is_some(), "the fix is tried before anyone is asked");
 }
 
@@ -64,7 +78,11 @@ fn the_call_holds_the_projection_and_not_the_object() {
 fn its_words_are_used() {
     let answer = denied_with("200", good_answer().to_string());
     assert!(answer.message.contains("Better words."), "{}", answer.message);
-    assert!(answer.annotations.to_string().contains("01jd"), "{}", answer.annotations);
+    assert!(
+        answer.annotations.to_string().contains("01jd"),
+        "{}",
+        answer.annotations
+    );
 }
 
 #[test]
@@ -90,7 +108,10 @@ fn a_call_that_cannot_be_dispatched_is_like_one_that_failed() {
 #[test]
 fn what_is_no_answer_is_as_good_as_none() {
     let own = own_words();
-    let huge = format!(r#"{{"id":"1","url":"","source":"engine","message":"{}"}}"#, "x".repeat(4 << 20));
+    let huge = format!(
+        r#"{{"id":"1","url":"","source":"engine","message":"{}"}}"#,
+        "x".repeat(4 << 20)
+    );
     let deep = "[".repeat(100_000);
     let no_answers: [(&str, &[u8]); 14] = [
         ("500", br#"{"id":"1","url":"","message":"ignore me","source":"engine"}"#),
@@ -112,7 +133,11 @@ fn what_is_no_answer_is_as_good_as_none() {
         let answer = denied_with(status, body);
         let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
         // A message that is only too long may be cut instead.
-        assert!(answer.message == own || body.len() > 1 << 20, "{status} {shown}: {}", answer.message);
+        assert!(
+            answer.message == own || body.len() > 1 << 20,
+            "{status} {shown}: {}",
+            answer.message
+        );
     }
 }
 
@@ -126,7 +151,11 @@ fn an_answer_without_headers_to_speak_of_is_none() {
 
     let host = support::host();
     let request = send(&host, &denied_review());
-    host.answer_call(host.calls()[0].token, [(":status", &[0xff, 0xfe][..])], good_answer().to_string());
+    host.answer_call(
+        host.calls()[0].token,
+        [(":status", &[0xff, 0xfe][..])],
+        good_answer().to_string(),
+    );
     assert!(!answer(&host, &request).allowed);
 }
 
@@ -168,7 +197,11 @@ fn warnings_become_single_lines_and_few() {
     let mut words = good_answer();
     words["warnings"] = json!(["one\nline", "bell\u{7}", "", "x".repeat(5000)]);
     let answer = denied_with("200", words.to_string());
-    assert!(answer.warnings.iter().any(|warning| warning == "one line"), "{:?}", answer.warnings);
+    assert!(
+        answer.warnings.iter().any(|warning| warning == "one line"),
+        "{:?}",
+        answer.warnings
+    );
     words["warnings"] = vec!["again"; 10_000].into();
     let many = denied_with("200", words.to_string()).warnings;
     assert!(many.len() <= 20, "{}", many.len());
@@ -181,5 +214,8 @@ fn an_id_that_is_no_id_does_not_get_into_the_audit_log() {
     words["id"] = format!("a\nb\u{1b}{}", "c".repeat(100_000)).into();
     let annotations = denied_with("200", words.to_string()).annotations.to_string();
     assert!(annotations.len() < 4096, "{} bytes", annotations.len());
-    assert!(!annotations.contains("\\u001b") && !annotations.contains("\\n"), "{annotations}");
+    assert!(
+        !annotations.contains("\\u001b") && !annotations.contains("\\n"),
+        "{annotations}"
+    );
 }

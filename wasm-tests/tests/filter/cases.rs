@@ -27,9 +27,9 @@ fn run(policy: &Policy) -> (usize, Vec<String>) {
         configuration["explainer"] = Value::Null;
         configuration["context"] = json!(case.context());
         let configuration = configuration.to_string();
-        let host = hosts.entry(configuration.clone()).or_insert_with(|| {
-            Host::new(&configuration).unwrap_or_else(|error| panic!("{}: {error}", policy.id))
-        });
+        let host = hosts
+            .entry(configuration.clone())
+            .or_insert_with(|| Host::new(&configuration).unwrap_or_else(|error| panic!("{}: {error}", policy.id)));
         for variant in case.variants().unwrap_or_else(|error| panic!("{}: {error}", policy.id)) {
             count += 1;
             if let Err(fault) = variant.check(&set) {
@@ -43,7 +43,10 @@ fn run(policy: &Policy) -> (usize, Vec<String>) {
             if answer.body != native {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let (native, wasm) = (text(&native), text(&answer.body));
-                faults.push(format!("{}: {}:\nnatively {native}\nin wasm  {wasm}", policy.id, variant.name));
+                faults.push(format!(
+                    "{}: {}:\nnatively {native}\nin wasm  {wasm}",
+                    policy.id, variant.name
+                ));
             }
         }
     }
@@ -66,6 +69,11 @@ fn every_case_has_the_expected_outcome_and_the_same_answer_in_wasm() {
     });
     let count: usize = results.iter().map(|(count, _)| count).sum();
     let faults: Vec<String> = results.into_iter().flat_map(|(_, faults)| faults).collect();
-    assert!(faults.is_empty(), "{} of {count} cases:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {count} cases:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
     assert!(count > 100, "only {count} cases were found");
 }

@@ -13,7 +13,10 @@ fn allowed_at_once_denied_after_the_call() {
     let host = host();
     let request = send(&host, &allowed_review());
     assert!(answer(&host, &request).allowed);
-    assert!(host.calls().is_empty(), "nobody is asked about what is allowed without a word");
+    assert!(
+        host.calls().is_empty(),
+        "nobody is asked about what is allowed without a word"
+    );
 
     let request = send(&host, &denied_review());
     assert_eq!(request.outcome(), Outcome::Pending);
@@ -83,7 +86,11 @@ fn a_client_that_goes_away_during_the_call_harms_nobody() {
     let mut gone = send(&host, &denied_review());
     let token = host.calls()[0].token;
     gone.end();
-    host.answer_call(token, [(":status", "200")], r#"{"id":"1","url":"","message":"late","source":"engine"}"#);
+    host.answer_call(
+        token,
+        [(":status", "200")],
+        r#"{"id":"1","url":"","message":"late","source":"engine"}"#,
+    );
     assert_eq!(host.trap(), None);
     assert!(gone.responses().is_empty());
 
@@ -136,13 +143,24 @@ fn requests_in_flight_at_once_get_their_own_answers() {
         })
         .collect();
     for (index, call) in host.calls().iter().enumerate().rev() {
-        let body = format!(r#"{{"id":"{0}","url":"http://e/{0}","message":"words for {0}","source":"engine"}}"#, names[index]);
-        host.answer_call(call.token, [(":status", "200"), ("content-type", "application/json")], body);
+        let body = format!(
+            r#"{{"id":"{0}","url":"http://e/{0}","message":"words for {0}","source":"engine"}}"#,
+            names[index]
+        );
+        host.answer_call(
+            call.token,
+            [(":status", "200"), ("content-type", "application/json")],
+            body,
+        );
     }
     for (name, request) in names.iter().zip(&requests) {
         let answer = answer(&host, request);
         assert!(answer.uid.starts_with(name), "{}", answer.uid);
-        assert!(answer.message.contains(&format!("words for {name}")), "{}", answer.message);
+        assert!(
+            answer.message.contains(&format!("words for {name}")),
+            "{}",
+            answer.message
+        );
         assert!(!answer.allowed);
     }
 }
@@ -162,7 +180,15 @@ fn a_body_that_is_not_utf8_is_refused_by_its_uid() {
 #[test]
 fn bytes_that_hold_no_uid_are_refused() {
     let host = without_explainer(&[PRIVILEGED]);
-    for body in [&b"\xff\xfe\x00"[..], b"[]", b"null", b"{", b"{}", b"\"\\ud800\"", b"POST / HTTP/1.1"] {
+    for body in [
+        &b"\xff\xfe\x00"[..],
+        b"[]",
+        b"null",
+        b"{",
+        b"{}",
+        b"\"\\ud800\"",
+        b"POST / HTTP/1.1",
+    ] {
         assert_refused(&host, &send(&host, body), 400);
     }
 }
@@ -205,7 +231,10 @@ fn header_values_that_are_not_utf8_do_not_trap() {
         let headers = [("accept", &b"application/json"[..]), (name, raw)];
         let mut request = host.request("POST", "/validate", headers);
         request.body(denied_review(), true);
-        assert!(response(&host, &request).status >= 400 || !answer(&host, &request).allowed, "{name}");
+        assert!(
+            response(&host, &request).status >= 400 || !answer(&host, &request).allowed,
+            "{name}"
+        );
         assert_eq!(host.trap(), None);
     }
 }
@@ -222,7 +251,11 @@ fn a_body_over_the_limit_is_refused_when_it_says_so() {
     let review = allowed_review();
     let host = limited(review.len() - 1);
     let length = review.len().to_string();
-    let mut request = host.request("POST", "/validate", [("content-type", "application/json"), ("content-length", &length)]);
+    let mut request = host.request(
+        "POST",
+        "/validate",
+        [("content-type", "application/json"), ("content-length", &length)],
+    );
     request.body(&review, true);
     assert_over_the_limit(&host, &request);
 }
@@ -239,25 +272,41 @@ fn a_body_over_the_limit_is_refused_when_it_grows_past_it() {
     assert_over_the_limit(&host, &request);
 
     // A length that lies changes nothing.
-    let mut request = host.request("POST", "/validate", [("content-type", "application/json"), ("content-length", "10")]);
+    let mut request = host.request(
+        "POST",
+        "/validate",
+        [("content-type", "application/json"), ("content-length", "10")],
+    );
     request.body(&review, true);
     assert_over_the_limit(&host, &request);
 
     let host = limited(review.len());
-    assert!(answer(&host, &send(&host, &review)).allowed, "the limit itself is allowed");
+    assert!(
+        answer(&host, &send(&host, &review)).allowed,
+        "the limit itself is allowed"
+    );
 }
 
 fn assert_over_the_limit(host: &Host, request: &wasm_tests::host::Request<'_>) {
     let response = response(host, request);
     let text = String::from_utf8_lossy(&response.body).into_owned();
-    assert!(response.status == 413 || !crate::support::read(&response).allowed, "{text}");
-    assert!(text.contains("limit") || text.contains("larger") || text.contains("bytes"), "says why: {text}");
+    assert!(
+        response.status == 413 || !crate::support::read(&response).allowed,
+        "{text}"
+    );
+    assert!(
+        text.contains("limit") || text.contains("larger") || text.contains("bytes"),
+        "says why: {text}"
+    );
 }
 
 #[test]
 fn a_proxy_that_stops_at_the_headers_gets_no_wrong_answer() {
     // Without Envoy's option the body never comes: the request must wait, not pass.
-    let options = Options { allow_on_headers_stop_iteration: false, ..Options::default() };
+    let options = Options {
+        allow_on_headers_stop_iteration: false,
+        ..Options::default()
+    };
     let configuration = configuration(&policies(&[PRIVILEGED])).unwrap();
     let host = Host::with_options(configuration.to_string(), options).unwrap();
     let mut request = host.request("POST", "/validate", JSON);

@@ -1,6 +1,6 @@
 //! What the module asks of the proxy, and how big it is.
 
-use wasm_tests::host::{filter_module, FilterModule};
+use wasm_tests::host::{FilterModule, filter_module};
 
 /// Envoy compiles it once per worker when it starts.
 const SIZE_BUDGET: usize = 4 * 1024 * 1024;
@@ -11,9 +11,15 @@ fn filter() -> &'static FilterModule {
 
 #[test]
 fn it_imports_proxy_wasm_functions_and_nothing_else() {
-    let others: Vec<_> =
-        filter().imports().into_iter().filter(|(module, name)| module != "env" || !name.starts_with("proxy_")).collect();
-    assert!(others.is_empty(), "a proxy has no {others:?}: no clock, no files, no randomness, no JavaScript");
+    let others: Vec<_> = filter()
+        .imports()
+        .into_iter()
+        .filter(|(module, name)| module != "env" || !name.starts_with("proxy_"))
+        .collect();
+    assert!(
+        others.is_empty(),
+        "a proxy has no {others:?}: no clock, no files, no randomness, no JavaScript"
+    );
 }
 
 #[test]

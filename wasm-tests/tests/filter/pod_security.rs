@@ -17,10 +17,13 @@ use wasm_tests::psa;
 const CONTROLS: &str = "pod-security/";
 
 fn profile(policies: &[Policy], groups: &[&str]) -> PolicySet {
-    let of_profile = policies.iter().filter(|policy| groups.iter().any(|group| policy.id.starts_with(group)));
+    let of_profile = policies
+        .iter()
+        .filter(|policy| groups.iter().any(|group| policy.id.starts_with(group)));
     let files = of_profile.map(|policy| (policy.path.clone(), policy.text.clone()));
     let bundle = Bundle::new(Settings::default(), files);
-    compile(&bundle, engine::context::Context::default()).unwrap_or_else(|problems| panic!("{}", engine::policy::list(&problems)))
+    compile(&bundle, engine::context::Context::default())
+        .unwrap_or_else(|problems| panic!("{}", engine::policy::list(&problems)))
 }
 
 fn baseline(policies: &[Policy]) -> PolicySet {
@@ -65,24 +68,39 @@ fn what_baseline_denies_restricted_denies() {
             assert!(is_denied(&restricted, pod), "{name}");
         }
     }
-    assert!(denied > 20 && denied < pods.len(), "{denied} of {} Pods are denied by baseline", pods.len());
+    assert!(
+        denied > 20 && denied < pods.len(),
+        "{denied} of {} Pods are denied by baseline",
+        pods.len()
+    );
 }
 
 /// A case counts for a kind when it is run as that kind.
 fn covers(case: &engine::cases::Case, kind: &str) -> bool {
-    if case.kinds.is_empty() { case.object["kind"] == kind } else { case.kinds.iter().any(|known| known == kind) }
+    if case.kinds.is_empty() {
+        case.object["kind"] == kind
+    } else {
+        case.kinds.iter().any(|known| known == kind)
+    }
 }
 
 #[test]
 fn every_control_has_allowed_and_denied_cases_for_pods_and_templates() {
     let policies = policies().unwrap();
     let mut missing = Vec::new();
-    let controls: Vec<_> = policies.iter().filter(|policy| policy.id.starts_with(CONTROLS)).collect();
+    let controls: Vec<_> = policies
+        .iter()
+        .filter(|policy| policy.id.starts_with(CONTROLS))
+        .collect();
     assert!(controls.len() >= 17, "only {} controls", controls.len());
     for policy in controls {
         for expect in [Expect::Allow, Expect::Deny] {
             for kind in ["Pod", "Deployment"] {
-                if !policy.cases.iter().any(|case| case.expect == expect && covers(case, kind)) {
+                if !policy
+                    .cases
+                    .iter()
+                    .any(|case| case.expect == expect && covers(case, kind))
+                {
                     missing.push(format!("{}: no case {expect:?} for {kind}", policy.id));
                 }
             }
@@ -90,8 +108,18 @@ fn every_control_has_allowed_and_denied_cases_for_pods_and_templates() {
         // A control that looks at containers looks at all three kinds of them.
         for list in ["containers", "initContainers", "ephemeralContainers"] {
             let looks = policy.text.contains(&format!("\"{list}\""));
-            let has = |case: &&engine::cases::Case| case.object["spec"][list].as_array().is_some_and(|list| !list.is_empty());
-            if looks && !policy.cases.iter().filter(|case| case.expect == Expect::Deny).any(|case| has(&case)) {
+            let has = |case: &&engine::cases::Case| {
+                case.object["spec"][list]
+                    .as_array()
+                    .is_some_and(|list| !list.is_empty())
+            };
+            if looks
+                && !policy
+                    .cases
+                    .iter()
+                    .filter(|case| case.expect == Expect::Deny)
+                    .any(|case| has(&case))
+            {
                 missing.push(format!("{}: no denied case with {list}", policy.id));
             }
         }
@@ -116,16 +144,31 @@ fn verdicts_are_those_of_kubernetes_own_code() {
             unreadable.insert(name.clone());
             continue;
         };
-        for (level, set, theirs) in [("baseline", &baseline, theirs.baseline), ("restricted", &restricted, theirs.restricted)] {
+        for (level, set, theirs) in [
+            ("baseline", &baseline, theirs.baseline),
+            ("restricted", &restricted, theirs.restricted),
+        ] {
             let ours = !is_denied(set, pod);
             denied += usize::from(!theirs);
             if ours != theirs {
                 let word = |allowed: bool| if allowed { "allowed" } else { "denied" };
-                differences.push(format!("{name}: {level}: {} here, {} by Kubernetes", word(ours), word(theirs)));
+                differences.push(format!(
+                    "{name}: {level}: {} here, {} by Kubernetes",
+                    word(ours),
+                    word(theirs)
+                ));
             }
         }
     }
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
     assert!(denied > 50, "only {denied} denials were compared");
-    assert!(unreadable.len() * 3 < pods.len(), "most Pods must be comparable, these are not: {unreadable:?}");
+    assert!(
+        unreadable.len() * 3 < pods.len(),
+        "most Pods must be comparable, these are not: {unreadable:?}"
+    );
 }

@@ -15,12 +15,25 @@ fn only_posts_of_json_to_the_path_are_reviews() {
     for method in ["GET", "PUT", "DELETE", "HEAD"] {
         assert_refused(&host, &host.request_without_body(method, "/validate", JSON), 405);
     }
-    for path in ["/", "/validate/", "/validatex", "/Validate", "/v1/explain", "//validate", "/validate/../x"] {
+    for path in [
+        "/",
+        "/validate/",
+        "/validatex",
+        "/Validate",
+        "/v1/explain",
+        "//validate",
+        "/validate/../x",
+    ] {
         let mut request = host.request("POST", path, JSON);
         request.body(allowed_review(), true);
         assert_refused(&host, &request, 404);
     }
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "",
+    ] {
         let mut request = host.request("POST", "/validate", [("content-type", content_type)]);
         request.body(allowed_review(), true);
         assert_refused(&host, &request, 415);
@@ -30,7 +43,11 @@ fn only_posts_of_json_to_the_path_are_reviews() {
 #[test]
 fn a_content_type_may_have_parameters_and_capitals() {
     let host = without_explainer(&[PRIVILEGED]);
-    for content_type in ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"] {
+    for content_type in [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/json;charset=UTF-8",
+    ] {
         let mut request = host.request("POST", "/validate", [("content-type", content_type)]);
         request.body(allowed_review(), true);
         assert!(answer(&host, &request).allowed, "{content_type}");
@@ -70,7 +87,11 @@ fn the_call_may_take_what_the_webhook_leaves_and_no_more_than_configured() {
 
 #[test]
 fn without_time_for_a_call_the_engines_words_are_sent_at_once() {
-    for path in ["/validate?timeout=200ms", "/validate?timeout=0s", "/validate?timeout=1ms"] {
+    for path in [
+        "/validate?timeout=200ms",
+        "/validate?timeout=0s",
+        "/validate?timeout=1ms",
+    ] {
         let host = host();
         let request = send_to(&host, path, &denied_review());
         assert!(host.calls().is_empty(), "{path}");

@@ -4,6 +4,7 @@ use engine::admission::Review;
 use engine::answer::decide;
 use engine::policy::compile::compile;
 use serde_json::Value;
+use std::fmt::Write as _;
 use wasm_tests::fixtures::{configuration, context, library, reviews};
 
 use crate::support::{answer, host_of, response, send_to};
@@ -34,13 +35,13 @@ fn recorded_reviews_are_answered_alike_natively_and_in_wasm() {
 fn shown(answer: &crate::support::Answer, revision: &str) -> String {
     let mut text = format!("allowed: {}\nuid: {}\n", answer.allowed, answer.uid);
     for warning in &answer.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+        writeln!(text, "warning: {warning}").unwrap();
     }
     for (key, value) in answer.annotations.as_object().into_iter().flatten() {
-        text.push_str(&format!("audit {key}: {}\n", value.as_str().unwrap_or_default()));
+        writeln!(text, "audit {key}: {}", value.as_str().unwrap_or_default()).unwrap();
     }
     if !answer.message.is_empty() {
-        text.push_str(&format!("message:\n{}\n", answer.message));
+        writeln!(text, "message:\n{}", answer.message).unwrap();
     }
     text.replace(revision, "[revision]")
 }

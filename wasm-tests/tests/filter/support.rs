@@ -57,7 +57,10 @@ pub(crate) fn response(host: &Host, request: &Request<'_>) -> LocalResponse {
     assert!(!matches!(outcome, Outcome::Trap(_)), "{outcome:?}");
     let mut responses = request.responses();
     assert_eq!(responses.len(), 1, "exactly one response; log:\n{}", host.log_text());
-    assert!(!request.released(), "nothing of a request may go on before, or beside, the filter's own answer");
+    assert!(
+        !request.released(),
+        "nothing of a request may go on before, or beside, the filter's own answer"
+    );
     responses.remove(0)
 }
 
@@ -77,7 +80,11 @@ pub(crate) fn answer(host: &Host, request: &Request<'_>) -> Answer {
 /// Checks everything that the API server would refuse.
 pub(crate) fn read(response: &LocalResponse) -> Answer {
     assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
-    let content_type = response.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_slice());
+    let content_type = response
+        .headers
+        .iter()
+        .find(|(name, _)| name == "content-type")
+        .map(|(_, value)| value.as_slice());
     assert_eq!(content_type, Some(&b"application/json"[..]));
     let review: Value = serde_json::from_slice(&response.body).unwrap();
     assert_eq!(review["apiVersion"], "admission.k8s.io/v1");
@@ -99,12 +106,23 @@ pub(crate) fn read(response: &LocalResponse) -> Answer {
         assert!(!warning.chars().any(char::is_control), "{warning:?}");
         assert!(warning.chars().count() <= 256, "{warning:?}");
     }
-    Answer { allowed, uid: text(&answer["uid"]), message, warnings, annotations: answer["auditAnnotations"].clone() }
+    Answer {
+        allowed,
+        uid: text(&answer["uid"]),
+        message,
+        warnings,
+        annotations: answer["auditAnnotations"].clone(),
+    }
 }
 
 /// A terminal prints what the message holds.
 pub(crate) fn assert_is_safe(message: &str) {
-    assert!(!message.chars().any(|character| character.is_control() && character != '\n'), "{message:?}");
+    assert!(
+        !message
+            .chars()
+            .any(|character| character.is_control() && character != '\n'),
+        "{message:?}"
+    );
     assert!(message.len() <= 32 * 1024, "{} bytes", message.len());
 }
 
