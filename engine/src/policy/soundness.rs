@@ -42,6 +42,7 @@ pub fn inspect(file: &str, text: &str, ast: &Value) -> Result<Module, Vec<Proble
         module.rules.entry(rule_name(rule)).or_default();
     }
     for rule in rules {
+        module.check_head(rule, text);
         let mut names = BTreeSet::new();
         module.walk(rule, &mut names);
         // A variable of the rule hides the rule of the same name, and the head names the rule itself.
@@ -112,6 +113,40 @@ impl Module {
                     self.walk(value, names);
                 }
             }
+        }
+    }
+
+    /// `deny contains msg if …` where nothing says what `msg` is: OPA refuses it, the interpreter stops at the first request.
+    fn check_head(&mut self, rule: &Value, text: &str) {
+        let head = child(rule, "/Spec/head")
+            .as_object()
+            .and_then(|head| head.values().next());
+        let parts = head
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| *key != "refr");
+        let mut used = BTreeSet::new();
+        for (_, part) in parts {
+            // A comprehension has variables of its own, and is checked by the evaluator.
+            let json = part.to_string();
+            if !["ArrayCompr", "SetCompr", "ObjectCompr"]
+                .iter()
+                .any(|kind| json.contains(kind))
+            {
+                variables(part, &mut used);
+            }
+        }
+        let mut given = BTreeSet::from(["input".to_owned(), "data".to_owned(), "_".to_owned()]);
+        variables(child(rule, "/Spec/bodies"), &mut given);
+        declared(rule, text, &mut given);
+        if let Some(name) = used
+            .iter()
+            .find(|name| !given.contains(*name) && !self.rules.contains_key(*name))
+        {
+            let head_line = line(child(rule, "/Spec"));
+            self.problems
+                .push((head_line, format!("nothing gives the variable {name} a value")));
         }
     }
 
@@ -219,7 +254,8 @@ fn variables(pattern: &Value, names: &mut BTreeSet<String>) {
     match pattern {
         Value::Array(items) => items.iter().for_each(|item| variables(item, names)),
         Value::Object(members) => {
-            for (key, value) in members {
+            // The name of a function that is called is no variable.
+            for (key, value) in members.iter().filter(|(key, _)| *key != "fcn") {
                 if key == "Var" {
                     names.extend(value["value"].as_str().map(str::to_owned));
                 }
@@ -318,6 +354,16 @@ mod tests {
             ),
             ""
         );
+    }
+
+    #[test]
+    fn a_head_without_a_value_is_refused() {
+        assert_eq!(
+            problems("package p\n\ndeny contains msg if { input.x }\n"),
+            "p.rego:3: nothing gives the variable msg a value"
+        );
+        let fine = "package p\nname := 1\nf(x) := x\ndeny contains {`a`: a, `n`: name, `i`: i, `c`: [y | some y in [1]]} if { some i; a = f(input[i]) }\n";
+        assert_eq!(problems(fine), "");
     }
 
     #[test]

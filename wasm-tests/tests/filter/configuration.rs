@@ -135,14 +135,23 @@ fn a_policy_of_another_shape_denies() {
 
 #[test]
 fn a_variable_that_nothing_defines_is_refused() {
-    for body in [
-        "deny contains \"x\" if { conteiner.privileged }",
-        "deny contains \"x\" if { not conteiner.privileged }",
-        "deny contains msg if { input.request }",
+    for (body, expected) in [
+        (
+            "deny contains \"x\" if { conteiner.privileged }",
+            "use of undefined variable `conteiner`",
+        ),
+        (
+            "deny contains \"x\" if { not conteiner.privileged }",
+            "use of undefined variable `conteiner`",
+        ),
+        (
+            "deny contains msg if { input.request }",
+            "nothing gives the variable msg a value",
+        ),
     ] {
         let source = format!("package tests.unsafe\n\n{body}");
         let reason = refusal(configuration(&policies(&[source.as_str()])).unwrap().to_string());
-        assert!(reason.contains(".rego:3: use of undefined variable"), "{reason}");
+        assert!(reason.contains(&format!(".rego:3: {expected}")), "{reason}");
     }
 }
 
