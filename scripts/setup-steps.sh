@@ -116,7 +116,7 @@ quiet_rustup() { timeout 120 rustup target add wasm32-unknown-unknown >"$WHYNOT_
 # cargo_tool CRATE VERSION [BINARY] — built with little optimisation: they run for seconds, their compilation would take minutes.
 cargo_tool() {
 	local name=$1 version=$2
-	say "$name $version: compiling from crates.io into $BIN, once"
+	say "$name $version: compiling it into $BIN, once"
 	with_heartbeat "$name" cargo_tool_install "$name" "$version" "${3:-$name}"
 	rm -rf "$WHYNOT_CACHE/target-tools"
 	stamp "tool-$name" "$version"
@@ -128,7 +128,7 @@ cargo_tool_install() {
 	export CARGO_TARGET_DIR="$WHYNOT_CACHE/target-tools" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 	mkdir -p "$WHYNOT_CACHE/logs"
 	if "${install[@]}" --locked >"$log" 2>&1; then return; fi
-	# A mirror of crates.io may not have the very versions that the tool was released with.
+	# A mirror of the registry may not have the very versions that the tool was released with.
 	if grep -q 'failed to select a version' "$log"; then
 		warn "$name: this registry lacks a version of its lock file; resolving anew"
 		quietly "cargo-$name" "${install[@]}"

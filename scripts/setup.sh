@@ -40,6 +40,8 @@ if wants run; then
 	step_wasm_target
 fi
 if wants test; then
+	# For the comparison with Kubernetes' own Pod Security code.
+	step_go
 	step_node
 	step_wasm_bindgen
 fi

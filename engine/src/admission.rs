@@ -13,6 +13,9 @@ use crate::explain::wire::{GroupVersionKind, Owner};
 /// The only version that is spoken.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 
+/// The largest review that can be asked for: Envoy buffers 16 MiB (`envoy/envoy.yaml`), and a review needs less.
+pub const MAX_REVIEW_BYTES: usize = 15 * 1024 * 1024;
+
 /// One admission request.
 #[derive(Debug, Clone)]
 pub struct Review {
@@ -235,7 +238,7 @@ pub struct Answer {
     pub denial: Option<String>,
     /// One line each.
     pub warnings: Vec<String>,
-    /// Keys are qualified names' last part: `policies`, `revision`, `explanation`.
+    /// Keys are the last part of qualified names: `revision`, `denied-by`, `explanation`.
     pub audit_annotations: BTreeMap<String, String>,
 }
 

@@ -53,6 +53,18 @@ impl Document {
         Self(copy)
     }
 
+    /// This object without some of its members.
+    #[must_use]
+    pub fn without(&self, keys: &[&str]) -> Self {
+        let mut copy = self.0.clone();
+        if let Ok(object) = copy.as_object_mut() {
+            for key in keys {
+                object.remove(&Value::from(*key));
+            }
+        }
+        Self(copy)
+    }
+
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_string().ok().map(AsRef::as_ref)

@@ -13,18 +13,21 @@ use std::time::Duration;
 use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
 use regorus::{Engine, LimitError, Value};
 
-use crate::admission::Review;
+use crate::admission::{Operation, Review};
 use crate::context::Context;
 use crate::document::Document;
 use crate::finding::{self, Finding};
 use crate::policy::compile::PolicyMeta;
 use crate::policy::matching::{Criteria, Glob, Index, Subject};
-use crate::template::{self, Workload};
+use crate::template::Workload;
 use crate::verdict::{Failure, FailureKind, Verdict};
 
 /// How much work one policy may do for one review, in statements and steps of loops. A Pod of 13 kB takes a policy some hundreds;
 /// this much takes about a second in wasm.
 pub const MAX_WORK: u64 = 2_000_000;
+
+/// How much work all policies together may do for one review: a webhook's deadline is shared by all of them.
+pub const MAX_REVIEW_WORK: u64 = 3 * MAX_WORK;
 
 /// How many violations one policy may report for one review.
 pub const MAX_VIOLATIONS: usize = 500;
@@ -45,8 +48,13 @@ thread_local! {
 impl TimeSource for WorkClock {
     fn now(&self) -> Option<Duration> {
         LOOKS.with(|looks| looks.set(looks.get().wrapping_add(1)));
-        Some(Duration::from_nanos(LOOKS.with(Cell::get)))
+        Some(Duration::from_nanos(looks()))
     }
+}
+
+/// How often the evaluator looked at the clock in this thread.
+fn looks() -> u64 {
+    LOOKS.with(Cell::get)
 }
 
 fn new_engine() -> Engine {
@@ -119,11 +127,16 @@ impl Program {
         Ok(self)
     }
 
-    /// What `deny` is for an input.
-    fn run(&self, input: Document) -> Result<Document, Stop> {
+    /// What `deny` is for an input, with at most so much work.
+    fn run(&self, input: Document, work: u64) -> Result<Document, Stop> {
+        let limit = |work| Stop::new(FailureKind::Limit, format!("it took more than {work} steps"));
+        if work == 0 {
+            let detail = format!("the policies before it took all of the {MAX_REVIEW_WORK} steps that a review has");
+            return Err(Stop::new(FailureKind::Limit, detail));
+        }
         let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit: Duration::from_nanos(MAX_WORK / u64::from(UNITS_PER_LOOK.get())),
+            limit: Duration::from_nanos(work / u64::from(UNITS_PER_LOOK.get())),
             check_interval: UNITS_PER_LOOK,
         });
         engine.set_input(input.0);
@@ -134,10 +147,7 @@ impl Program {
         match value {
             Ok(Value::Undefined) => Err(Stop::new(FailureKind::Undefined, "`deny` is undefined")),
             Ok(value) => Ok(Document(value)),
-            Err(error) if error.downcast_ref::<LimitError>().is_some() => Err(Stop::new(
-                FailureKind::Limit,
-                format!("it took more than {MAX_WORK} steps"),
-            )),
+            Err(error) if error.downcast_ref::<LimitError>().is_some() => Err(limit(work)),
             Err(error) => Err(Stop::new(FailureKind::Error, located(&error.to_string()).1)),
         }
     }
@@ -291,6 +301,7 @@ impl PolicySet {
         let mut findings: Vec<Finding> = Vec::new();
         let mut failures = Vec::new();
         let evaluated = tasks.len();
+        let mut budget = MAX_REVIEW_WORK;
         let namespace = self.namespace(review);
         let pod_request = tasks
             .iter()
@@ -308,7 +319,10 @@ impl PolicySet {
                 ("parameters", task.policy.parameters.clone()),
             ];
             members.extend(task.workload.map(|workload| ("template", workload.origin(review))));
-            let output = task.policy.program.run(Document::object(members));
+            let before = looks();
+            let output = task.policy.program.run(Document::object(members), budget.min(MAX_WORK));
+            let units = looks().wrapping_sub(before).saturating_mul(UNITS_PER_LOOK.get().into());
+            budget = budget.saturating_sub(units);
             match output.and_then(|output| finding::read(&output, meta, task.workload)) {
                 Ok(found) => findings.extend(found),
                 Err(stop) => failures.push(Failure {
@@ -391,15 +405,16 @@ impl PolicySet {
     }
 }
 
-/// An update of an object that is being deleted and whose spec stays as it is: a controller takes its finalizer away. Refusing
-/// that would keep the object for ever.
+/// An update of an object that is being deleted and that changes nothing but its bookkeeping: a controller takes its finalizer
+/// away. Refusing that would keep the object for ever.
 fn is_leaving(review: &Review) -> bool {
-    let object = review.object();
+    let (object, old) = (review.object(), review.old_object());
     let leaving = object
         .at(&["metadata", "deletionTimestamp"])
         .is_some_and(|value| !value.is_null());
+    let labels = ["labels", "annotations"].map(|key| ["metadata", key]);
     leaving
-        && review.operation == crate::admission::Operation::Update
-        && object.get("spec") == review.old_object().get("spec")
-        && template::same_labels(&object, &review.old_object())
+        && review.operation == Operation::Update
+        && object.without(&["metadata", "status"]) == old.without(&["metadata", "status"])
+        && labels.iter().all(|path| object.at(path) == old.at(path))
 }

@@ -67,42 +67,47 @@ pub fn value(kind: &str, path: &str, value: &serde_json::Value) -> Option<String
     if value.is_null() || (!value.is_boolean() && may_be_secret(kind, path)) {
         return None;
     }
-    // Containers of values may hold env or args somewhere below: say what it is, not what is in it.
     let shown = match value {
-        serde_json::Value::Object(members) if holds_structure(members.values()) => return None,
-        serde_json::Value::Array(items) if holds_structure(items.iter()) => return None,
-        other => other.to_string(),
+        // What holds more than plain values may hold env or args somewhere below: where it is says enough.
+        serde_json::Value::Object(members) => {
+            let is_open = |(key, member): (&String, &serde_json::Value)| {
+                !is_structure(member) && !may_be_secret(kind, &format!("{path}/{key}"))
+            };
+            members.iter().all(is_open).then(|| value.to_string())?
+        }
+        serde_json::Value::Array(items) => (!items.iter().any(is_structure)).then(|| value.to_string())?,
+        plain => plain.to_string(),
     };
     Some(line(&shown, MAX_VALUE))
 }
 
-fn holds_structure<'a>(mut values: impl Iterator<Item = &'a serde_json::Value>) -> bool {
-    values.any(|value| value.is_object() || value.is_array())
+fn is_structure(value: &serde_json::Value) -> bool {
+    value.is_object() || value.is_array()
 }
 
+/// Words in the name of a field, label or annotation that say that its value is for few eyes. `last-applied-configuration`
+/// holds the whole object.
+const SECRET_WORDS: [&str; 11] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "api-key",
+    "api_key",
+    "private",
+    "last-applied",
+    "authorization",
+];
+
 fn may_be_secret(kind: &str, path: &str) -> bool {
-    let mut segments = path.split('/').skip(1);
-    if kind == "Secret" || kind == "ConfigMap" {
-        return segments
-            .next()
-            .is_some_and(|first| matches!(first, "data" | "stringData" | "binaryData"));
-    }
-    segments.any(|segment| {
+    let holds_data = kind == "Secret" || kind == "ConfigMap";
+    path.split('/').skip(1).enumerate().any(|(depth, segment)| {
         let lower = segment.to_ascii_lowercase();
-        matches!(lower.as_str(), "env" | "args" | "command")
-            || [
-                "password",
-                "passwd",
-                "secret",
-                "token",
-                "credential",
-                "apikey",
-                "api-key",
-                "api_key",
-                "private",
-            ]
-            .iter()
-            .any(|word| lower.contains(word))
+        (holds_data && depth == 0 && matches!(segment, "data" | "stringData" | "binaryData"))
+            || matches!(lower.as_str(), "env" | "args" | "command")
+            || SECRET_WORDS.iter().any(|word| lower.contains(word))
     })
 }
 
@@ -144,6 +149,21 @@ mod tests {
         assert_eq!(
             value("Pod", "/spec/containers/0", &json!({"env": [{"value": "hunter2"}]})),
             None
+        );
+        let applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+        assert_eq!(value("Secret", applied, &json!("{\"data\":{}}")), None);
+        assert_eq!(value("Secret", "/metadata/annotations/token", &json!("x")), None);
+        assert_eq!(
+            value("Pod", "/metadata/annotations", &json!({"db-password": "hunter2"})),
+            None
+        );
+        assert_eq!(
+            value("Pod", "/metadata/labels", &json!({"a": "b"})),
+            Some("{\"a\":\"b\"}".to_owned())
+        );
+        assert_eq!(
+            value("Pod", "/spec/automountServiceAccountToken", &json!(true)),
+            Some("true".to_owned())
         );
         assert_eq!(value("Pod", "/spec/hostNetwork", &json!(true)), Some("true".to_owned()));
         assert_eq!(

@@ -131,13 +131,6 @@ impl Workload {
     }
 }
 
-/// Whether labels and annotations are the same in both.
-pub(crate) fn same_labels(one: &Document, other: &Document) -> bool {
-    ["labels", "annotations"]
-        .iter()
-        .all(|key| one.at(&["metadata", key]) == other.at(&["metadata", key]))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -76,6 +76,30 @@ fn a_policy_that_loops_reaches_the_limit_and_denies() {
 }
 
 #[test]
+fn policies_that_loop_share_what_a_review_has() {
+    let looping = |name: &str| {
+        format!(
+            "package {name}\n\ndeny contains \"x\" if {{\n\tsome i in numbers.range(1, 3000)\n\t\
+             some j in numbers.range(1, 3000)\n\ti * j == -1\n}}\n"
+        )
+    };
+    let policies: Vec<String> = ["a", "b", "c", "d", "e"].map(looping).into();
+    let policies: Vec<&str> = policies.iter().map(String::as_str).collect();
+    let verdict = set(&policies).evaluate(&review(json!({})));
+    let details: Vec<&str> = verdict
+        .failures()
+        .iter()
+        .map(|failure| failure.detail.as_str())
+        .collect();
+    assert_eq!(details.len(), 5);
+    assert!(details[0].starts_with("it took more than 2000000 steps"), "{details:?}");
+    assert!(
+        details[4].starts_with("the policies before it took all of the 6000000 steps"),
+        "{details:?}"
+    );
+}
+
+#[test]
 fn undefined_is_a_failure() {
     let policy = "package undefined\n\ndeny := reasons if {\n\treasons := input.request.object.nothing\n}\n";
     assert_eq!(
@@ -285,7 +309,8 @@ fn a_namespace_selector_that_cannot_be_told_applies() {
 
 #[test]
 fn an_object_that_is_being_deleted_can_lose_its_finalizer() {
-    let old = json!({"metadata": {"name": "web", "finalizers": ["x"]}, "spec": {"a": 1}});
+    let old =
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "finalizers": ["x"]}, "spec": {"a": 1}});
     let update = |object: Value| {
         let review = review(json!({"operation": "UPDATE", "oldObject": old, "object": object}));
         set(&[DENY_ALL]).evaluate(&review).decision()

@@ -5,8 +5,7 @@ use engine::eval::PolicySet;
 use engine::policy::{self, bundle::Bundle};
 use serde::Deserialize;
 
-/// Larger bodies do not fit Envoy's buffer, which `envoy/envoy.yaml` sets to 16 MiB.
-const MAX_BODY_BYTES: usize = 15 * 1024 * 1024;
+use engine::admission::MAX_REVIEW_BYTES;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -111,8 +110,8 @@ impl Config {
             max_body_bytes,
             explainer,
         } = raw;
-        if max_body_bytes == 0 || max_body_bytes > MAX_BODY_BYTES {
-            let reason = format!("maxBodyBytes is {max_body_bytes}; it must be from 1 to {MAX_BODY_BYTES}");
+        if max_body_bytes == 0 || max_body_bytes > MAX_REVIEW_BYTES {
+            let reason = format!("maxBodyBytes is {max_body_bytes}; it must be from 1 to {MAX_REVIEW_BYTES}");
             return Err(ConfigError::Value(reason));
         }
         for (name, path) in [("validatePath", &validate_path), ("wrapPrefix", &wrap_prefix)] {

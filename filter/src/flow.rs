@@ -96,6 +96,8 @@ pub enum Effect {
         body: Vec<u8>,
         /// How long to wait, in milliseconds.
         timeout_ms: u64,
+        /// And in any case no longer than this, counted from when the request came: evaluation took some of it.
+        give_up_ms: u64,
     },
     /// Count.
     Count(Count),
@@ -251,11 +253,20 @@ fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>
         .and_then(|explainer| patience(explainer, target.deadline_ms));
     match timeout_ms {
         Some(timeout_ms) if !decided.is_silent => {
+            let margin_ms = config.explainer.as_ref().map_or(0, |explainer| explainer.margin_ms);
+            let give_up_ms = target.deadline_ms.saturating_sub(margin_ms);
             let mut request = decided.request.clone();
             request.deadline_ms = timeout_ms;
             // Strings, numbers and maps with string keys always serialise.
             let body = serde_json::to_vec(&request).unwrap_or_default();
-            effects.extend([Effect::Call { body, timeout_ms }, Effect::Wait]);
+            effects.extend([
+                Effect::Call {
+                    body,
+                    timeout_ms,
+                    give_up_ms,
+                },
+                Effect::Wait,
+            ]);
             (State::Asking(target, Box::new(decided)), effects)
         }
         _ => answered(target, &decided, None, effects),

@@ -64,6 +64,7 @@ impl RootContext for Root {
             state: State::New,
             verdict: Action::Pause,
             token: None,
+            started_us: 0,
         }))
     }
 
@@ -79,6 +80,8 @@ struct Request {
     verdict: Action,
     /// The call that is under way.
     token: Option<u32>,
+    /// When the request came, by the host's clock.
+    started_us: u64,
 }
 
 /// Where an effect happens: inside of a callback of the request, or later, when Envoy must be told to go on.
@@ -121,9 +124,14 @@ impl Request {
                     host::log(LogLevel::Error, "whynot: Envoy did not take the answer");
                 }
             }
-            Effect::Call { body, timeout_ms } => {
-                let explainer = shared.config.explainer.as_ref();
-                let timeout = Duration::from_millis(timeout_ms);
+            Effect::Call {
+                body,
+                timeout_ms,
+                give_up_ms,
+            } => {
+                let left_ms = give_up_ms.saturating_sub(host::now_us().saturating_sub(self.started_us) / 1000);
+                let timeout = Duration::from_millis(timeout_ms.min(left_ms));
+                let explainer = shared.config.explainer.as_ref().filter(|_| !timeout.is_zero());
                 self.token = explainer.and_then(|explainer| host::call(explainer, &body, timeout));
                 if self.token.is_none() {
                     self.handle(Event::Explained(Err(CallError::Refused)), moment);
@@ -179,6 +187,7 @@ impl Context for Request {
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.started_us = host::now_us();
         let event = Event::Headers {
             method: host::request_header(":method"),
             path: host::request_header(":path"),

@@ -202,7 +202,7 @@ fn proven(fix: &FixSummary, is_partial: bool) -> String {
             rules(fix)
         )
     } else {
-        "Change this (tried: every policy passes with it):".to_owned()
+        "Change this (tried: with it the request is admitted):".to_owned()
     };
     let mut text = format!("{title}\n\n");
     for line in fix.snippet.lines() {

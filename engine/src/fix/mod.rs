@@ -16,7 +16,7 @@ use crate::document::Document;
 use crate::eval::PolicySet;
 use crate::explain::wire::{Decision, FixSummary};
 use crate::policy::custom::Edit;
-use crate::verdict::{Action, Verdict};
+use crate::verdict::{Action, FailureKind, Verdict};
 
 /// A change that was tried and holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,9 @@ pub struct Fix {
     complete: bool,
     kind: String,
 }
+
+/// How often the policy set is evaluated to find a fix.
+const MAX_ATTEMPTS: usize = 8;
 
 /// What one policy proposes, for all of its violations.
 type Proposals<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a Edit)>>;
@@ -58,7 +61,12 @@ impl Fix {
 pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix> {
     let editable = matches!(review.operation, Operation::Create | Operation::Update);
     let before = review.request.get("object").unwrap_or_default();
-    if verdict.decision() != Decision::Deny || !editable || before.is_null() {
+    // What reached a limit once would only take as long again.
+    let is_slow = verdict
+        .failures()
+        .iter()
+        .any(|failure| failure.kind == FailureKind::Limit);
+    if verdict.decision() != Decision::Deny || !editable || before.is_null() || is_slow {
         return None;
     }
     let proposals = proposals(verdict);
@@ -75,7 +83,7 @@ pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix>
     // Together they do not hold: keep each that holds beside those before it.
     let mut kept: Vec<&str> = Vec::new();
     let mut best = None;
-    for policy in all {
+    for policy in all.into_iter().take(MAX_ATTEMPTS - 1) {
         kept.push(policy);
         match attempt.with(&proposals, &kept) {
             Some(fix) => best = Some(fix),

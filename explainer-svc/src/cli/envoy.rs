@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use engine::admission::MAX_REVIEW_BYTES;
 use engine::context::Context;
 use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
@@ -48,7 +49,7 @@ pub(crate) struct RenderArgs {
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     margin_ms: u64,
     /// The largest review that is evaluated; a larger one is refused.
-    #[arg(long, value_name = "N", default_value_t = 8_388_608, value_parser = clap::value_parser!(u64).range(1024..=268_435_456))]
+    #[arg(long, value_name = "N", default_value_t = 8_388_608, value_parser = clap::value_parser!(u64).range(1024..=MAX_REVIEW_BYTES as u64))]
     max_body_bytes: u64,
     /// A variable of the template; repeatable.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = variable)]
