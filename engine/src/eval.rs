@@ -16,6 +16,7 @@ use regorus::{Engine, LimitError, Value};
 use crate::admission::{Operation, Review};
 use crate::context::Context;
 use crate::document::Document;
+use crate::explain::wire::GroupVersionKind;
 use crate::finding::{self, Finding};
 use crate::policy::compile::PolicyMeta;
 use crate::policy::matching::{Criteria, Glob, Index, Subject};
@@ -64,8 +65,9 @@ fn new_engine() -> Engine {
     ONCE.call_once(|| set_time_source(&CLOCK).unwrap_or_default());
     let mut engine = Engine::new();
     engine.set_rego_v0(false);
-    // As in OPA: a builtin that fails is undefined.
-    engine.set_strict_builtin_errors(false);
+    // In OPA a builtin that fails is undefined, and the violation that it would have worded is lost. The evaluator's builtins fail
+    // where OPA's do not, so here that is an error, and the policy a failure.
+    engine.set_strict_builtin_errors(true);
     engine.set_gather_prints(true);
     engine
 }
@@ -103,17 +105,33 @@ impl Program {
         tree.ok_or_else(|| "the evaluator has no syntax tree".to_owned())
     }
 
-    /// Whether the evaluator has a function, which it tells only by calling it.
-    pub fn has_builtin(name: &str) -> bool {
+    /// Whether the evaluator has a function for so many arguments, which it tells only by calling it.
+    pub fn check_builtin(name: &str, count: usize) -> Result<(), String> {
         // Not functions to the evaluator: part of the language.
         if matches!(name, "print" | "walk") {
-            return true;
+            return Ok(());
         }
+        let arguments = vec!["0"; count].join(", ");
         let mut engine = new_engine();
         let called = engine
-            .add_policy("probe".to_owned(), format!("package probe\n\nx := {name}(0)\n"))
+            .add_policy(
+                "probe".to_owned(),
+                format!("package probe\n\nx := {name}({arguments})\n"),
+            )
             .and_then(|_| engine.eval_rule("data.probe.x".to_owned()));
-        called.map_or_else(|error| !error.to_string().contains("could not find function"), |_| true)
+        let Err(error) = called.map_err(|error| error.to_string()) else {
+            return Ok(());
+        };
+        // What it says of the arguments themselves is no fault of the policy.
+        if error.contains("could not find function") {
+            return Err(format!("function {name} is not available here"));
+        }
+        let expected = error.split_once("expects ").and_then(|(_, rest)| rest.chars().next());
+        let is_count = expected.is_some_and(|first| first.is_ascii_digit());
+        if is_count {
+            return Err(format!("function {name} does not take {count} arguments"));
+        }
+        Ok(())
     }
 
     /// Makes it ready to run: the rest of the compiler's work happens now, and what it finds is found now, not at the first
@@ -148,7 +166,7 @@ impl Program {
             Ok(Value::Undefined) => Err(Stop::new(FailureKind::Undefined, "`deny` is undefined")),
             Ok(value) => Ok(Document(value)),
             Err(error) if error.downcast_ref::<LimitError>().is_some() => Err(limit(work)),
-            Err(error) => Err(Stop::new(FailureKind::Error, located(&error.to_string()).1)),
+            Err(error) => Err(Stop::new(FailureKind::Error, without_values(&error.to_string()))),
         }
     }
 }
@@ -208,6 +226,27 @@ fn located(report: &str) -> (usize, String) {
         .unwrap_or(report);
     let sentence = sentence.lines().next().unwrap_or_default();
     (line, sentence.to_owned())
+}
+
+/// The evaluator's sentence up to where it shows a value, which may be a secret of the object.
+fn without_values(report: &str) -> String {
+    let (line, sentence) = located(report);
+    let shown = ["Got", "\"", "Set(", "Object(", "Array(", "String(", "Number(", "{", "["];
+    let end = shown
+        .iter()
+        .filter_map(|mark| sentence.find(mark))
+        .min()
+        .unwrap_or(sentence.len());
+    let sentence = sentence
+        .get(..end)
+        .unwrap_or_default()
+        .trim_end_matches([' ', '.', ':', '`', ',']);
+    let sentence = if sentence.is_empty() {
+        "the evaluator stopped"
+    } else {
+        sentence
+    };
+    format!("{sentence} (line {line} of the policy)")
 }
 
 /// A policy, ready to run.
@@ -344,21 +383,27 @@ impl PolicySet {
             return Vec::new();
         }
         let namespace_labels = self.namespace_labels(review);
-        let labels = |object: &Document| {
-            object
-                .at(&["metadata", "labels"])
-                .map(|map| map.string_map())
-                .unwrap_or_default()
+        // As the API server's own selectors do: an update that takes a label away is still one of an object that had it.
+        let objects: Vec<Document> = [review.object(), review.old_object()]
+            .into_iter()
+            .filter(|object| !object.is_null())
+            .collect();
+        let labels = |of: &dyn Fn(&Document) -> Document| -> Vec<BTreeMap<String, String>> {
+            let labels = |object| of(object).at(&["metadata", "labels"]).map(|map| map.string_map());
+            objects
+                .iter()
+                .map(|object| labels(object).unwrap_or_default())
+                .collect()
         };
-        let object = review.object();
-        let mut tasks = self.matching(review, &review.kind, &labels(&object), namespace_labels.as_ref(), None);
+        let own = labels(&Document::clone);
+        let mut tasks = self.matching(review, &review.kind, &own, namespace_labels.as_ref(), None);
         if let Some(workload) = Workload::of(&review.kind).filter(|_| review.sub_resource.is_empty()) {
-            let pod = crate::explain::wire::GroupVersionKind {
+            let pod = GroupVersionKind {
                 group: String::new(),
                 version: "v1".into(),
                 kind: "Pod".into(),
             };
-            let labels = labels(&workload.pod(&object));
+            let labels = labels(&|object| workload.pod(object));
             tasks.extend(self.matching(review, &pod, &labels, namespace_labels.as_ref(), Some(workload)));
         }
         tasks.sort_by(|a, b| a.policy.meta.id.cmp(&b.policy.meta.id));
@@ -368,8 +413,8 @@ impl PolicySet {
     fn matching(
         &self,
         review: &Review,
-        kind: &crate::explain::wire::GroupVersionKind,
-        labels: &BTreeMap<String, String>,
+        kind: &GroupVersionKind,
+        labels: &[BTreeMap<String, String>],
         namespace_labels: Option<&BTreeMap<String, String>>,
         workload: Option<&'static Workload>,
     ) -> Vec<Task<'_>> {
@@ -395,13 +440,14 @@ impl PolicySet {
     /// `input.namespace`.
     fn namespace(&self, review: &Review) -> Document {
         let known = self.0.context.namespaces.get(&review.namespace);
-        let annotations = known.map(|namespace| namespace.annotations.clone()).unwrap_or_default();
-        let labels = self.namespace_labels(review).unwrap_or_default();
-        Document::object([
-            ("name", Document::from(review.namespace.as_str())),
-            ("labels", Document::from(&labels)),
-            ("annotations", Document::from(&annotations)),
-        ])
+        let mut members = vec![("name", Document::from(review.namespace.as_str()))];
+        // What is not known is undefined, and not an empty map, which would say that there are no labels.
+        members.extend(
+            self.namespace_labels(review)
+                .map(|labels| ("labels", Document::from(&labels))),
+        );
+        members.extend(known.map(|namespace| ("annotations", Document::from(&namespace.annotations))));
+        Document::object(members)
     }
 }
 

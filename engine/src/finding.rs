@@ -74,7 +74,9 @@ fn finding(
     }
     let edit = match element.get("fix") {
         None => meta.custom.fix.clone(),
-        Some(fix) => Some(serde_json::from_value(fix.clone()).map_err(|error| shape(format!("`fix`: {error}")))?),
+        Some(fix) => Some(serde_json::from_value(fix.clone()).map_err(|_| {
+            shape("`fix` must be {\"action\": \"set\", \"value\": …} or {\"action\": \"remove\"}".to_owned())
+        })?),
     };
     let edits = edit
         .map(|edit| paths.iter().map(|path| (path.clone(), edit.clone())).collect())

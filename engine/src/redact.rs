@@ -69,12 +69,17 @@ pub fn value(kind: &str, path: &str, value: &serde_json::Value) -> Option<String
     }
     let shown = match value {
         // What holds more than plain values may hold env or args somewhere below: where it is says enough.
+        // A header, an environment variable.
+        serde_json::Value::Object(members) if members.contains_key("name") && members.contains_key("value") => {
+            return None;
+        }
         serde_json::Value::Object(members) => {
             let is_open = |(key, member): (&String, &serde_json::Value)| {
                 !is_structure(member) && !may_be_secret(kind, &format!("{path}/{key}"))
             };
             members.iter().all(is_open).then(|| value.to_string())?
         }
+        serde_json::Value::String(text) if is_credential(text) => return None,
         serde_json::Value::Array(items) => (!items.iter().any(is_structure)).then(|| value.to_string())?,
         plain => plain.to_string(),
     };
@@ -83,6 +88,31 @@ pub fn value(kind: &str, path: &str, value: &serde_json::Value) -> Option<String
 
 fn is_structure(value: &serde_json::Value) -> bool {
     value.is_object() || value.is_array()
+}
+
+/// A value that is a secret by its form: a password in an address, a bearer token, a private key.
+fn is_credential(text: &str) -> bool {
+    let in_address = text.split_once("://").is_some_and(|(_, rest)| {
+        let host = rest.split('/').next().unwrap_or_default();
+        host.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+    });
+    in_address
+        || ["Bearer ", "Basic ", "-----BEGIN"]
+            .iter()
+            .any(|start| text.starts_with(start))
+}
+
+/// Whether a change at this path would show what [`value`] does not: a secret that stays as it is around the change.
+pub fn hides(kind: &str, path: &str, new: &serde_json::Value) -> bool {
+    (may_be_secret(kind, path) && !new.is_boolean() && !new.is_null())
+        || match new {
+            serde_json::Value::Object(members) => members
+                .iter()
+                .any(|(key, member)| hides(kind, &format!("{path}/{key}"), member)),
+            serde_json::Value::Array(items) => items.iter().any(|item| hides(kind, path, item)),
+            serde_json::Value::String(text) => is_credential(text),
+            _ => false,
+        }
 }
 
 /// Words in the name of a field, label or annotation that say that its value is for few eyes. `last-applied-configuration`
@@ -106,7 +136,7 @@ fn may_be_secret(kind: &str, path: &str) -> bool {
     path.split('/').skip(1).enumerate().any(|(depth, segment)| {
         let lower = segment.to_ascii_lowercase();
         (holds_data && depth == 0 && matches!(segment, "data" | "stringData" | "binaryData"))
-            || matches!(lower.as_str(), "env" | "args" | "command")
+            || matches!(lower.as_str(), "env" | "args" | "command" | "httpheaders")
             || SECRET_WORDS.iter().any(|word| lower.contains(word))
     })
 }
@@ -165,6 +195,32 @@ mod tests {
             value("Pod", "/spec/automountServiceAccountToken", &json!(true)),
             Some("true".to_owned())
         );
+        let header = json!({"name": "Authorization", "value": "Bearer hunter2"});
+        assert_eq!(value("Pod", "/spec/x/0", &header), None);
+        assert_eq!(
+            value(
+                "Pod",
+                "/spec/containers/0/livenessProbe/httpGet/httpHeaders/0/value",
+                &json!("x")
+            ),
+            None
+        );
+        assert_eq!(value("App", "/spec/dsn", &json!("postgres://u:hunter2@h/db")), None);
+        assert_eq!(
+            value("App", "/spec/url", &json!("https://h/a:b@c")),
+            Some("\"https://h/a:b@c\"".to_owned())
+        );
+        assert!(hides(
+            "Pod",
+            "/spec/containers/0",
+            &json!({"env": [{"name": "A", "value": "hunter2"}]})
+        ));
+        assert!(hides("Pod", "/spec/containers/0/env", &json!(["hunter2"])));
+        assert!(!hides(
+            "Pod",
+            "/spec/containers/0/securityContext",
+            &json!({"capabilities": {"drop": ["ALL"]}})
+        ));
         assert_eq!(value("Pod", "/spec/hostNetwork", &json!(true)), Some("true".to_owned()));
         assert_eq!(
             value("Pod", "/spec/containers/0/image", &json!("nginx:latest")),

@@ -132,7 +132,7 @@ fn wrong_shapes_are_failures() {
         ),
         (
             "deny contains {\"msg\": \"no\", \"path\": \"/a\", \"fix\": {\"action\": \"explode\"}}",
-            "`fix`: unknown variant",
+            "`fix` must be",
         ),
     ] {
         let (kind, detail) = fails(&format!("package shape\n\n{deny}\n"));
@@ -259,6 +259,21 @@ fn match_decides_what_a_policy_concerns() {
             false,
         ),
         ("{subresources: ['*']}", json!({"subResource": "scale"}), true),
+        (
+            "{kinds: [{kinds: [PodExecOptions]}], operations: [CONNECT]}",
+            json!({"operation": "CONNECT", "subResource": "exec", "kind": {"kind": "PodExecOptions"}}),
+            true,
+        ),
+        (
+            "{kinds: [{kinds: [Scale]}]}",
+            json!({"subResource": "scale", "kind": {"kind": "Scale"}}),
+            true,
+        ),
+        (
+            "{labelSelector: {matchLabels: {a: b}}}",
+            json!({"operation": "UPDATE", "oldObject": {"metadata": {"labels": {"a": "b"}}}}),
+            true,
+        ),
         ("{namespaces: ['sh*']}", json!({}), true),
         ("{namespaces: ['x*']}", json!({}), false),
         ("{excludedNamespaces: ['shop']}", json!({}), false),

@@ -166,6 +166,15 @@ fn finish(end: Effect, mut effects: Vec<Effect>) -> (State, Vec<Effect>) {
     (State::Done, effects)
 }
 
+/// The answer when there is no other: the API server takes it as a failed call.
+pub fn nothing_to_judge_with() -> Response {
+    Response {
+        status: 500,
+        content_type: "text/plain; charset=utf-8",
+        body: b"whynot: this review could not be answered\n".to_vec(),
+    }
+}
+
 fn plain(status: u32, text: &str) -> Effect {
     Effect::Respond(Response {
         status,

@@ -95,11 +95,7 @@ impl Request {
     fn handle(&mut self, event: Event, moment: Moment) -> Action {
         let Some(shared) = self.shared.clone() else {
             // Envoy makes no request context before it has configured the plugin; nothing is let through if it does.
-            host::respond(&flow::Response {
-                status: 500,
-                content_type: "text/plain; charset=utf-8",
-                body: b"whynot: there are no policies\n".to_vec(),
-            });
+            host::respond(&flow::nothing_to_judge_with());
             return Action::Pause;
         };
         let (state, effects) = flow::step(mem::take(&mut self.state), event, &shared.config);
@@ -122,6 +118,8 @@ impl Request {
             Effect::Respond(response) => {
                 if !host::respond(&response) {
                     host::log(LogLevel::Error, "whynot: Envoy did not take the answer");
+                    // Nothing that could be refused is in this one; without any answer the request would wait for its time-out.
+                    host::respond(&flow::nothing_to_judge_with());
                 }
             }
             Effect::Call {

@@ -6,7 +6,7 @@
 use super::path;
 use super::wire::{Decision, ExplainRequest, FixSummary, Repeat, ReviewSummary};
 use crate::redact;
-use crate::verdict::{Action, Failure, Found, Severity, Violation};
+use crate::verdict::{Action, Failure, FailureKind, Found, Severity, Violation};
 
 /// Lines are broken here; narrower terminals break them again.
 const WIDTH: usize = 96;
@@ -39,7 +39,7 @@ pub struct Words {
 pub fn render(request: &ExplainRequest, extras: &Extras) -> Words {
     let message = match request.decision {
         Decision::Allow => String::new(),
-        Decision::Deny => redact::lines(&denial(request, extras), redact::MAX_MESSAGE),
+        Decision::Deny => denial(request, extras),
     };
     Words {
         message,
@@ -60,14 +60,23 @@ fn denial(request: &ExplainRequest, extras: &Extras) -> String {
         text.push('\n');
         failed(failure, &mut text);
     }
+    let mut end = String::new();
     if let Some(fix) = &request.fix {
-        text.push('\n');
-        text.push_str(&proven(fix, !broken.is_empty() || !fix.complete));
+        end.push('\n');
+        end.push_str(&proven(fix, !broken.is_empty() || !fix.complete));
     }
     if let Some(url) = &extras.url {
-        text.push_str(&format!("\nMore: {url}\n"));
+        end.push_str(&format!("\nMore: {url}\n"));
     }
-    text.trim_end().to_owned()
+    // When there is too much of it, the problems are cut, and not what to do about them.
+    let end = redact::lines(end.trim_end(), redact::MAX_MESSAGE / 2);
+    let room = redact::MAX_MESSAGE.saturating_sub(end.len() + 2);
+    let problems = redact::lines(text.trim_end(), room);
+    if end.is_empty() {
+        problems
+    } else {
+        format!("{problems}\n{end}")
+    }
 }
 
 /// `Pod shop/web`, `Deployment shop/web (scale)`, `Namespace shop`.
@@ -190,8 +199,16 @@ fn failed(failure: &Failure, text: &mut String) {
         &format!("Policy {} could not be evaluated: {detail}.", failure.policy),
         text,
     );
-    let why = "what cannot be judged is not let through. The fault is in the policy, not in your object: please tell the \
-               platform team.";
+    let why = match failure.kind {
+        FailureKind::Limit => {
+            "what cannot be judged is not let through. Either the policy does too much, or the object is far larger than \
+             it was written for: please ask the platform team."
+        }
+        FailureKind::Undefined | FailureKind::Shape | FailureKind::Error => {
+            "what cannot be judged is not let through. The fault is in the policy, not in your object: please tell the \
+             platform team."
+        }
+    };
     bullet("  Why:  ", why, text);
 }
 
@@ -202,7 +219,7 @@ fn proven(fix: &FixSummary, is_partial: bool) -> String {
             rules(fix)
         )
     } else {
-        "Change this (tried: with it the request is admitted):".to_owned()
+        "Change this (tried: with it every policy lets the request pass):".to_owned()
     };
     let mut text = format!("{title}\n\n");
     for line in fix.snippet.lines() {

@@ -16,7 +16,9 @@ use crate::document::Document;
 use crate::eval::PolicySet;
 use crate::explain::wire::{Decision, FixSummary};
 use crate::policy::custom::Edit;
-use crate::verdict::{Action, FailureKind, Verdict};
+use crate::redact;
+use crate::template::is_pod;
+use crate::verdict::{Action, FailureKind, Verdict, Violation};
 
 /// A change that was tried and holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,7 +129,8 @@ impl Attempt<'_> {
     fn with(&self, proposals: &Proposals<'_>, policies: &[&str]) -> Option<Fix> {
         let edits = policies.iter().filter_map(|policy| proposals.get(policy)).flatten();
         let operations = edit::operations(&self.before, edits.copied())?;
-        if operations.is_empty() {
+        let shown = |operation: &PatchOperation| self.may_change(path_of(operation)) && !self.hides(operation);
+        if operations.is_empty() || !operations.iter().all(shown) {
             return None;
         }
         let mut after = self.before.clone();
@@ -146,26 +149,57 @@ impl Attempt<'_> {
         })
     }
 
-    /// These policies object no more, and no policy has more to say than it had.
-    fn holds(&self, after: &Verdict, policies: &[&str]) -> bool {
-        let count = |verdict: &Verdict| {
-            let mut counts: BTreeMap<(String, Option<Action>), usize> = BTreeMap::new();
-            for violation in verdict.violations() {
-                *counts
-                    .entry((violation.policy.clone(), Some(violation.action)))
-                    .or_default() += 1;
+    /// Whether the API server would accept a change here: of a Pod that exists hardly anything can be changed, and a
+    /// subresource has its own fields.
+    fn may_change(&self, path: &str) -> bool {
+        let is_pod = is_pod(&self.review.kind) && self.review.operation == Operation::Update;
+        let is_below = |root: &str| path.starts_with(root);
+        match self.review.sub_resource.as_str() {
+            "" if is_pod => {
+                is_below("/metadata/") || path.ends_with("/image") || is_below("/spec/activeDeadlineSeconds")
             }
-            for failure in verdict.failures() {
-                *counts.entry((failure.policy.clone(), None)).or_default() += 1;
-            }
-            counts
+            "" => true,
+            "ephemeralcontainers" => is_below("/spec/ephemeralContainers/"),
+            "resize" => path.contains("/resources/"),
+            _ => is_below("/spec/"),
+        }
+    }
+
+    /// Whether the operation shows what must not leave the filter.
+    fn hides(&self, operation: &PatchOperation) -> bool {
+        let value = match operation {
+            PatchOperation::Add(add) => &add.value,
+            PatchOperation::Replace(replace) => &replace.value,
+            _ => return false,
         };
-        let (was, is) = (count(self.verdict), count(after));
-        is.iter()
-            .all(|(key, count)| was.get(key).is_some_and(|before| count <= before))
-            && policies
+        redact::hides(&self.review.kind.kind, path_of(operation), value)
+    }
+
+    /// These policies object no more, and nothing is said that was not said before.
+    fn holds(&self, after: &Verdict, policies: &[&str]) -> bool {
+        let known: Vec<&Violation> = self.verdict.violations().collect();
+        let failed: Vec<&str> = self
+            .verdict
+            .failures()
+            .iter()
+            .map(|failure| failure.policy.as_str())
+            .collect();
+        let is_known = |violation: &Violation| {
+            known.iter().any(|before| {
+                let paths = |one: &Violation| one.found.iter().map(|found| found.path.clone()).collect::<Vec<_>>();
+                before.policy == violation.policy
+                    && before.action == violation.action
+                    && before.message == violation.message
+                    && paths(before) == paths(violation)
+            })
+        };
+        after
+            .violations()
+            .all(|violation| is_known(violation) && !policies.contains(&violation.policy.as_str()))
+            && after
+                .failures()
                 .iter()
-                .all(|policy| !after.violations().any(|violation| violation.policy == *policy))
+                .all(|failure| failed.contains(&failure.policy.as_str()))
             && after.evaluated() >= self.verdict.evaluated()
     }
 }

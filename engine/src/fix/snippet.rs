@@ -138,13 +138,21 @@ fn write_item(index: usize, child: &Node, item: &Value, depth: usize, text: &mut
     }
 }
 
-/// What tells an element from its neighbours: its name, or else the first plain value that it has.
+/// What tells an element from its neighbours: the keys by which Kubernetes merges lists.
 fn identity(item: &Value) -> Option<(&str, &Value)> {
+    const KEYS: [&str; 8] = [
+        "name",
+        "containerPort",
+        "port",
+        "mountPath",
+        "devicePath",
+        "key",
+        "ip",
+        "topologyKey",
+    ];
     let members = item.as_object()?;
-    let (key, value) = members
-        .get_key_value("name")
-        .or_else(|| members.iter().find(|(_, value)| value.is_string() || value.is_number()))?;
-    Some((key, value))
+    let (key, value) = KEYS.iter().find_map(|key| members.get_key_value(*key))?;
+    (value.is_string() || value.is_number()).then_some((key.as_str(), value))
 }
 
 fn write_entry(key: &str, child: &Node, value: &Value, depth: usize, lead: &str, text: &mut String) {

@@ -86,8 +86,10 @@ fn policy(file: &File, bundle: &Bundle, context: &Context) -> Result<Option<Poli
     let unknown: Vec<Problem> = module
         .calls
         .iter()
-        .filter(|(name, _)| !Program::has_builtin(name))
-        .map(|(name, line)| Problem::at(&file.path, *line, format!("function {name} is not available here")))
+        .filter_map(|((name, count), line)| {
+            let reason = Program::check_builtin(name, *count).err()?;
+            Some(Problem::at(&file.path, *line, reason))
+        })
         .collect();
     if !unknown.is_empty() {
         return Err(unknown);

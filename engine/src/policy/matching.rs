@@ -118,8 +118,8 @@ pub struct Subject<'a> {
     pub operation: Operation,
     /// The namespace, or empty.
     pub namespace: &'a str,
-    /// The labels of the object as the policy sees it.
-    pub labels: &'a BTreeMap<String, String>,
+    /// The labels of the object as the policy sees it, the new one's and the old one's.
+    pub labels: &'a [BTreeMap<String, String>],
     /// The labels of the namespace; `None` when the context does not know the namespace.
     pub namespace_labels: Option<&'a BTreeMap<String, String>>,
 }
@@ -145,6 +145,13 @@ impl Criteria {
                 .map(|pattern| Glob::new(pattern).map_err(|reason| format!("custom.match.{field}: {reason}")))
                 .collect::<Result<Vec<_>, _>>()
         };
+        if written
+            .kinds
+            .iter()
+            .any(|entry| entry.kinds.is_empty() || entry.api_groups.is_empty())
+        {
+            return Err("custom.match.kinds: an empty list matches nothing; leave it out, or write [\"*\"]".to_owned());
+        }
         let operations = match written.operations {
             none if none.is_empty() => vec![Operation::Create, Operation::Update],
             some => some,
@@ -188,10 +195,13 @@ impl Criteria {
 
     /// Whether Pods are concerned because the author said so, not because everything is.
     pub fn names_pods(&self) -> bool {
+        self.names_kind("Pod") && self.covers_kind("", "Pod")
+    }
+
+    fn names_kind(&self, name: &str) -> bool {
         self.kinds
             .iter()
-            .any(|entry| entry.kinds.iter().any(|kind| kind == "Pod"))
-            && self.covers_kind("", "Pod")
+            .any(|entry| entry.kinds.iter().any(|kind| kind == name))
     }
 
     /// Whether a request is concerned.
@@ -200,7 +210,11 @@ impl Criteria {
             && self.operations.contains(&subject.operation)
             && self.covers_subresource(subject)
             && self.covers_namespace(subject)
-            && self.label_selector.matches(subject.labels)
+            && self.covers_labels(subject)
+    }
+
+    fn covers_labels(&self, subject: &Subject<'_>) -> bool {
+        self.label_selector.is_empty() || subject.labels.iter().any(|labels| self.label_selector.matches(labels))
     }
 
     fn covers_subresource(&self, subject: &Subject<'_>) -> bool {
@@ -215,10 +229,14 @@ impl Criteria {
         {
             return true;
         }
-        // These two carry the whole Pod and can change what policies judge.
-        self.subresources.is_empty()
-            && template::is_pod(subject.kind)
-            && matches!(subject.sub_resource, "ephemeralcontainers" | "resize")
+        if !self.subresources.is_empty() {
+            return false;
+        }
+        // Connections are made to subresources alone, and some kinds are only ever sent to one: who names those means them.
+        subject.operation == Operation::Connect
+            || (self.names_kind(&subject.kind.kind) && is_sent_to_subresources(&subject.kind.kind))
+            // These two carry the whole Pod and can change what policies judge.
+            || (template::is_pod(subject.kind) && matches!(subject.sub_resource, "ephemeralcontainers" | "resize"))
     }
 
     fn covers_namespace(&self, subject: &Subject<'_>) -> bool {
@@ -232,6 +250,12 @@ impl Criteria {
                 .namespace_labels
                 .is_none_or(|labels| self.namespace_selector.matches(labels))
     }
+}
+
+/// Kinds of requests to subresources: exec, eviction, scale, binding, token.
+fn is_sent_to_subresources(kind: &str) -> bool {
+    matches!(kind, "Scale" | "Eviction" | "Binding" | "TokenRequest")
+        || (kind.ends_with("Options") && ["Pod", "Node", "Service"].iter().any(|owner| kind.starts_with(owner)))
 }
 
 /// Positions of policies by the kind that they concern.

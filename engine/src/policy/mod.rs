@@ -5,8 +5,10 @@ pub mod compile;
 pub mod custom;
 pub mod matching;
 pub mod metadata;
+mod negation;
 pub mod settings;
 pub mod soundness;
+mod syntax;
 
 use std::fmt;
 

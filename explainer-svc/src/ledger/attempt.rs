@@ -102,6 +102,11 @@ pub(super) fn explanation_key(request: &ExplainRequest, team: &str) -> Option<St
         let mut hash = Sha256::new();
         parts(&mut hash, &["explanation", team, &request.revision]);
         subject(&request.review, &mut hash);
+        // The page shows these, so they have to be the same.
+        parts(
+            &mut hash,
+            &[&request.review.username, &request.review.dry_run.to_string()],
+        );
         let found = serde_json::json!([request.decision, request.violations, request.failures, request.fix]);
         parts(&mut hash, &[&found.to_string()]);
         HEXLOWER.encode(&hash.finalize())

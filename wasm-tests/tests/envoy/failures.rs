@@ -25,9 +25,12 @@ fn a_filter_that_dies_refuses_and_comes_back() {
     let (magic, good, bad) = (magic(), review_bytes(&pod(false)), review_bytes(&pod(true)));
     for _ in 0..2 {
         let reply = envoy.review(&magic);
-        // Either the filter stops the policy and denies, or its VM dies and Envoy says so.
-        let is_refused = (500..600).contains(&reply.status) || (reply.status == 200 && !reply.is_allowed());
-        assert!(is_refused, "{} {}", reply.status, reply.text());
+        assert!(
+            (500..600).contains(&reply.status),
+            "the VM dies: {} {}",
+            reply.status,
+            reply.text()
+        );
         assert!(reply.took < Duration::from_secs(8), "{:?}", reply.took);
 
         let started = Instant::now();
@@ -39,11 +42,11 @@ fn a_filter_that_dies_refuses_and_comes_back() {
             }
             assert!(reply.status >= 500, "{}", reply.status);
             assert!(
-                started.elapsed() < Duration::from_secs(5),
+                started.elapsed() < Duration::from_millis(500),
                 "it does not come back: {}",
                 reply.text()
             );
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
         assert!(!envoy.review(&bad).is_allowed());
     }

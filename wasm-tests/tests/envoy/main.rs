@@ -10,3 +10,4 @@ mod explainer;
 mod failures;
 mod fake;
 mod support;
+mod wrapped;

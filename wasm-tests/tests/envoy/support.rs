@@ -67,9 +67,20 @@ impl Envoy {
             .unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
+    /// Sends a review to another path.
+    pub(crate) fn review_at(&self, path: &str, body: &[u8]) -> Reply {
+        let root = self.stack.admission_url().replace("/validate", path);
+        self.post(&root, body)
+            .unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+
     pub(crate) fn send(&self, query: &str, body: &[u8]) -> Result<Reply, ureq::Error> {
+        self.post(&format!("{}{query}", self.stack.admission_url()), body)
+    }
+
+    fn post(&self, url: &str, body: &[u8]) -> Result<Reply, ureq::Error> {
         let started = Instant::now();
-        let request = self.agent.post(format!("{}{query}", self.stack.admission_url()));
+        let request = self.agent.post(url);
         let request = request
             .header("content-type", "application/json")
             .header("accept-encoding", "gzip");

@@ -116,7 +116,7 @@ fn a_policy_that_never_ends_is_stopped_and_denies() {
 fn a_policy_without_a_value_denies() {
     // A complete rule whose body is false has no value at all.
     assert_fails_closed(
-        "package tests.undefined\n\ndeny := {\"x\"} if { input.nothing.here }",
+        "package tests.undefined\n\ndeny := {\"x\"} if { input.request.nothing.here }",
         "tests/undefined",
     );
 }

@@ -15,3 +15,4 @@ mod pod_security;
 mod requests;
 mod reviews;
 mod support;
+mod wrapped;
