@@ -157,6 +157,51 @@ fn an_error_of_the_evaluator_is_a_failure() {
 }
 
 #[test]
+fn regexes_have_the_classes_that_regos_have() {
+    for (pattern, text) in [
+        ("^\\d+$", "12"),
+        ("(?i)^abc$", "ABC"),
+        ("^[\\w.-]+$", "a-b.c"),
+        ("\\bx\\b", "a x"),
+        ("^\\p{L}$", "ä"),
+    ] {
+        let policy = format!("package regexes\n\ndeny contains \"x\" if regex.match(`{pattern}`, \"{text}\")\n");
+        let verdict = set(&[&policy]).evaluate(&review(json!({})));
+        assert_eq!(
+            (verdict.violations().count(), verdict.failures().len()),
+            (1, 0),
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn a_builtin_that_fails_is_a_failure_and_shows_no_value() {
+    for expression in [
+        "sprintf(\"%d\", [input.request.object.metadata.name])",
+        "sprintf(\"%s %s\", [input.request.object.metadata.name])",
+        "regex.match(\"(\", \"x\")",
+        "count(input.request.object.metadata.name.x)",
+    ] {
+        let policy =
+            format!("package failing\n\ndeny contains \"x\" if {{ some name in [\"hunter2\"]; name; {expression} }}\n");
+        let changes = json!({"object": {"metadata": {"name": "hunter2"}}});
+        let verdict = set(&[&policy]).evaluate(&review(changes));
+        let details: Vec<&str> = verdict
+            .failures()
+            .iter()
+            .map(|failure| failure.detail.as_str())
+            .collect();
+        assert!(!details.iter().any(|detail| detail.contains("hunter2")), "{details:?}");
+    }
+    let looping = "package secret\n\ndeny contains \"x\" if { some x in input.request.object.metadata.name; x }\n";
+    let verdict = set(&[looping]).evaluate(&review(json!({"object": {"metadata": {"name": "hunter2"}}})));
+    let (kind, detail) = failure(&verdict);
+    assert_eq!(kind, FailureKind::Error);
+    assert!(!detail.contains("hunter2") && detail.contains("line 3"), "{detail}");
+}
+
+#[test]
 fn one_failing_policy_hides_no_other() {
     let verdict = set(&[DENY_ALL, "package other\n\ndeny := 1\n"]).evaluate(&review(json!({})));
     assert_eq!((verdict.violations().count(), verdict.failures().len()), (1, 1));

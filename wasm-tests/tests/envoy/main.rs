@@ -9,5 +9,6 @@ mod answers;
 mod explainer;
 mod failures;
 mod fake;
+mod observed;
 mod support;
 mod wrapped;

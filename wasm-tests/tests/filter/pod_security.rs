@@ -108,10 +108,17 @@ fn every_control_has_allowed_and_denied_cases_for_pods_and_templates() {
         // A control that looks at containers looks at all three kinds of them.
         for list in ["containers", "initContainers", "ephemeralContainers"] {
             let looks = policy.text.contains(&format!("\"{list}\""));
+            // One of the violations is in that list, or names a container of it.
             let has = |case: &&engine::cases::Case| {
-                case.object["spec"][list]
-                    .as_array()
-                    .is_some_and(|list| !list.is_empty())
+                let containers = case.object["spec"][list].as_array().into_iter().flatten();
+                let names: Vec<String> = containers
+                    .filter_map(|one| Some(format!("\"{}\"", one["name"].as_str()?)))
+                    .collect();
+                case.violations.iter().flatten().any(|violation| {
+                    let is_in = |path: &String| path.starts_with(&format!("/spec/{list}/"));
+                    let is_named = |message: &String| names.iter().any(|name| message.contains(name));
+                    violation.path.as_ref().is_some_and(is_in) || violation.message.as_ref().is_some_and(is_named)
+                })
             };
             if looks
                 && !policy
