@@ -6,7 +6,6 @@ if docker compose version >/dev/null 2>&1; then
 elif have docker-compose; then
 	docker-compose config --quiet
 else
-	warn "docker-compose.yml was NOT checked: no compose here (Debian: apt-get install docker-compose)"
-	exit 0
+	die "no compose to check docker-compose.yml with" "just setup lint"
 fi
 skip "docker-compose.yml is valid"

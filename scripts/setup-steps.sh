@@ -159,6 +159,15 @@ step_cargo_deny() {
 }
 
 # The stack and the tests are Rust: they read from here what was found, so that the search is written once.
+# Only for `docker compose config`, which needs no daemon.
+step_compose() {
+	if docker compose version >/dev/null 2>&1 || have docker-compose; then
+		skip "compose: there"
+	else
+		apt_install "compose, to check docker-compose.yml" docker-compose
+	fi
+}
+
 write_tools_file() {
 	local envoy kube text
 	envoy=$(find_envoy) && kube=$(find_kube_dir) || die "setup is incomplete" "just doctor"

@@ -2,7 +2,7 @@
 # Brings everything that the recipes need, and skips what is there. `setup.sh [run|test|lint|bench]...`; all by default.
 #   run    what `just up` and `just demo` need: a C compiler, the wasm target, Envoy, the Kubernetes binaries
 #   test   Node and wasm-bindgen-test's runner, for the engine's unit tests in wasm
-#   lint   cargo-deny
+#   lint   cargo-deny, compose
 #   bench  a load generator
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/scripts/tools.sh"
@@ -45,7 +45,10 @@ if wants test; then
 	step_node
 	step_wasm_bindgen
 fi
-if wants lint; then step_cargo_deny; fi
+if wants lint; then
+	step_cargo_deny
+	step_compose
+fi
 
 if [ -n "$kube_job" ]; then
 	say "waiting for the Kubernetes binaries (log: $kube_log)"

@@ -97,7 +97,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             concurrency: 256,
-            body: 1 << 20,
+            // A Pod with hundreds of containers, all wrong.
+            body: 4 << 20,
             request: Duration::from_secs(10),
             headers: Duration::from_secs(75),
             connections: 4096,

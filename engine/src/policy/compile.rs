@@ -160,6 +160,10 @@ fn describe(
             }
         }
     }
+    if let Some((key, ours)) = super::custom::misspelt(custom.keys()) {
+        let message = format!("METADATA: custom.{key} is not known; did you mean {ours:?}?");
+        return Err(vec![Problem::at(file, line, message)]);
+    }
     meta.why = meta.why.trim().to_owned();
     meta.custom = serde_path_to_error::deserialize(serde_json::Value::Object(custom)).map_err(|error| {
         vec![Problem::at(

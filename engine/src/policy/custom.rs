@@ -48,3 +48,41 @@ pub enum Edit {
     /// The value is removed.
     Remove,
 }
+
+/// The keys of `custom` that are read here.
+const KEYS: [&str; 8] = [
+    "severity",
+    "action",
+    "remediation",
+    "example",
+    "fix",
+    "controls",
+    "parameters",
+    "match",
+];
+
+/// A key that is so near to one of ours that it is a typing error: other keys are the author's own.
+pub fn misspelt<'a>(keys: impl Iterator<Item = &'a String>) -> Option<(&'a str, &'static str)> {
+    let mut pairs = keys.flat_map(|key| KEYS.iter().map(move |ours| (key.as_str(), *ours)));
+    pairs.find(|(key, ours)| {
+        key != ours && !KEYS.contains(key) && strsim::damerau_levenshtein(&key.to_lowercase(), ours) <= 2
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn typing_errors_are_told_from_own_keys() {
+        let found = |key: &str| misspelt([key.to_owned()].iter()).map(|(_, ours)| ours);
+        assert_eq!(found("macth"), Some("match"));
+        assert_eq!(found("Severity"), Some("severity"));
+        assert_eq!(found("paramters"), Some("parameters"));
+        assert_eq!(found("match"), None);
+        assert_eq!(found("owner"), None);
+        assert_eq!(found("runbook"), None);
+    }
+}

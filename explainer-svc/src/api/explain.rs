@@ -19,7 +19,7 @@ use super::{AppState, Problem, schema};
     responses(
         (status = 200, description = "The words, and where they stay readable", body = schema::ExplainResponse),
         (status = 400, description = "The body is not such a request; `path` says where", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is over 1 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is over 4 MiB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not declared as application/json", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "No words in time; the caller uses its own", body = Problem, content_type = "application/problem+json"),
     )

@@ -37,11 +37,11 @@ async fn rest(stream: &mut TcpStream) -> String {
 async fn a_body_over_the_limit_is_refused() {
     let server = TestServer::start().await;
     let mut body = denial();
-    body["violations"][0]["why"] = "x".repeat(1 << 20).into();
+    body["violations"][0]["why"] = "x".repeat(4 << 20).into();
     let response = server.post(&body).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
-    body["violations"][0]["why"] = "x".repeat((1 << 20) - 4096).into();
+    body["violations"][0]["why"] = "x".repeat((4 << 20) - 4096).into();
     assert_eq!(server.post(&body).await.status(), StatusCode::OK);
 }
 
