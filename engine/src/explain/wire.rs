@@ -143,7 +143,7 @@ pub struct ExplainResponse {
     /// One line each, for `Warning:`.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Who wrote the words: `engine`, later also a model.
+    /// Who wrote the words: `engine`.
     pub source: String,
     /// How often the team hit each of these rules lately, this time included.
     #[serde(default)]
