@@ -75,12 +75,15 @@ pub fn value(kind: &str, path: &str, value: &serde_json::Value) -> Option<String
         }
         serde_json::Value::Object(members) => {
             let is_open = |(key, member): (&String, &serde_json::Value)| {
-                !is_structure(member) && !may_be_secret(kind, &format!("{path}/{key}"))
+                !is_structure(member) && !is_secret_text(member) && !may_be_secret(kind, &format!("{path}/{key}"))
             };
             members.iter().all(is_open).then(|| value.to_string())?
         }
         serde_json::Value::String(text) if is_credential(text) => return None,
-        serde_json::Value::Array(items) => (!items.iter().any(is_structure)).then(|| value.to_string())?,
+        serde_json::Value::Array(items) => {
+            let is_closed = |item| is_structure(item) || is_secret_text(item);
+            (!items.iter().any(is_closed)).then(|| value.to_string())?
+        }
         plain => plain.to_string(),
     };
     Some(line(&shown, MAX_VALUE))
@@ -90,16 +93,24 @@ fn is_structure(value: &serde_json::Value) -> bool {
     value.is_object() || value.is_array()
 }
 
-/// A value that is a secret by its form: a password in an address, a bearer token, a private key.
+fn is_secret_text(value: &serde_json::Value) -> bool {
+    value.as_str().is_some_and(is_credential)
+}
+
+/// A value that is a secret by its form: a password in an address, a bearer token, a private key, a document with secrets in it.
 fn is_credential(text: &str) -> bool {
-    let in_address = text.split_once("://").is_some_and(|(_, rest)| {
-        let host = rest.split('/').next().unwrap_or_default();
-        host.split_once('@').is_some_and(|(user, _)| user.contains(':'))
-    });
-    in_address
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    // `registry:5000/app@sha256:…` has its @ behind the slash.
+    let has_password = host.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let lower = text.to_ascii_lowercase();
+    has_password
         || ["Bearer ", "Basic ", "-----BEGIN"]
             .iter()
             .any(|start| text.starts_with(start))
+        || ["password", "passwd", "secret\"", "token\""]
+            .iter()
+            .any(|word| lower.contains(word))
 }
 
 /// Whether a change at this path would show what [`value`] does not: a secret that stays as it is around the change.
@@ -194,6 +205,25 @@ mod tests {
         assert_eq!(
             value("Pod", "/spec/automountServiceAccountToken", &json!(true)),
             Some("true".to_owned())
+        );
+        assert_eq!(
+            value("App", "/spec/db", &json!({"url": "postgres://u:hunter2@h/db"})),
+            None
+        );
+        assert_eq!(value("App", "/spec/dbs", &json!(["Bearer abc"])), None);
+        assert_eq!(
+            value(
+                "Pod",
+                "/metadata/annotations",
+                &json!({"x": "{\"password\":\"hunter2\"}"})
+            ),
+            None
+        );
+        assert_eq!(value("App", "/spec/dsn", &json!("user:hunter2@tcp(h:3306)/db")), None);
+        let image = json!("registry.example.com:5000/web@sha256:abc");
+        assert_eq!(
+            value("Pod", "/spec/containers/0/image", &image),
+            Some(image.to_string())
         );
         let header = json!({"name": "Authorization", "value": "Bearer hunter2"});
         assert_eq!(value("Pod", "/spec/x/0", &header), None);

@@ -176,6 +176,18 @@ fn regexes_have_the_classes_that_regos_have() {
 }
 
 #[test]
+fn walk_walks() {
+    let policy = "package walks\n\ndeny contains \"x\" if {\n\tsome path, value\n\twalk(input.request.object, [path, value])\n\t\
+                  value == 1\n\tpath == [\"spec\", \"a\"]\n}\n";
+    let verdict = set(&[policy]).evaluate(&review(json!({})));
+    assert_eq!(
+        (verdict.violations().count(), verdict.failures().len()),
+        (1, 0),
+        "{verdict:?}"
+    );
+}
+
+#[test]
 fn a_builtin_that_fails_is_a_failure_and_shows_no_value() {
     for expression in [
         "sprintf(\"%d\", [input.request.object.metadata.name])",

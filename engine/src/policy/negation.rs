@@ -61,7 +61,7 @@ fn is_simple_reference(expression: &Value, names: &impl Names) -> bool {
 }
 
 /// An expression that is defined whatever the input is, or ends the evaluation with an error.
-fn has_value(expression: &Value, names: &impl Names) -> bool {
+pub(super) fn has_value(expression: &Value, names: &impl Names) -> bool {
     let Some((kind, node)) = variant(expression) else {
         return false;
     };

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::syntax::{Segment, child, declared, dotted, head, line, list, reference, rule_name, variables, variant};
+use super::syntax::{
+    Segment, at as position, child, declared, dotted, head, line, list, reference, rule_name, variables, variant,
+};
 use super::{Problem, negation};
 
 /// What a policy sees of the request.
@@ -23,6 +25,8 @@ pub struct Module {
     /// The package, without `data.`.
     pub package: String,
     rules: BTreeMap<String, Rule>,
+    /// The names that imports give.
+    imports: BTreeSet<String>,
     /// Functions called that the file does not define, with the number of arguments and the first line.
     pub calls: BTreeMap<(String, usize), usize>,
     problems: Vec<(usize, String)>,
@@ -46,9 +50,19 @@ pub fn inspect(file: &str, text: &str, ast: &Value) -> Result<Module, Vec<Proble
         ..Module::default()
     };
     for import in list(ast, "/imports") {
-        if let Some((root, steps)) = reference(child(import, "/refr")) {
-            module.check_path(root, &steps, line(import));
+        let Some((root, steps)) = reference(child(import, "/refr")) else {
+            continue;
+        };
+        module.check_path(root, &steps, line(import));
+        if module.is_own(&dotted(child(import, "/refr")).unwrap_or_default()) {
+            let advice = "the file imports its own package; name its rules directly".to_owned();
+            module.problems.push((line(import), advice));
         }
+        let last = match steps.last() {
+            Some(Segment::Name(name)) => Some(name.clone()),
+            _ => None,
+        };
+        module.imports.extend(position(child(import, "/as"), text).or(last));
     }
     for rule in list(ast, "/rules") {
         module.declare(rule);
@@ -84,7 +98,10 @@ impl Module {
                 rule.arities.insert(list(head, "/args").count());
             }
             Some(("Set" | "Object", _)) => rule.has_value = true,
-            Some(_) => rule.has_value |= list(node, "/Spec/bodies").next().is_none(),
+            Some((_, head)) => {
+                let is_plain = list(node, "/Spec/bodies").next().is_none();
+                rule.has_value |= is_plain && negation::has_value(child(head, "/assign/value"), &Nothing);
+            }
             None => rule.has_value |= list(node, "/Default/args").next().is_none(),
         }
     }
@@ -127,7 +144,7 @@ impl Module {
         }
         let mut given = BTreeSet::from(["input", "data", "_"].map(str::to_owned));
         variables(child(rule, "/Spec/bodies"), &mut given);
-        given.extend(locals.iter().cloned());
+        given.extend(locals.iter().chain(&self.imports).cloned());
         if let Some(name) = used.iter().find(|name| !given.contains(*name) && !self.defines(name)) {
             let problem = (
                 line(child(rule, "/Spec")),
@@ -162,6 +179,9 @@ impl Module {
                 )
             }
             ("data", ["context", ..]) => return,
+            ("data", _) if path == format!("data.{}", self.package) => {
+                format!("{path} as a whole holds this rule too: name the rule that is meant")
+            }
             ("data", _) if !self.is_own(&path) => format!(
                 "{path} is not there: a policy is evaluated by itself and can read only data.context and its own package; \
                  copy the rules that it needs into its file"
@@ -210,6 +230,19 @@ impl Module {
     }
 }
 
+/// No name has a value: what then has one is constant.
+struct Nothing;
+
+impl negation::Names for Nothing {
+    fn has_value(&self, _: &str) -> bool {
+        false
+    }
+
+    fn is_own_function(&self, _: &str) -> bool {
+        true
+    }
+}
+
 /// One rule, read from top to bottom.
 struct Walk<'a> {
     module: &'a mut Module,
@@ -221,7 +254,7 @@ impl negation::Names for Walk<'_> {
     fn has_value(&self, name: &str) -> bool {
         match self.module.rules.get(name) {
             Some(rule) if !self.locals.contains(name) => rule.has_value,
-            _ => true,
+            _ => self.locals.contains(name) || !self.module.imports.contains(name),
         }
     }
 
@@ -413,6 +446,46 @@ mod tests {
                 "package p\nrule if input.request.r\nf(x) if x\nwords contains 1\ndeny contains `x` if {{ x := input.request.x; not {expression} }}\n"
             );
             assert_eq!(problems(&text), "", "{expression}");
+        }
+    }
+
+    #[test]
+    fn imports_are_names_like_others() {
+        let fine = "package p\nimport input.request as req\nimport input.parameters\nspec := req.object.spec\nlimit := parameters.limit\n\
+                    deny contains `x` if spec.count > limit\n";
+        assert_eq!(problems(fine), "");
+        let own = problems("package p\nimport data.p.a as h\na if h\ndeny contains `x` if a\n");
+        assert!(own.contains("p.rego:2: the file imports its own package"), "{own}");
+    }
+
+    #[test]
+    fn what_may_be_undefined_under_another_name_is_not_negated() {
+        for (before, expression) in [
+            ("ann := input.request.object.metadata.annotations", "count(ann) > 3"),
+            ("total := count(input.request.object.spec.volumes)", "total > 3"),
+            (
+                "import input.request.object.metadata.annotations as ann",
+                "count(ann) > 3",
+            ),
+            (
+                "import input.request.object.metadata.annotations",
+                "`owner` in annotations",
+            ),
+        ] {
+            let text = format!("package p\n{before}\nok if not {expression}\ndeny contains `x` if not ok\n");
+            assert!(
+                problems(&text).starts_with("p.rego:3: `not` with"),
+                "{expression}: {}",
+                problems(&text)
+            );
+        }
+    }
+
+    #[test]
+    fn the_own_package_as_a_whole_is_refused() {
+        for expression in ["count(data.p) > 0", "data.p[input.request.x]"] {
+            let text = problems(&format!("package p\n\ndeny contains `x` if {expression}\n"));
+            assert!(text.starts_with("p.rego:3: data.p as a whole"), "{text}");
         }
     }
 

@@ -122,7 +122,7 @@ pub(super) fn variables(pattern: &Value, names: &mut BTreeSet<String>) {
 }
 
 /// The text at a position; it may stand alone or before the name in a pair.
-fn at(position: &Value, text: &str) -> Option<String> {
+pub(super) fn at(position: &Value, text: &str) -> Option<String> {
     let span = position.get(0).unwrap_or(position);
     let index = |key: &str| usize::try_from(span.get(key)?.as_u64()?).ok();
     text.get(index("start")?..index("end")?).map(str::to_owned)
