@@ -63,7 +63,7 @@ test *arguments: (setup "run" "test") wasm bundle
     @scripts/cargo.sh test --workspace --locked {{ arguments }}
     @scripts/wasm-unit-tests.sh
 
-# latency and throughput of Envoy with the filter against Envoy without it
+# latency, throughput and memory: the filter against Envoy without it, Gatekeeper and OPA (arguments: scenarios, --quick, --help)
 [group("check")]
 bench *arguments: (setup "run" "bench") wasm bundle
     @scripts/bench.sh {{ arguments }}

@@ -12,21 +12,6 @@ key="$kube_version $etcd_version $(digest "$module/go.mod" "$module/go.sum")"
 
 complete() { [ -x "$out/kube-apiserver" ] && [ -x "$out/kubectl" ] && [ -x "$out/etcd" ] && [ "$(cat "$out/.key" 2>/dev/null)" = "$key" ]; }
 
-# go build -v names every package once it is compiled: with the number of packages that makes a progress report.
-counted() {
-	local total=$1 n=0 last=$SECONDS started=$SECONDS line
-	while IFS= read -r line; do
-		case $line in
-		*[[:space:]]*) printf '%s\n' "$line" >&2 ;; # not a package name: a message
-		*) n=$((n + 1)) ;;
-		esac
-		if ((SECONDS - last >= 15)); then
-			skip "compiled $n of about $total packages, $((SECONDS - started)) s"
-			last=$SECONDS
-		fi
-	done
-}
-
 build() {
 	complete && return
 	local go

@@ -3,7 +3,7 @@
 #   run    what `just up` and `just demo` need: a C compiler, the wasm target, Envoy, the Kubernetes binaries
 #   test   Node and wasm-bindgen-test's runner, for the engine's unit tests in wasm
 #   lint   cargo-deny, compose
-#   bench  a load generator
+#   bench  a load generator; Go, with which the bench builds what it compares with
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/scripts/tools.sh"
 source "$ROOT/scripts/setup-steps.sh"
@@ -39,9 +39,9 @@ if wants run; then
 	step_envoy
 	step_wasm_target
 fi
+# For the comparisons with Kubernetes' own Pod Security code, with OPA and with Gatekeeper.
+if wants test || wants bench; then step_go; fi
 if wants test; then
-	# For the comparison with Kubernetes' own Pod Security code.
-	step_go
 	step_node
 	step_wasm_bindgen
 fi

@@ -35,6 +35,21 @@ find_envoy() {
 	return 1
 }
 
+# go build -v names every package once it is compiled: with the number of packages that makes a progress report.
+counted() {
+	local total=$1 n=0 last=$SECONDS started=$SECONDS line
+	while IFS= read -r line; do
+		case $line in
+		*[[:space:]]*) printf '%s\n' "$line" >&2 ;; # not a package name: a message
+		*) n=$((n + 1)) ;;
+		esac
+		if ((SECONDS - last >= 15)); then
+			skip "compiled $n of about $total packages, $((SECONDS - started)) s"
+			last=$SECONDS
+		fi
+	done
+}
+
 kube_module_version() { sed -n 's|^\s*k8s.io/kubernetes \(v[0-9.]*\).*|\1|p' "$ROOT/wasm-tests/kube/go.mod"; }
 kube_cache_dir() { printf '%s/kube/%s\n' "$WHYNOT_CACHE" "$(kube_module_version)"; }
 

@@ -90,13 +90,7 @@ impl Review {
             uid: salvage_uid(body),
             reason,
         };
-        let text = std::str::from_utf8(body).map_err(|error| {
-            broken(format!(
-                "the AdmissionReview is not UTF-8 at byte {}",
-                error.valid_up_to()
-            ))
-        })?;
-        let envelope: Document = serde_json::from_str(text)
+        let envelope = Document::parse(body)
             .map_err(|error| broken(format!("the AdmissionReview is not valid JSON: {error}")))?;
         Self::from_document(&envelope).map_err(broken)
     }

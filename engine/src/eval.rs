@@ -1,17 +1,12 @@
-//! [`PolicySet`] and a review become a [`Verdict`]. With `document.rs` the only file that names the evaluator's crate.
+//! [`PolicySet`] and a review become a [`Verdict`].
 //!
-//! Each policy is a program of its own with limits of its own. What it may do is counted in units of work, not in time, so that
-//! the same review gets the same verdict on every machine, and in wasm where there is no clock. `deny` undefined, of another
-//! shape, an error or a limit is a [`Failure`]: nothing here turns one into "no violations".
+//! Each policy has limits of its own. What it may do is counted in units of work, not in time, so that the same review gets the
+//! same verdict on every machine, and in wasm where there is no clock. A result that is undefined, of another shape, an error or
+//! a limit is a [`Failure`]: nothing here turns one into "no violations".
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::Duration;
-
-use regorus::utils::limits::{ExecutionTimerConfig, TimeSource, set_time_source};
-use regorus::{Engine, LimitError, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admission::{Operation, Review};
 use crate::context::Context;
@@ -19,12 +14,17 @@ use crate::document::Document;
 use crate::explain::wire::GroupVersionKind;
 use crate::finding::{self, Finding};
 use crate::policy::compile::PolicyMeta;
-use crate::policy::matching::{Criteria, Glob, Index, Subject};
+use crate::policy::format::Form;
+use crate::policy::gatekeeper::{self, Labels, Match, Outcome};
+use crate::policy::index::Index;
+use crate::policy::matching::{Criteria, Glob, Subject};
+use crate::rego::builtins::{Halt, Host};
+use crate::rego::value::Value;
+use crate::rego::{Location, Program};
 use crate::template::Workload;
-use crate::verdict::{Failure, FailureKind, Verdict};
+use crate::verdict::{Action, Failure, FailureKind, Verdict};
 
-/// How much work one policy may do for one review, in statements and steps of loops. A Pod of 13 kB takes a policy some hundreds;
-/// this much takes about a second in wasm.
+/// How much work one policy may do for one review, in steps of its rules. A Pod of 13 kB takes a policy some hundreds.
 pub const MAX_WORK: u64 = 2_000_000;
 
 /// How much work all policies together may do for one review: a webhook's deadline is shared by all of them.
@@ -35,171 +35,6 @@ pub const MAX_VIOLATIONS: usize = 500;
 
 /// The longest message of one violation, in bytes.
 pub const MAX_MESSAGE: usize = 8 * 1024;
-
-/// The evaluator asks the clock once in so many units of work.
-const UNITS_PER_LOOK: NonZeroU32 = NonZeroU32::new(256).unwrap();
-
-/// A clock that moves by one whenever the evaluator looks at it: its time limit becomes a budget of work.
-struct WorkClock;
-
-thread_local! {
-    static LOOKS: Cell<u64> = const { Cell::new(0) };
-}
-
-impl TimeSource for WorkClock {
-    fn now(&self) -> Option<Duration> {
-        LOOKS.with(|looks| looks.set(looks.get().wrapping_add(1)));
-        Some(Duration::from_nanos(looks()))
-    }
-}
-
-/// How often the evaluator looked at the clock in this thread.
-fn looks() -> u64 {
-    LOOKS.with(Cell::get)
-}
-
-fn new_engine() -> Engine {
-    static CLOCK: WorkClock = WorkClock;
-    static ONCE: Once = Once::new();
-    // Fails only when a clock is set already, and nobody else can name the evaluator.
-    ONCE.call_once(|| set_time_source(&CLOCK).unwrap_or_default());
-    let mut engine = Engine::new();
-    engine.set_rego_v0(false);
-    // In OPA a builtin that fails is undefined, and the violation that it would have worded is lost. The evaluator's builtins fail
-    // where OPA's do not, so here that is an error, and the policy a failure.
-    engine.set_strict_builtin_errors(true);
-    engine.set_gather_prints(true);
-    engine
-}
-
-/// One policy's program.
-#[derive(Debug)]
-pub struct Program {
-    engine: Mutex<Engine>,
-    entry: String,
-}
-
-impl Program {
-    /// Reads one source. The error is a line and what is wrong there.
-    pub fn load(file: &str, text: &str, context: Document) -> Result<Self, (usize, String)> {
-        let mut engine = new_engine();
-        engine
-            .add_policy(file.to_owned(), text.to_owned())
-            .map_err(|error| located(&error.to_string()))?;
-        let data = Document::object([("context", context)]);
-        engine.add_data(data.0).map_err(|error| (0, error.to_string()))?;
-        Ok(Self {
-            engine: Mutex::new(engine),
-            entry: String::new(),
-        })
-    }
-
-    /// The evaluator's syntax tree.
-    pub fn syntax_tree(&self) -> Result<serde_json::Value, String> {
-        let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        let json = engine.get_ast_as_json().map_err(|error| error.to_string())?;
-        let mut files: Vec<serde_json::Value> = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        let tree = files
-            .pop()
-            .and_then(|mut file| file.get_mut("ast").map(serde_json::Value::take));
-        tree.ok_or_else(|| "the evaluator has no syntax tree".to_owned())
-    }
-
-    /// Whether the evaluator has a function for so many arguments, which it tells only by calling it.
-    pub fn check_builtin(name: &str, count: usize) -> Result<(), String> {
-        // Not functions to the evaluator: part of the language.
-        if matches!(name, "print" | "walk") {
-            return Ok(());
-        }
-        // They read the paths of OPA's `json.remove(x, ["/a/b"])` as other paths, and then change nothing.
-        if matches!(name, "json.remove" | "json.filter") {
-            return Err(format!(
-                "function {name} is not available here; use object.remove or object.filter"
-            ));
-        }
-        let arguments = vec!["0"; count].join(", ");
-        let mut engine = new_engine();
-        let called = engine
-            .add_policy(
-                "probe".to_owned(),
-                format!("package probe\n\nx := {name}({arguments})\n"),
-            )
-            .and_then(|_| engine.eval_rule("data.probe.x".to_owned()));
-        let Err(error) = called.map_err(|error| error.to_string()) else {
-            return Ok(());
-        };
-        // What it says of the arguments themselves is no fault of the policy.
-        if error.contains("could not find function") {
-            return Err(format!("function {name} is not available here"));
-        }
-        let expected = error.split_once("expects ").and_then(|(_, rest)| rest.chars().next());
-        let is_count = expected.is_some_and(|first| first.is_ascii_digit());
-        if is_count {
-            return Err(format!("function {name} does not take {count} arguments"));
-        }
-        Ok(())
-    }
-
-    /// Makes it ready to run: the rest of the compiler's work happens now, and what it finds is found now, not at the first
-    /// request. The error is a line and what is wrong there.
-    pub fn prepare(mut self, package: &str) -> Result<Self, (usize, String)> {
-        self.entry = format!("data.{package}.deny");
-        let engine = self.engine.get_mut().unwrap_or_else(PoisonError::into_inner);
-        engine
-            .compile_with_entrypoint(&self.entry.as_str().into())
-            .map_err(|error| located(&error.to_string()))?;
-        Ok(self)
-    }
-
-    /// What `deny` is for an input, with at most so much work.
-    fn run(&self, input: Document, work: u64) -> Result<Document, Stop> {
-        let limit = |work| Stop::new(FailureKind::Limit, format!("it took more than {work} steps"));
-        if work == 0 {
-            let detail = format!("the policies before it took all of the {MAX_REVIEW_WORK} steps that a review has");
-            return Err(Stop::new(FailureKind::Limit, detail));
-        }
-        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit: Duration::from_nanos(work / u64::from(UNITS_PER_LOOK.get())),
-            check_interval: UNITS_PER_LOOK,
-        });
-        engine.set_input(input.0);
-        let value = engine.eval_rule(self.entry.clone());
-        // Nothing of the request stays in memory, and prints of a policy go nowhere.
-        engine.set_input(Value::Undefined);
-        let _ = engine.take_prints();
-        match value {
-            Ok(Value::Undefined) => Err(Stop::new(FailureKind::Undefined, "`deny` is undefined")),
-            Ok(value) => Ok(Document(value)),
-            Err(error) if error.downcast_ref::<LimitError>().is_some() => Err(limit(work)),
-            Err(error) => Err(Stop::new(FailureKind::Error, without_values(&error.to_string()))),
-        }
-    }
-}
-
-/// Runs the rules `test_*` of a policy's test file. Each comes with whether it is true.
-///
-/// # Errors
-/// What the evaluator says of a source that it does not take.
-pub fn run_tests(policy: (&str, &str), tests: (&str, &str)) -> Result<Vec<(String, bool)>, String> {
-    let mut engine = new_engine();
-    let mut package = String::new();
-    for (file, text) in [policy, tests] {
-        package = engine
-            .add_policy(file.to_owned(), text.to_owned())
-            .map_err(|error| error.to_string())?;
-    }
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
-    let names = tests.1.lines().filter(|line| line.starts_with("test_"));
-    let names: BTreeSet<&str> = names.filter_map(|line| line.split(|c| !is_name(c)).next()).collect();
-    let run = |name: &str| {
-        let value = engine
-            .eval_rule(format!("{package}.{name}"))
-            .map_err(|error| error.to_string())?;
-        Ok((name.to_owned(), value == Value::from(true)))
-    };
-    names.into_iter().map(run).collect()
-}
 
 /// Why a policy has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,39 +55,24 @@ impl Stop {
     }
 }
 
-/// The line and the sentence in the evaluator's report, which draws the source.
-fn located(report: &str) -> (usize, String) {
-    let place = report.lines().find_map(|line| line.trim().strip_prefix("--> "));
-    let line = place
-        .and_then(|place| place.rsplit(':').nth(1)?.parse().ok())
-        .unwrap_or(0);
-    let sentence = report
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("error: "))
-        .unwrap_or(report);
-    let sentence = sentence.lines().next().unwrap_or_default();
-    (line, sentence.to_owned())
+/// Which requests a policy concerns.
+#[derive(Debug)]
+pub enum Concern {
+    /// `match` of METADATA.
+    Criteria(Criteria),
+    /// `spec.match` of a constraint.
+    Constraint(Match),
 }
 
-/// The evaluator's sentence up to where it shows a value, which may be a secret of the object.
-fn without_values(report: &str) -> String {
-    let (line, sentence) = located(report);
-    let shown = ["Got", "\"", "Set(", "Object(", "Array(", "String(", "Number(", "{", "["];
-    let end = shown
-        .iter()
-        .filter_map(|mark| sentence.find(mark))
-        .min()
-        .unwrap_or(sentence.len());
-    let sentence = sentence
-        .get(..end)
-        .unwrap_or_default()
-        .trim_end_matches([' ', '.', ':', '`', ',']);
-    let sentence = if sentence.is_empty() {
-        "the evaluator stopped"
-    } else {
-        sentence
-    };
-    format!("{sentence} (line {line} of the policy)")
+/// A rule that is asked.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name.
+    pub rule: String,
+    /// Where it is.
+    pub location: Location,
+    /// What a violation leads to; `None` leaves it to the policy.
+    pub action: Option<Action>,
 }
 
 /// A policy, ready to run.
@@ -261,49 +81,83 @@ pub struct Policy {
     /// What it says about itself.
     pub meta: PolicyMeta,
     /// What it concerns.
-    pub criteria: Criteria,
+    pub concern: Concern,
+    /// What it sees and answers.
+    pub form: Form,
     /// A failure of it lets the request pass.
     pub tolerant: bool,
     /// `input.parameters`.
-    pub parameters: Document,
-    /// Its program.
-    pub program: Program,
+    pub parameters: Value,
+    /// The rules that are asked.
+    pub entries: Vec<Entry>,
+    /// The program that they are in.
+    pub program: Arc<Program>,
 }
 
 /// Policies that decide together, under one revision.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PolicySet(Arc<Inner>);
 
-#[derive(Debug)]
+impl fmt::Debug for PolicySet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.policies().iter().map(|policy| &policy.meta.id);
+        out.debug_struct("PolicySet").field("revision", &self.revision()).field("policies", &ids.collect::<Vec<_>>()).finish()
+    }
+}
+
 struct Inner {
     revision: String,
     policies: Vec<Policy>,
     index: Index,
     excluded: Vec<Glob>,
     context: Context,
+    /// `data`.
+    data: Value,
+    /// Compiled regexes, from one review to the next.
+    patterns: Mutex<HashMap<String, Option<regex::Regex>>>,
 }
 
 /// One policy and the form of the request in which it sees it.
 struct Task<'a> {
     policy: &'a Policy,
     workload: Option<&'static Workload>,
+    /// Nobody can tell whether it concerns the request, and why.
+    unknown: Option<String>,
+}
+
+/// What is common to all policies of one review, made when the first one needs it.
+struct Shown<'a> {
+    set: &'a PolicySet,
+    review: &'a Review,
+    namespace: Option<Value>,
+    pod_request: Option<Value>,
+    gatekeeper: Option<Result<Value, String>>,
 }
 
 impl PolicySet {
-    /// A set of compiled policies; [`crate::policy::compile::compile`] makes it.
+    /// A set of compiled policies; [`crate::policy::compile::compile`] makes it. `data` is what the bundle brings.
     pub(crate) fn new(
         revision: String,
         policies: Vec<Policy>,
         index: Index,
         excluded: Vec<Glob>,
         context: Context,
+        data: &Value,
     ) -> Self {
+        let mut members: Vec<(Value, Value)> = data
+            .as_object()
+            .map(|object| object.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+            .unwrap_or_default();
+        members.push((Value::string("context"), context.document().0));
+        members.push((Value::string("inventory"), Value::from(&context.inventory)));
         Self(Arc::new(Inner {
             revision,
             policies,
             index,
             excluded,
             context,
+            data: Value::object(members),
+            patterns: Mutex::default(),
         }))
     }
 
@@ -324,20 +178,11 @@ impl PolicySet {
 
     /// The labels of the object's namespace; `None` when the context does not know it.
     pub fn namespace_labels(&self, review: &Review) -> Option<BTreeMap<String, String>> {
-        if review.kind.kind == "Namespace" && review.kind.group.is_empty() {
-            return Some(
-                review
-                    .object()
-                    .at(&["metadata", "labels"])
-                    .map(|labels| labels.string_map())
-                    .unwrap_or_default(),
-            );
+        if is_namespace(review) {
+            let object = review.object();
+            return Some(object.at(&["metadata", "labels"]).map(|labels| labels.string_map()).unwrap_or_default());
         }
-        self.0
-            .context
-            .namespaces
-            .get(&review.namespace)
-            .map(|namespace| namespace.labels.clone())
+        self.0.context.namespaces.get(&review.namespace).map(|namespace| namespace.labels.clone())
     }
 
     /// Decides.
@@ -346,38 +191,32 @@ impl PolicySet {
         let mut findings: Vec<Finding> = Vec::new();
         let mut failures = Vec::new();
         let evaluated = tasks.len();
-        let mut budget = MAX_REVIEW_WORK;
-        let namespace = self.namespace(review);
-        let pod_request = tasks
-            .iter()
-            .find_map(|task| task.workload)
-            .map(|workload| workload.request(review));
-        for task in &tasks {
-            let meta = &task.policy.meta;
-            let request = match (task.workload, &pod_request) {
-                (Some(_), Some(request)) => request,
-                _ => &review.request,
-            };
-            let mut members = vec![
-                ("request", request.clone()),
-                ("namespace", namespace.clone()),
-                ("parameters", task.policy.parameters.clone()),
-            ];
-            members.extend(task.workload.map(|workload| ("template", workload.origin(review))));
-            let before = looks();
-            let output = task.policy.program.run(Document::object(members), budget.min(MAX_WORK));
-            let units = looks().wrapping_sub(before).saturating_mul(UNITS_PER_LOOK.get().into());
-            budget = budget.saturating_sub(units);
-            match output.and_then(|output| finding::read(&output, meta, task.workload)) {
+        let mut left = MAX_REVIEW_WORK;
+        let mut shown = Shown {
+            set: self,
+            review,
+            namespace: None,
+            pod_request: None,
+            gatekeeper: None,
+        };
+        let mut host = Host::new(0);
+        host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            host.budget = left.min(MAX_WORK);
+            let before = host.budget;
+            let found = shown.ask(&task, &mut host);
+            left = left.saturating_sub(before.saturating_sub(host.budget));
+            match found {
                 Ok(found) => findings.extend(found),
                 Err(stop) => failures.push(Failure {
-                    policy: meta.id.clone(),
+                    policy: task.policy.meta.id.clone(),
                     kind: stop.kind,
                     detail: stop.detail,
                     tolerated: task.policy.tolerant,
                 }),
             }
         }
+        *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
         finding::show_values(&mut findings, review);
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
     }
@@ -390,16 +229,11 @@ impl PolicySet {
         }
         let namespace_labels = self.namespace_labels(review);
         // As the API server's own selectors do: an update that takes a label away is still one of an object that had it.
-        let objects: Vec<Document> = [review.object(), review.old_object()]
-            .into_iter()
-            .filter(|object| !object.is_null())
-            .collect();
+        let objects: Vec<Document> =
+            [review.object(), review.old_object()].into_iter().filter(|object| !object.is_null()).collect();
         let labels = |of: &dyn Fn(&Document) -> Document| -> Vec<BTreeMap<String, String>> {
             let labels = |object| of(object).at(&["metadata", "labels"]).map(|map| map.string_map());
-            objects
-                .iter()
-                .map(|object| labels(object).unwrap_or_default())
-                .collect()
+            objects.iter().map(|object| labels(object).unwrap_or_default()).collect()
         };
         let own = labels(&Document::clone);
         let mut tasks = self.matching(review, &review.kind, &own, namespace_labels.as_ref(), None);
@@ -432,41 +266,159 @@ impl PolicySet {
             labels,
             namespace_labels,
         };
-        let candidates = self.0.index.candidates(kind);
-        candidates
-            .into_iter()
-            .filter_map(|position| self.0.policies.get(position))
-            .filter(|policy| policy.criteria.matches(&subject))
-            // A policy on everything sees the workload itself; only one that names Pods also sees the template.
-            .filter(|policy| workload.is_none() || policy.criteria.names_pods())
-            .map(|policy| Task { policy, workload })
-            .collect()
+        let namespace = (!review.namespace.is_empty() && !is_namespace(review)).then_some(review.namespace.as_str());
+        let candidates = self.0.index.candidates(kind, namespace, labels);
+        // Made once for all constraints, when there is one.
+        let mut constrained: Option<gatekeeper::Subject<'_>> = None;
+        let task = |policy| {
+            let plain = Task { policy, workload, unknown: None };
+            let policy: &Policy = policy;
+            match &policy.concern {
+                // A policy on everything sees the workload itself; only one that names Pods also sees the template.
+                Concern::Criteria(criteria) => {
+                    let is_meant = workload.is_none() || criteria.names_pods();
+                    (is_meant && criteria.matches(&subject)).then_some(plain)
+                }
+                // Gatekeeper sees objects as they are.
+                Concern::Constraint(_) if workload.is_some() => None,
+                Concern::Constraint(criteria) => {
+                    let subject = constrained.get_or_insert_with(|| {
+                        let labels = self.gatekeeper_labels(review);
+                        gatekeeper::Subject::new(&review.request.0, review.operation, labels)
+                    });
+                    match criteria.matches(subject) {
+                        Outcome::Differs => None,
+                        Outcome::Matches => Some(plain),
+                        Outcome::Unknown(reason) => Some(Task { unknown: Some(reason), ..plain }),
+                    }
+                }
+            }
+        };
+        candidates.into_iter().filter_map(|position| self.0.policies.get(position)).filter_map(task).collect()
     }
 
+    fn gatekeeper_labels(&self, review: &Review) -> Option<Labels<'_>> {
+        self.0.context.namespaces.get(&review.namespace)?;
+        Some(Labels(self.0.data.at(&["context", "namespaces", &review.namespace, "labels"])))
+    }
+}
+
+impl Shown<'_> {
+    fn ask(&mut self, task: &Task<'_>, host: &mut Host) -> Result<Vec<Finding>, Stop> {
+        let policy = task.policy;
+        if let Some(reason) = &task.unknown {
+            return Err(Stop::new(FailureKind::Error, reason.clone()));
+        }
+        let work = host.budget;
+        if work == 0 {
+            let detail = format!("the policies before it took all of the {MAX_REVIEW_WORK} steps that a review has");
+            return Err(Stop::new(FailureKind::Limit, detail));
+        }
+        let input = self.input(task)?;
+        let mut findings = Vec::new();
+        for entry in &policy.entries {
+            let value = policy.program.value(&entry.location, Some(&input), &self.set.0.data, host);
+            let value = value.map_err(|halt| match halt {
+                Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
+                Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
+            })?;
+            let Some(value) = value else {
+                return Err(Stop::new(FailureKind::Undefined, format!("`{}` is undefined", entry.rule)));
+            };
+            let more = match policy.form {
+                Form::Response => finding::read_response(&value, &policy.meta)?,
+                _ => finding::read(&value, entry, &policy.meta, task.workload)?,
+            };
+            findings.extend(more);
+        }
+        Ok(findings)
+    }
+
+    /// What the policy sees.
+    fn input(&mut self, task: &Task<'_>) -> Result<Value, Stop> {
+        let policy = task.policy;
+        let review = self.review;
+        Ok(match policy.form {
+            Form::Object => review.object().0,
+            Form::Response => Value::object(vec![
+                (Value::string("apiVersion"), Value::string("admission.k8s.io/v1")),
+                (Value::string("kind"), Value::string("AdmissionReview")),
+                (Value::string("request"), review.request.0.clone()),
+            ]),
+            Form::Gatekeeper => {
+                let set = self.set;
+                let made = self.gatekeeper.get_or_insert_with(|| {
+                    let namespace = set.namespace_object(review);
+                    gatekeeper::review::review(&review.request.0, namespace.as_ref())
+                });
+                let review = made.clone().map_err(|reason| Stop::new(FailureKind::Error, reason))?;
+                gatekeeper::review::input(review, policy.parameters.clone())
+            }
+            Form::Admission => {
+                let namespace = self.namespace.get_or_insert_with(|| self.set.namespace(review)).clone();
+                let request = match task.workload {
+                    Some(workload) => self.pod_request.get_or_insert_with(|| workload.request(review).0).clone(),
+                    None => review.request.0.clone(),
+                };
+                let mut members = vec![
+                    (Value::string("apiVersion"), Value::string("admission.k8s.io/v1")),
+                    (Value::string("kind"), Value::string("AdmissionReview")),
+                    (Value::string("namespace"), namespace),
+                ];
+                if let Some(owner) = review.controller() {
+                    let text = |key: &'static str, value: &str| (Value::string(key), Value::string(value));
+                    let owner = vec![text("kind", &owner.kind), text("name", &owner.name), text("uid", &owner.uid)];
+                    members.push((Value::string("owner"), Value::object(owner)));
+                }
+                members.push((Value::string("parameters"), policy.parameters.clone()));
+                members.push((Value::string("request"), request));
+                members.extend(task.workload.map(|workload| (Value::string("template"), workload.origin(review).0)));
+                Value::object(members)
+            }
+        })
+    }
+}
+
+impl PolicySet {
     /// `input.namespace`.
-    fn namespace(&self, review: &Review) -> Document {
+    fn namespace(&self, review: &Review) -> Value {
         let known = self.0.context.namespaces.get(&review.namespace);
         let mut members = vec![("name", Document::from(review.namespace.as_str()))];
         // What is not known is undefined, and not an empty map, which would say that there are no labels.
-        members.extend(
-            self.namespace_labels(review)
-                .map(|labels| ("labels", Document::from(&labels))),
-        );
+        members.extend(self.namespace_labels(review).map(|labels| ("labels", Document::from(&labels))));
         members.extend(known.map(|namespace| ("annotations", Document::from(&namespace.annotations))));
-        Document::object(members)
+        let team = self.0.context.team_of(&review.namespace);
+        members.extend(team.map(|team| ("team", Document::from(team))));
+        Document::object(members).0
     }
+
+    /// The Namespace as Gatekeeper shows it, as far as it is known.
+    fn namespace_object(&self, review: &Review) -> Option<Value> {
+        let known = self.0.context.namespaces.get(&review.namespace)?;
+        let metadata = Document::object([
+            ("name", Document::from(review.namespace.as_str())),
+            ("labels", Document::from(&known.labels)),
+            ("annotations", Document::from(&known.annotations)),
+        ]);
+        let object = [("apiVersion", Document::from("v1")), ("kind", Document::from("Namespace")), ("metadata", metadata)];
+        Some(Document::object(object).0)
+    }
+}
+
+fn is_namespace(review: &Review) -> bool {
+    review.kind.kind == "Namespace" && review.kind.group.is_empty()
 }
 
 /// An update of an object that is being deleted and that changes nothing but its bookkeeping: a controller takes its finalizer
 /// away. Refusing that would keep the object for ever.
 fn is_leaving(review: &Review) -> bool {
+    if review.operation != Operation::Update {
+        return false;
+    }
     let (object, old) = (review.object(), review.old_object());
-    let leaving = object
-        .at(&["metadata", "deletionTimestamp"])
-        .is_some_and(|value| !value.is_null());
+    let leaving = object.at(&["metadata", "deletionTimestamp"]).is_some_and(|value| !value.is_null());
     let labels = ["labels", "annotations"].map(|key| ["metadata", key]);
     leaving
-        && review.operation == Operation::Update
         && object.without(&["metadata", "status"]) == old.without(&["metadata", "status"])
         && labels.iter().all(|path| object.at(path) == old.at(path))
 }

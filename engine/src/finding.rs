@@ -1,13 +1,14 @@
-//! What a policy's `deny` holds, read strictly: strings, or objects with `msg`.
+//! What a policy's rules hold, read strictly: strings, or objects with `msg`.
 
 use crate::admission::Review;
-use crate::document::Document;
-use crate::eval::{MAX_MESSAGE, MAX_VIOLATIONS, Stop};
+use crate::eval::{Entry, MAX_MESSAGE, MAX_VIOLATIONS, Stop};
 use crate::policy::compile::PolicyMeta;
 use crate::policy::custom::Edit;
 use crate::redact;
+use crate::rego::Location;
+use crate::rego::value::Value;
 use crate::template::Workload;
-use crate::verdict::{FailureKind, Found, Violation};
+use crate::verdict::{Action, FailureKind, Found, Violation};
 
 /// A violation, and the changes that its author proposes.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,50 +19,68 @@ pub struct Finding {
     pub edits: Vec<(String, Edit)>,
 }
 
-/// Reads the output of one policy.
+/// Reads what one rule of a policy says.
 pub(crate) fn read(
-    output: &Document,
+    output: &Value,
+    entry: &Entry,
     meta: &PolicyMeta,
     workload: Option<&'static Workload>,
 ) -> Result<Vec<Finding>, Stop> {
-    let shape = |detail: String| Stop::new(FailureKind::Shape, detail);
-    let set = output.0.as_set().map_err(|_| {
-        shape(format!(
-            "`deny` is {}, not a set; write `deny contains … if {{ … }}`",
-            type_of(&output.to_json())
-        ))
-    })?;
+    let rule = &entry.rule;
+    let Value::Set(set) = output else {
+        let detail = format!("`{rule}` is {}, not a set; write `{rule} contains … if {{ … }}`", type_of(output));
+        return Err(Stop::new(FailureKind::Shape, detail));
+    };
     if set.len() > MAX_VIOLATIONS {
         let detail = format!("it reported {} violations; {MAX_VIOLATIONS} are the limit", set.len());
         return Err(Stop::new(FailureKind::Limit, detail));
     }
-    set.iter()
-        .map(|element| finding(&Document(element.clone()).to_json(), meta, workload))
-        .collect()
+    set.iter().map(|element| finding(element, entry, meta, workload)).collect()
+}
+
+/// Reads the answer of a webhook that is written in Rego.
+pub(crate) fn read_response(output: &Value, meta: &PolicyMeta) -> Result<Vec<Finding>, Stop> {
+    let Some(Value::Bool(allowed)) = output.at(&["response", "allowed"]) else {
+        let detail = "`main` has to be an AdmissionReview with `response.allowed`, true or false";
+        return Err(Stop::new(FailureKind::Shape, detail));
+    };
+    let warnings = output.at(&["response", "warnings"]).and_then(Value::as_array).unwrap_or_default();
+    let warn = Entry {
+        rule: "main".to_owned(),
+        location: Location::default(),
+        action: Some(Action::Warn),
+    };
+    let mut findings = warnings.iter().map(|text| finding(text, &warn, meta, None)).collect::<Result<Vec<_>, _>>()?;
+    if !allowed {
+        let said = ["message", "reason"].iter().find_map(|key| output.at(&["response", "status", key]));
+        let said = said.filter(|text| text.as_str().is_some_and(|text| !text.trim().is_empty()));
+        let message = said.cloned().unwrap_or_else(|| Value::string("The policy denied the request and gave no reason."));
+        let deny = Entry { action: None, ..warn };
+        findings.push(finding(&message, &deny, meta, None)?);
+    }
+    Ok(findings)
 }
 
 fn finding(
-    element: &serde_json::Value,
+    element: &Value,
+    entry: &Entry,
     meta: &PolicyMeta,
     workload: Option<&'static Workload>,
 ) -> Result<Finding, Stop> {
+    let rule = &entry.rule;
     let shape = |detail: String| Stop::new(FailureKind::Shape, detail);
-    let message = element
-        .as_str()
-        .or_else(|| element.get("msg").and_then(serde_json::Value::as_str));
-    let message = message
-        .map(str::trim)
-        .filter(|message| !message.is_empty())
-        .ok_or_else(|| {
-            shape(format!(
-                "an element of `deny` is {}; it must be a text, or an object with a text as `msg`",
-                type_of(element)
-            ))
-        })?;
+    let message = element.as_str().or_else(|| element.member("msg").and_then(Value::as_str));
+    let message = message.map(str::trim).filter(|message| !message.is_empty()).ok_or_else(|| {
+        shape(format!(
+            "an element of `{rule}` is {}; it must be a text, or an object with a text as `msg`",
+            type_of(element)
+        ))
+    })?;
     if message.len() > MAX_MESSAGE {
         let detail = format!("a message has {} bytes; {MAX_MESSAGE} are the limit", message.len());
         return Err(Stop::new(FailureKind::Limit, detail));
     }
+    let element = element.to_json();
     let mut paths = Vec::new();
     for path in element
         .get("path")
@@ -84,7 +103,7 @@ fn finding(
     Ok(Finding {
         violation: Violation {
             policy: meta.id.clone(),
-            action: meta.custom.action,
+            action: entry.action.unwrap_or(meta.custom.action),
             severity: meta.custom.severity,
             title: meta.title.clone(),
             message: message.to_owned(),
@@ -99,14 +118,15 @@ fn finding(
     })
 }
 
-fn type_of(value: &serde_json::Value) -> &'static str {
+fn type_of(value: &Value) -> &'static str {
     match value {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "a boolean",
-        serde_json::Value::Number(_) => "a number",
-        serde_json::Value::String(_) => "a text",
-        serde_json::Value::Array(_) => "an array",
-        serde_json::Value::Object(_) => "an object",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+        Value::Set(_) => "a set",
     }
 }
 

@@ -19,5 +19,7 @@ pub mod finding;
 pub mod fix;
 pub mod policy;
 pub mod redact;
+pub mod rego;
 pub mod template;
+pub mod testing;
 pub mod verdict;

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::context::Context;
-use engine::eval::run_tests;
+use engine::rego::value::Value;
+use engine::rego::{Dialect, Source};
+use engine::testing::{self, Outcome};
 use engine::policy::{self, bundle::Bundle};
 
 fn library() -> PathBuf {
@@ -80,15 +82,13 @@ fn the_rego_tests_pass() {
     for (path, text) in policies() {
         let test_path = path.replace("policy.rego", "policy_test.rego");
         let tests = fs::read_to_string(library().join(&test_path)).unwrap_or_else(|_| panic!("{path} has no tests"));
-        let results = run_tests((&path, &text), (&test_path, &tests)).unwrap();
-        assert!(!results.is_empty(), "{test_path} has no rule that begins with test_");
-        count += results.len();
-        failed.extend(
-            results
-                .into_iter()
-                .filter(|(_, passed)| !passed)
-                .map(|(name, _)| format!("{test_path}: {name}")),
-        );
+        let source = |file, text| Source { file, text, dialect: Dialect::V1 };
+        let report = testing::run(&[source(&path, &text), source(&test_path, &tests)], &Value::object(Vec::new()));
+        let report = report.unwrap();
+        assert!(!report.tests.is_empty(), "{test_path} has no rule that begins with test_");
+        count += report.tests.len();
+        let not_passed = report.tests.iter().filter(|test| test.outcome != Outcome::Passed);
+        failed.extend(not_passed.map(|test| format!("{}: {:?}", test.name, test.outcome)));
     }
     assert_eq!(failed, Vec::<String>::new());
     assert!(count >= 75, "{count} Rego tests");

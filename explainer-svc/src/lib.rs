@@ -9,6 +9,7 @@ pub mod config;
 pub mod explain;
 pub mod ledger;
 pub mod server;
+pub mod sources;
 pub mod store;
 pub mod telemetry;
 pub mod ui;

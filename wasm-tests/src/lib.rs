@@ -4,5 +4,6 @@ pub mod fixtures;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod library;
+pub mod opa;
 pub mod psa;
 pub mod stack;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Problem;
 use super::settings::Settings;
 use crate::explain::wire;
+use crate::rego::Dialect;
 
 /// Sources and settings, with the revision that names exactly these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,9 +22,12 @@ pub struct Bundle {
     pub settings: Settings,
     /// The policies, sorted by path.
     pub files: Vec<File>,
+    /// What policies read below `data`, from the data files of a bundle.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub data: serde_json::Map<String, serde_json::Value>,
 }
 
-/// One Rego file.
+/// One file: Rego, or templates and constraints of Gatekeeper as YAML.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -31,20 +35,49 @@ pub struct File {
     pub path: String,
     /// The source.
     pub text: String,
+    /// The syntax of Rego, where something outside of the text says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
+}
+
+impl File {
+    /// A file whose text says all.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            text: text.into(),
+            dialect: None,
+        }
+    }
+
+    /// Whether it is Rego.
+    pub fn is_rego(&self) -> bool {
+        self.path.ends_with(".rego")
+    }
 }
 
 impl Bundle {
     /// Makes a bundle. `files` are paths and sources.
     pub fn new(settings: Settings, files: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut files: Vec<File> = files.into_iter().map(|(path, text)| File { path, text }).collect();
+        let files = files.into_iter().map(|(path, text)| File::new(path, text)).collect();
+        Self::with_data(settings, files, serde_json::Map::new())
+    }
+
+    /// Makes a bundle that brings data of its own.
+    pub fn with_data(
+        settings: Settings,
+        mut files: Vec<File>,
+        data: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let revision = revision(&settings, &files);
+        let revision = revision(&settings, &files, &data);
         Self {
             api_version: wire::API_VERSION.to_owned(),
             kind: "PolicyBundle".to_owned(),
             revision,
             settings,
             files,
+            data,
         }
     }
 
@@ -75,7 +108,7 @@ impl Bundle {
                 self.kind
             )));
         }
-        let actual = revision(&self.settings, &self.files);
+        let actual = revision(&self.settings, &self.files, &self.data);
         if actual != self.revision {
             return Err(refuse(format!(
                 "revision is {:?} but the content is {actual:?}: it was changed after it was built",
@@ -92,9 +125,9 @@ impl Bundle {
     }
 }
 
-fn revision(settings: &Settings, files: &[File]) -> String {
+fn revision(settings: &Settings, files: &[File], data: &serde_json::Map<String, serde_json::Value>) -> String {
     // JSON with sorted keys (BTreeMap) is canonical enough: one writer, one format.
-    let content = serde_json::to_vec(&(settings, files)).unwrap_or_default();
+    let content = serde_json::to_vec(&(settings, files, data)).unwrap_or_default();
     let mut text = hex(&Sha256::digest(content));
     text.truncate(12);
     text

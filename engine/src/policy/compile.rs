@@ -1,23 +1,34 @@
 //! A bundle becomes a policy set: accepted whole, or refused with every reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::bundle::{Bundle, File};
 use super::custom::Custom;
-use super::matching::{Criteria, Glob, Index};
+use super::format::{self, Form, INPUT};
+use super::gatekeeper::{self, Constraint, Template};
+use super::index::{Hints, Index};
+use super::matching::{Criteria, Glob};
 use super::metadata::{Annotation, Scope};
-use super::settings::{FailureMode, Override};
-use super::{Problem, id_of, metadata, soundness};
+use super::modules::{self, Component, Module};
+use super::settings::{FailureMode, Override, Settings};
+use super::{Problem, id_of, metadata};
 use crate::context::Context;
-use crate::document::Document;
-use crate::eval::{Policy, PolicySet, Program};
+use crate::eval::{Concern, Entry, Policy, PolicySet};
+use crate::rego::value::Value;
+use crate::rego::{Program, Source};
 use crate::verdict::Link;
+
+/// What policies see of the context below `data.context`.
+const CONTEXT: [&str; 3] = ["namespaces", "cluster", "teams"];
 
 /// What a policy says about itself, after the policy set's overrides.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyMeta {
     /// The id.
     pub id: String,
+    /// The file that it is in.
+    pub file: String,
     /// One line.
     pub title: String,
     /// Why it matters.
@@ -28,90 +39,324 @@ pub struct PolicyMeta {
     pub custom: Custom,
 }
 
+/// What is being put together.
+struct Draft<'a> {
+    bundle: &'a Bundle,
+    policies: Vec<Policy>,
+    /// Ids with their files, also of policies that are turned off.
+    ids: BTreeMap<String, String>,
+    problems: Vec<Problem>,
+}
+
 /// Compiles a bundle. The set evaluates with `context`.
 pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Problem>> {
     bundle.check()?;
-    let mut problems = Vec::new();
-    let mut policies: Vec<Policy> = Vec::new();
-    let mut files: BTreeMap<String, String> = BTreeMap::new();
-    for file in &bundle.files {
-        match policy(file, bundle, &context) {
-            Ok(None) => {}
-            Ok(Some(policy)) => {
-                if let Some(other) = files.insert(policy.meta.id.clone(), file.path.clone()) {
-                    let message = format!(
-                        "policy {} is in {other} already: give it another package",
-                        policy.meta.id
-                    );
-                    problems.push(Problem::at(&file.path, 0, message));
-                }
-                policies.push(policy);
-            }
-            Err(more) => problems.extend(more),
-        }
-    }
-    problems.extend(unused_overrides(bundle));
-    let excluded: Vec<Glob> = bundle
-        .settings
-        .excluded_namespaces
-        .iter()
-        .filter_map(|pattern| Glob::new(pattern).ok())
-        .collect();
+    let mut draft = Draft {
+        bundle,
+        policies: Vec::new(),
+        ids: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    draft.rego();
+    draft.gatekeeper();
+    let unused = draft.unused_overrides();
+    let Draft { mut policies, mut problems, .. } = draft;
+    problems.extend(unused);
     if !problems.is_empty() {
         return Err(problems);
     }
+    let excluded: Vec<Glob> =
+        bundle.settings.excluded_namespaces.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect();
     policies.sort_by(|a, b| a.meta.id.cmp(&b.meta.id));
-    let index = Index::new(policies.iter().map(|policy| &policy.criteria));
-    Ok(PolicySet::new(
-        bundle.revision.clone(),
-        policies,
-        index,
-        excluded,
-        context,
-    ))
+    let index = Index::new(policies.iter().map(|policy| hints(&policy.concern)));
+    let data = serde_json::Value::Object(bundle.data.clone());
+    Ok(PolicySet::new(bundle.revision.clone(), policies, index, excluded, context, &Value::from(&data)))
 }
 
-/// One file; `None` when the policy set turns it off. A policy that is off is checked all the same.
-fn policy(file: &File, bundle: &Bundle, context: &Context) -> Result<Option<Policy>, Vec<Problem>> {
-    let refuse = |message: String| vec![Problem::at(&file.path, 0, message)];
-    let annotations = metadata::parse(&file.path, &file.text)?;
-    let program = Program::load(&file.path, &file.text, context.document())
-        .map_err(|(line, message)| vec![Problem::at(&file.path, line, message)])?;
-    let module = soundness::inspect(&file.path, &file.text, &program.syntax_tree().map_err(refuse)?)?;
-    if !module.defines("deny") {
-        return Err(refuse(
-            "there is no rule `deny`: a policy says what it objects to in `deny contains …`".to_owned(),
-        ));
+fn hints(concern: &Concern) -> Hints {
+    match concern {
+        Concern::Criteria(criteria) => criteria.hints(),
+        Concern::Constraint(criteria) => Hints {
+            kinds: criteria.exact_kinds().map(|kinds| {
+                kinds.into_iter().map(|(group, kind)| (group.to_owned(), kind.to_owned())).collect()
+            }),
+            ..Hints::default()
+        },
     }
-    let unknown: Vec<Problem> = module
-        .calls
+}
+
+impl Draft<'_> {
+    fn rego(&mut self) {
+        let is_policy = |file: &&File| file.is_rego() && !file.path.ends_with("_test.rego");
+        match modules::compile(self.bundle.files.iter().filter(is_policy)) {
+            Ok(components) => components.into_iter().for_each(|component| self.component(component)),
+            Err(problems) => self.problems.extend(problems),
+        }
+    }
+
+    fn component(&mut self, component: Component<'_>) {
+        let Component { program, files } = component;
+        let program = Arc::new(program);
+        let mut by_package: BTreeMap<&str, Vec<&Module<'_>>> = BTreeMap::new();
+        for module in &files {
+            by_package.entry(&module.package).or_default().push(module);
+        }
+        // Where a webhook is written in Rego, it alone decides: the packages that it asks are its own business.
+        let answers = by_package.contains_key("system") && program.has_rule("data.system.main");
+        let mut has_entry = false;
+        for (package, modules) in &by_package {
+            if answers && *package != "system" {
+                continue;
+            }
+            let rules = rules_of(&program, package);
+            let rules: BTreeSet<&str> = rules.iter().map(String::as_str).collect();
+            let entries = format::entries(package, &rules);
+            if entries.is_empty() {
+                continue;
+            }
+            has_entry = true;
+            match self.package(package, modules, entries, &program) {
+                Ok(Some(policy)) => self.policies.push(policy),
+                Ok(None) => {}
+                Err(problems) => self.problems.extend(problems),
+            }
+        }
+        if !has_entry {
+            let advice = "there is no rule `deny`: a policy says what it objects to in `deny contains …`";
+            self.problems.extend(files.iter().map(|module| Problem::at(&module.file.path, 0, advice)));
+        }
+    }
+
+    /// One package; `None` when the policy set turns it off. A policy that is off is checked all the same.
+    fn package(
+        &mut self,
+        package: &str,
+        modules: &[&Module<'_>],
+        entries: Vec<format::Entry>,
+        program: &Arc<Program>,
+    ) -> Result<Option<Policy>, Vec<Problem>> {
+        let file = modules.first().map_or("", |module| module.file.path.as_str());
+        let mut annotations = Vec::new();
+        for module in modules {
+            annotations.extend(metadata::parse(&module.file.path, &module.file.text)?);
+        }
+        let has_custom = annotations.iter().any(|annotation| annotation.content.custom.is_some());
+        let own = |read: &&crate::rego::Read| modules.iter().any(|module| module.file.path == read.file);
+        let form = format::form(package, has_custom, program.documents().iter().filter(own));
+        check_documents(program, form, &self.bundle.data)?;
+        let id = id_of(package);
+        self.claim(&id, file)?;
+        let settings = self.bundle.settings.for_policy(&id);
+        let mut meta = describe(file, id, &annotations, &settings)?;
+        meta.file = file.to_owned();
+        let refuse = |message: String| vec![Problem::at(file, 0, message)];
+        // Who says nothing about requests wants to see them all.
+        let criteria = if has_custom {
+            Criteria::new(meta.custom.criteria.clone()).map_err(refuse)?
+        } else {
+            Criteria::everything()
+        };
+        let parameters = serde_json::to_value(&meta.custom.parameters).map_err(|error| refuse(error.to_string()))?;
+        let policy = Policy {
+            meta,
+            concern: Concern::Criteria(criteria),
+            form,
+            tolerant: is_tolerant(&settings, &self.bundle.settings),
+            parameters: Value::from(&parameters),
+            entries: entries.into_iter().map(|entry| asked(program, package, entry)).collect(),
+            program: Arc::clone(program),
+        };
+        Ok((settings.enabled != Some(false)).then_some(policy))
+    }
+
+    fn claim(&mut self, id: &str, file: &str) -> Result<(), Vec<Problem>> {
+        match self.ids.insert(id.to_owned(), file.to_owned()) {
+            Some(other) if other != file => {
+                let message = format!("policy {id} is in {other} already: give it another package");
+                Err(vec![Problem::at(file, 0, message)])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn gatekeeper(&mut self) {
+        let files = self.bundle.files.iter().filter(|file| !file.is_rego());
+        let loaded = match gatekeeper::load(files.map(|file| (file.path.as_str(), file.text.as_str()))) {
+            Ok(loaded) => loaded,
+            Err(problems) => return self.problems.extend(problems),
+        };
+        for other in loaded.others.iter().filter(|other| !other.api_version.contains("gatekeeper.sh")) {
+            let message = format!(
+                "{} {} is neither a ConstraintTemplate nor a constraint; take it out of the policies",
+                other.kind, other.name
+            );
+            self.problems.push(Problem::at(&other.file, other.line, message));
+        }
+        for template in &loaded.templates {
+            let program = match compile_template(template) {
+                Ok(program) => Arc::new(program),
+                Err(problems) => {
+                    self.problems.extend(problems);
+                    continue;
+                }
+            };
+            let annotations = metadata::parse(&template.file, &template.module.text).unwrap_or_default();
+            for constraint in loaded.constraints.iter().filter(|constraint| constraint.kind == template.kind) {
+                match self.constraint(constraint, &annotations, &program) {
+                    Ok(policy) => self.policies.extend(policy),
+                    Err(problems) => self.problems.extend(problems),
+                }
+            }
+        }
+    }
+
+    fn constraint(
+        &mut self,
+        constraint: &Constraint,
+        annotations: &[Annotation],
+        program: &Arc<Program>,
+    ) -> Result<Option<Policy>, Vec<Problem>> {
+        let id = format!("{}/{}", constraint.kind.to_lowercase(), constraint.name);
+        self.claim(&id, &constraint.file)?;
+        let settings = self.bundle.settings.for_policy(&id);
+        let mut meta = describe(&constraint.file, id, annotations, &Override::default())?;
+        meta.file.clone_from(&constraint.file);
+        // What the template says to people, unless its Rego says more.
+        if meta.title.is_empty() {
+            meta.title = constraint.title.clone().unwrap_or_else(|| constraint.kind.clone());
+        }
+        if meta.why.is_empty() {
+            meta.why = constraint.description.clone().unwrap_or_default().trim().to_owned();
+        }
+        // The strictest counts; none: admission is not among its enforcement points.
+        let Some(action) = constraint.actions.iter().min().copied() else { return Ok(None) };
+        meta.custom.action = settings.action.unwrap_or(action);
+        let parameters = match (&constraint.parameters, settings.parameters.is_empty()) {
+            (parameters, true) => parameters.clone(),
+            (parameters, false) => {
+                let mut merged = parameters.to_json();
+                if let Some(members) = merged.as_object_mut() {
+                    members.extend(settings.parameters.clone());
+                }
+                Value::from(&merged)
+            }
+        };
+        let policy = Policy {
+            meta,
+            concern: Concern::Constraint(constraint.criteria.clone()),
+            form: Form::Gatekeeper,
+            tolerant: is_tolerant(&settings, &self.bundle.settings),
+            parameters,
+            entries: vec![Entry {
+                rule: "violation".to_owned(),
+                location: program.locate(gatekeeper::ENTRY_POINT),
+                action: None,
+            }],
+            program: Arc::clone(program),
+        };
+        Ok((settings.enabled != Some(false)).then_some(policy))
+    }
+
+    /// An override that matches no policy is a typing error until proven otherwise.
+    fn unused_overrides(&self) -> Vec<Problem> {
+        // Whoever could not be read has no id yet.
+        if !self.problems.is_empty() {
+            return Vec::new();
+        }
+        let is_unused =
+            |pattern: &&String| Glob::new(pattern).is_ok_and(|glob| !self.ids.keys().any(|id| glob.matches(id)));
+        let message = |pattern: &String| format!("policies.{pattern}: no policy has this id");
+        let unused = self.bundle.settings.policies.keys().filter(is_unused);
+        unused.map(|pattern| Problem::at(Settings::FILE, 0, message(pattern))).collect()
+    }
+}
+
+fn asked(program: &Program, package: &str, entry: format::Entry) -> Entry {
+    Entry {
+        location: program.locate(&format!("data.{package}.{}", entry.rule)),
+        rule: entry.rule,
+        action: entry.action,
+    }
+}
+
+fn is_tolerant(own: &Override, all: &Settings) -> bool {
+    own.failure_mode.unwrap_or(all.failure_mode) == FailureMode::Allow
+}
+
+/// The names of the rules directly in a package.
+fn rules_of(program: &Program, package: &str) -> BTreeSet<String> {
+    let name = |path: &str| {
+        let rest = path.strip_prefix(package)?.strip_prefix('.')?;
+        (!rest.contains('.')).then(|| rest.to_owned())
+    };
+    program.rules().filter_map(|(path, _, _)| name(&path)).collect()
+}
+
+fn compile_template(template: &Template) -> Result<Program, Vec<Problem>> {
+    let dialect = template.dialect;
+    let names: Vec<String> = (0..=template.libraries.len()).map(|place| place.to_string()).collect();
+    let modules: Vec<_> = std::iter::once(&template.module).chain(&template.libraries).collect();
+    let sources: Vec<Source<'_>> = modules
         .iter()
-        .filter_map(|((name, count), line)| {
-            let reason = Program::check_builtin(name, *count).err()?;
-            Some(Problem::at(&file.path, *line, reason))
-        })
+        .zip(&names)
+        .map(|(module, name)| Source { file: name, text: &module.text, dialect })
         .collect();
-    if !unknown.is_empty() {
-        return Err(unknown);
-    }
-    let program = program
-        .prepare(&module.package)
-        .map_err(|(line, message)| vec![Problem::at(&file.path, line, message)])?;
-    let id = id_of(&module.package);
-    let settings = bundle.settings.for_policy(&id);
-    let meta = describe(&file.path, id, &annotations, &settings)?;
-    let criteria = Criteria::new(meta.custom.criteria.clone()).map_err(refuse)?;
-    let parameters = serde_json::to_value(&meta.custom.parameters).map_err(|error| refuse(error.to_string()))?;
-    let failure_mode = settings.failure_mode.unwrap_or(bundle.settings.failure_mode);
-    Ok((settings.enabled != Some(false)).then(|| Policy {
-        meta,
-        criteria,
-        tolerant: failure_mode == FailureMode::Allow,
-        parameters: Document::from(parameters),
-        program,
-    }))
+    let in_yaml = |problem: Problem| {
+        let module = problem.file.parse::<usize>().ok().and_then(|place| modules.get(place));
+        let line = module.map_or(template.line, |module| module.yaml_line(problem.line));
+        Problem::at(&template.file, line, problem.message)
+    };
+    let program = Program::compile(&sources).map_err(|problems| {
+        problems.into_iter().map(in_yaml).collect::<Vec<_>>()
+    })?;
+    check_documents(&program, Form::Gatekeeper, &serde_json::Map::new())
+        .map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
+    Ok(program)
 }
 
+/// What is read from outside has to be there: a misspelt path is undefined, and a policy that reads it never objects.
+fn check_documents(
+    program: &Program,
+    form: Form,
+    data: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), Vec<Problem>> {
+    let mut problems = Vec::new();
+    for read in program.documents() {
+        let names: Vec<&str> = read.path.iter().map(|name| name.as_str()).collect();
+        let root = if read.is_input { "input" } else { "data" };
+        let path = std::iter::once(root).chain(names.iter().copied()).collect::<Vec<_>>().join(".");
+        let is_there = match (read.is_input, names.as_slice()) {
+            (_, []) => true,
+            (true, [first, ..]) => match form {
+                Form::Admission => INPUT.contains(first),
+                Form::Gatekeeper => ["review", "parameters"].contains(first),
+                Form::Response => ["request", "apiVersion", "kind"].contains(first),
+                Form::Object => true,
+            },
+            (false, ["context"]) => true,
+            (false, ["context", second, ..]) => CONTEXT.contains(second),
+            (false, ["inventory", ..]) => true,
+            (false, [first, ..]) => data.contains_key(*first),
+        };
+        if is_there {
+            continue;
+        }
+        let sees = match (read.is_input, form) {
+            (true, Form::Gatekeeper) => "a template sees input.review and input.parameters".to_owned(),
+            (true, Form::Response) => "it sees the AdmissionReview: input.request".to_owned(),
+            (true, _) => format!("a policy sees input.{}", INPUT.join(", input.")),
+            (false, _) if names.first() == Some(&"context") => {
+                format!("a policy sees data.context.{}", CONTEXT.join(", data.context."))
+            }
+            (false, _) => "no rule and no data has this name; the set has data.context, data.inventory and its own files"
+                .to_owned(),
+        };
+        let line = usize::try_from(read.line).unwrap_or(0);
+        problems.push(Problem::at(&read.file, line, format!("{path} is not there: {sees}")));
+    }
+    problems.dedup();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
 /// Folds the annotations that concern `deny`: the narrower scope wins, field by field, as in OPA's chain.
 fn describe(
     file: &str,
@@ -123,7 +368,9 @@ fn describe(
         .iter()
         .filter(|annotation| match annotation.scope {
             Scope::Package | Scope::Subpackages => true,
-            Scope::Document | Scope::Rule => annotation.rule == "deny",
+            Scope::Document | Scope::Rule => {
+                format::entries("", &BTreeSet::from([annotation.rule.as_str()])).len() == 1
+            }
         })
         .collect();
     chain.sort_by_key(|annotation| annotation.scope);
@@ -175,26 +422,4 @@ fn describe(
     meta.custom.action = settings.action.unwrap_or(meta.custom.action);
     meta.custom.parameters.extend(settings.parameters.clone());
     Ok(meta)
-}
-
-/// An override that matches no policy is a typing error until proven otherwise.
-fn unused_overrides(bundle: &Bundle) -> Vec<Problem> {
-    let ids: Vec<String> = bundle
-        .files
-        .iter()
-        .filter_map(|file| {
-            let line = file
-                .text
-                .lines()
-                .map(str::trim)
-                .find_map(|line| line.strip_prefix("package "))?;
-            Some(id_of(line.split_whitespace().next()?))
-        })
-        .collect();
-    let is_unused = |pattern: &&String| Glob::new(pattern).is_ok_and(|glob| !ids.iter().any(|id| glob.matches(id)));
-    let message = |pattern: &String| format!("policies.{pattern}: no policy has this id");
-    let unused = bundle.settings.policies.keys().filter(is_unused);
-    unused
-        .map(|pattern| Problem::at(super::settings::Settings::FILE, 0, message(pattern)))
-        .collect()
 }

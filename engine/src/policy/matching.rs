@@ -1,13 +1,13 @@
 //! Which policies can concern a request at all.
 //!
-//! `match` in METADATA becomes [`Criteria`]; the criteria of all policies become an [`Index`] by kind, so that the cost of a
-//! request does not grow with policies for other kinds.
+//! `match` in METADATA becomes [`Criteria`]; what they tell beforehand goes into the [`Index`](super::index::Index).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use globset::GlobMatcher;
 use serde::Deserialize;
 
+use super::index::Hints;
 use crate::admission::Operation;
 use crate::explain::wire::GroupVersionKind;
 use crate::template;
@@ -92,6 +92,14 @@ impl Selector {
 /// A pattern with `*` and `?`, over a whole name.
 #[derive(Debug, Clone)]
 pub struct Glob(GlobMatcher);
+
+impl Glob {
+    /// The name, when the pattern has only one.
+    fn literal(&self) -> Option<String> {
+        let pattern = self.0.glob().glob();
+        (!pattern.contains(['*', '?', '[', ']', '{', '}', '!', '\\'])).then(|| pattern.to_owned())
+    }
+}
 
 impl Glob {
     /// Reads a pattern.
@@ -258,44 +266,31 @@ fn is_sent_to_subresources(kind: &str) -> bool {
         || (kind.ends_with("Options") && ["Pod", "Node", "Service"].iter().any(|owner| kind.starts_with(owner)))
 }
 
-/// Positions of policies by the kind that they concern.
-#[derive(Debug, Clone, Default)]
-pub struct Index {
-    by_kind: HashMap<(String, String), Vec<usize>>,
-    any: Vec<usize>,
-}
-
-impl Index {
-    /// Indexes criteria by their position.
-    pub fn new<'a>(criteria: impl Iterator<Item = &'a Criteria>) -> Self {
-        let mut index = Self::default();
-        for (position, criteria) in criteria.enumerate() {
-            let names: Option<Vec<(String, String)>> = criteria.exact_kinds();
-            match names {
-                Some(names) => {
-                    for name in names {
-                        let positions = index.by_kind.entry(name).or_default();
-                        if positions.last() != Some(&position) {
-                            positions.push(position);
-                        }
-                    }
-                }
-                None => index.any.push(position),
-            }
-        }
-        index
-    }
-
-    /// The positions of the policies that may concern a kind, ascending.
-    pub fn candidates(&self, kind: &GroupVersionKind) -> Vec<usize> {
-        let named = self.by_kind.get(&(kind.group.clone(), kind.kind.clone()));
-        let mut positions: Vec<usize> = named.into_iter().flatten().chain(&self.any).copied().collect();
-        positions.sort_unstable();
-        positions
-    }
-}
-
 impl Criteria {
+    /// Everything: for policies that say nothing about it.
+    pub fn everything() -> Self {
+        Self {
+            kinds: Vec::new(),
+            operations: vec![Operation::Create, Operation::Update, Operation::Delete, Operation::Connect],
+            subresources: vec![String::new(), "*".to_owned()],
+            namespaces: Vec::new(),
+            excluded_namespaces: Vec::new(),
+            label_selector: Selector::default(),
+            namespace_selector: Selector::default(),
+        }
+    }
+
+    /// For the index.
+    pub fn hints(&self) -> Hints {
+        let names = self.namespaces.iter().map(Glob::literal).collect::<Option<Vec<_>>>();
+        Hints {
+            kinds: self.exact_kinds(),
+            // What is in no namespace does not match a list of them.
+            namespaces: names.filter(|names| !names.is_empty()),
+            label: self.label_selector.match_labels.iter().next().map(|(k, v)| (k.clone(), v.clone())),
+        }
+    }
+
     /// The kinds by group and name; `None` when a wildcard is among them.
     fn exact_kinds(&self) -> Option<Vec<(String, String)>> {
         if self.kinds.is_empty() {

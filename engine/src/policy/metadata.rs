@@ -32,8 +32,12 @@ pub struct Annotation {
     pub rule: String,
     /// The line of `# METADATA`, from 1.
     pub line: usize,
+    /// The line of the statement that it belongs to, from 1.
+    pub statement: usize,
     /// What it says.
     pub content: Content,
+    /// All of it, as written.
+    pub written: serde_json::Value,
 }
 
 /// The fields of an annotation that matter here. Others of OPA's (authors, organizations, schemas) are accepted.
@@ -96,8 +100,8 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Annotation>, Vec<Problem>> {
             yaml.push('\n');
             rest.next();
         }
-        let statement = rest.clone().find_map(|(_, line)| match line {
-            Line::Code(code) => Some(*code),
+        let statement = rest.clone().find_map(|(index, line)| match line {
+            Line::Code(code) => Some((index + 1, *code)),
             Line::Comment(_) | Line::Blank => None,
         });
         match annotation(index + 1, &yaml, statement) {
@@ -112,12 +116,14 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Annotation>, Vec<Problem>> {
     }
 }
 
-fn annotation(line: usize, yaml: &str, statement: Option<&str>) -> Result<Annotation, (usize, String)> {
-    let content: Content = serde_saphyr::from_str(yaml).map_err(|error| {
+fn annotation(line: usize, yaml: &str, statement: Option<(usize, &str)>) -> Result<Annotation, (usize, String)> {
+    let invalid = |error: serde_saphyr::Error| {
         let (row, reason) = super::yaml_error(&error);
         (line + row, format!("METADATA is not valid: {reason}"))
-    })?;
-    let Some(statement) = statement else {
+    };
+    let content: Content = serde_saphyr::from_str(yaml).map_err(invalid)?;
+    let written: serde_json::Value = serde_saphyr::from_str(yaml).map_err(invalid)?;
+    let Some((statement_line, statement)) = statement else {
         return Err((line, "METADATA must be followed by the package or a rule".to_owned()));
     };
     let subject = word(statement);
@@ -151,7 +157,9 @@ fn annotation(line: usize, yaml: &str, statement: Option<&str>) -> Result<Annota
         scope,
         rule: rule.to_owned(),
         line,
+        statement: statement_line,
         content,
+        written,
     })
 }
 

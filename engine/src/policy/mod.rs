@@ -3,12 +3,13 @@
 pub mod bundle;
 pub mod compile;
 pub mod custom;
+pub mod format;
+pub mod gatekeeper;
+pub mod index;
 pub mod matching;
 pub mod metadata;
-mod negation;
+mod modules;
 pub mod settings;
-pub mod soundness;
-mod syntax;
 
 use std::fmt;
 

@@ -6,7 +6,9 @@
 
 mod certs;
 mod demo;
+mod gatekeeper;
 mod kubernetes;
+mod opa;
 mod probe;
 mod process;
 mod proxy;
@@ -24,8 +26,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     demo::run_demo,
+    gatekeeper::Gatekeeper,
+    opa::Opa,
+    probe::client,
     process::Running,
-    settings::{Part, Ports, Programs, Settings},
+    settings::{Part, Ports, Programs, Settings, free_port},
 };
 
 /// A stack that was started. Dropping it leaves it running: see [`TestStack`] for one that ends with its owner.

@@ -72,6 +72,30 @@ impl Running {
     }
 }
 
+/// A process that ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Owned {
+    running: Running,
+    grace: Duration,
+}
+
+impl Owned {
+    /// `grace` is how long it may take to end by itself.
+    pub(super) fn new(running: Running, grace: Duration) -> Self {
+        Self { running, grace }
+    }
+
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ = self.running.stop(self.grace);
+    }
+}
+
 /// Starts a command in a session of its own, with no parent that could end: Envoy ends when its parent does, and a
 /// terminal's Ctrl-C is for the foreground. Its output is appended to `<run_dir>/<name>.log`.
 pub(super) fn spawn(command: &Command, name: &str, run_dir: &Path) -> Result<Running> {

@@ -99,31 +99,14 @@ impl Ports {
     }
 
     /// Ports that nobody listens on now.
-    ///
-    /// Not those that the kernel would give out: it gives the same ones to outgoing connections, of which there may be one in
-    /// the way when the part starts. Each process begins elsewhere, and none uses a port twice.
     pub fn free() -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = || -> Result<u16> {
-            for _ in 0..RANGE {
-                let offset = std::process::id()
-                    .wrapping_mul(97)
-                    .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
-                    % RANGE;
-                let port = u16::try_from(FIRST + offset)?;
-                if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                    return Ok(port);
-                }
-            }
-            bail!("no free port between {FIRST} and {}", FIRST + RANGE);
-        };
         Ok(Self {
-            admission: next()?,
-            explainer: next()?,
-            admin: next()?,
-            api_server: next()?,
-            etcd: next()?,
-            etcd_peer: next()?,
+            admission: free_port()?,
+            explainer: free_port()?,
+            admin: free_port()?,
+            api_server: free_port()?,
+            etcd: free_port()?,
+            etcd_peer: free_port()?,
         })
     }
 
@@ -141,6 +124,25 @@ impl Ports {
             ],
         }
     }
+}
+
+/// A port that nobody listens on now.
+///
+/// Not one that the kernel would give out: it gives the same ones to outgoing connections, of which there may be one in the way
+/// when the part starts. Each process begins elsewhere, and none uses a port twice.
+pub fn free_port() -> Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..RANGE {
+        let offset = std::process::id()
+            .wrapping_mul(97)
+            .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed))
+            % RANGE;
+        let port = u16::try_from(FIRST + offset)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {FIRST} and {}", FIRST + RANGE);
 }
 
 fn port(variable: &str, default: u16) -> Result<u16> {

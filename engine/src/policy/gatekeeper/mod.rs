@@ -1,0 +1,104 @@
+//! Gatekeeper's formats: constraint templates and constraints as YAML, and how a request is matched and shown to them.
+//!
+//! What is read here is what Gatekeeper 3.23 reads. A template is a program of its own. It is asked for [`ENTRY_POINT`],
+//! with [`review::input`] as input and `{"inventory": …}` as data.
+
+pub mod constraint;
+pub mod document;
+mod fields;
+pub mod matching;
+mod modules;
+pub mod review;
+mod schema;
+mod selector;
+pub mod template;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+pub use constraint::Constraint;
+pub use document::{Document, Other};
+pub use matching::{Match, Outcome, Subject};
+pub use modules::{ENTRY_POINT, Module};
+pub use schema::Schema;
+pub use selector::Labels;
+pub use template::Template;
+
+use super::Problem;
+
+/// Templates, the constraints that they are applied by, and what else was in the files.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// In the order of their kinds.
+    pub templates: Vec<Template>,
+    /// In the order of their kinds and names.
+    pub constraints: Vec<Constraint>,
+    /// In the order of the files.
+    pub others: Vec<Other>,
+}
+
+/// Reads files, given as names and texts, together: a constraint may stand before its template, or in another file.
+///
+/// # Errors
+/// Every reason why something is refused.
+pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut refused = Vec::new();
+    let mut templates: BTreeMap<String, Template> = BTreeMap::new();
+    let mut written = BTreeMap::new();
+    let mut others = Vec::new();
+    for (file, text) in files {
+        let contents = document::read_all(file, text);
+        problems.extend(contents.problems);
+        refused.extend(contents.refused);
+        for document in contents.documents {
+            match document {
+                Document::Template(template) => match templates.get(&template.kind) {
+                    Some(earlier) => problems.push(twice(&template.file, template.line, &template.kind, &earlier.file)),
+                    None => drop(templates.insert(template.kind.clone(), *template)),
+                },
+                Document::Constraint(constraint) => {
+                    let key = (constraint.kind.clone(), constraint.name.clone());
+                    if let Some(earlier) = written.get(&key) {
+                        let earlier: &constraint::Written = earlier;
+                        let title = format!("{} {}", key.0, key.1);
+                        problems.push(twice(&constraint.file, constraint.line, &title, &earlier.file));
+                    } else {
+                        written.insert(key, *constraint);
+                    }
+                }
+                Document::Other(other) => others.push(other),
+            }
+        }
+    }
+    let mut constraints = Vec::new();
+    for constraint in written
+        .values()
+        .filter(|constraint| !refused.contains(&constraint.kind))
+    {
+        match constraint.check(templates.get(&constraint.kind)) {
+            Ok(constraint) => constraints.push(constraint),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() {
+        Ok(Loaded {
+            templates: templates.into_values().collect(),
+            constraints,
+            others,
+        })
+    } else {
+        Err(problems)
+    }
+}
+
+fn twice(file: &str, line: usize, what: &str, earlier: &str) -> Problem {
+    Problem::at(
+        file,
+        line,
+        format!("{what} is defined in {earlier} already; remove one of them"),
+    )
+}
+
+#[cfg(test)]
+mod tests;

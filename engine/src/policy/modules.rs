@@ -1,0 +1,165 @@
+//! Rego files that refer to each other are compiled together, and all others by themselves.
+
+use std::collections::BTreeMap;
+
+use super::Problem;
+use super::bundle::File;
+use crate::rego::{self, Dialect, Program, Source};
+
+/// Files that were compiled together.
+#[derive(Debug)]
+pub(super) struct Component<'a> {
+    pub(super) program: Program,
+    pub(super) files: Vec<Module<'a>>,
+}
+
+/// One file of Rego.
+#[derive(Debug, Clone)]
+pub(super) struct Module<'a> {
+    pub(super) file: &'a File,
+    /// Below `data`.
+    pub(super) package: String,
+    pub(super) dialect: Dialect,
+}
+
+/// Compiles the Rego files of a bundle.
+pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Component<'a>>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut modules = Vec::new();
+    for file in files {
+        let dialect = file.dialect.map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
+        match dialect {
+            Ok(dialect) => modules.push(Module {
+                file,
+                package: package(&file.text),
+                dialect,
+            }),
+            Err((line, message)) => problems.push(Problem::at(&file.path, line, message)),
+        }
+    }
+    let mut components = Vec::new();
+    for files in groups(modules) {
+        let sources: Vec<Source<'_>> = files
+            .iter()
+            .map(|module| Source {
+                file: &module.file.path,
+                text: &module.file.text,
+                dialect: module.dialect,
+            })
+            .collect();
+        match Program::compile(&sources) {
+            Ok(program) => components.push(Component { program, files }),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(components) } else { Err(problems) }
+}
+
+/// The name after `package`, with dots.
+fn package(text: &str) -> String {
+    let line = text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "));
+    let name = line.and_then(|line| line.split([' ', '\t', '#', ';']).find(|part| !part.is_empty())).unwrap_or_default();
+    name.replace("[\"", ".").replace("\"]", "")
+}
+
+/// Puts those together that share a package or may refer to each other. What only looks like a reference, in a comment, does no
+/// harm: what is compiled together means the same.
+fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
+    let mut leader: Vec<usize> = (0..modules.len()).collect();
+    let find = |leader: &[usize], mut of: usize| {
+        while let Some(next) = leader.get(of).filter(|next| **next != of) {
+            of = *next;
+        }
+        of
+    };
+    let mut by_package: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, module) in modules.iter().enumerate() {
+        by_package.entry(&module.package).or_default().push(place);
+    }
+    let mut join = |a: usize, b: usize| {
+        let (a, b) = (find(&leader, a), find(&leader, b));
+        if let Some(slot) = leader.get_mut(a.max(b)) {
+            *slot = a.min(b);
+        }
+    };
+    for (place, module) in modules.iter().enumerate() {
+        for path in data_references(&module.file.text) {
+            for (package, places) in &by_package {
+                if is_prefix(package, path) || is_prefix(path, package) {
+                    places.iter().for_each(|other| join(place, *other));
+                }
+            }
+        }
+        if let Some([first, ..]) = by_package.get(module.package.as_str()).map(Vec::as_slice) {
+            join(place, *first);
+        }
+    }
+    let mut grouped: BTreeMap<usize, Vec<Module<'_>>> = BTreeMap::new();
+    for (place, module) in modules.into_iter().enumerate() {
+        grouped.entry(find(&leader, place)).or_default().push(module);
+    }
+    grouped.into_values().collect()
+}
+
+fn is_prefix(prefix: &str, of: &str) -> bool {
+    of.strip_prefix(prefix).is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('.'))
+}
+
+/// What follows `data.` wherever it stands.
+fn data_references(text: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    text.match_indices("data").filter_map(move |(at, word)| {
+        let before = text.get(..at)?.chars().next_back();
+        if before.is_some_and(is_name) {
+            return None;
+        }
+        let rest = text.get(at + word.len()..)?;
+        if !rest.starts_with(['.', '[']) {
+            return None;
+        }
+        let path = rest.strip_prefix('.').unwrap_or_default();
+        let end = path.find(|c| !is_name(c)).unwrap_or(path.len());
+        path.get(..end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn grouped(texts: &[&str]) -> Vec<Vec<String>> {
+        let files: Vec<File> = texts.iter().enumerate().map(|(n, text)| File::new(format!("{n}.rego"), *text)).collect();
+        let components = compile(files.iter()).unwrap();
+        let names = |component: &Component<'_>| component.files.iter().map(|module| module.file.path.clone()).collect();
+        components.iter().map(names).collect()
+    }
+
+    #[test]
+    fn files_that_refer_to_each_other_are_together() {
+        let lib = "package lib.names\nok(x) if x != \"\"\n";
+        let user = "package a\nimport data.lib.names\ndeny contains \"no\" if not names.ok(input.x)\n";
+        let alone = "package b\ndeny contains data.context.cluster.name\n";
+        assert_eq!(grouped(&[user, lib, alone]), [vec!["0.rego", "1.rego"], vec!["2.rego"]]);
+    }
+
+    #[test]
+    fn what_reads_all_packages_is_with_all_of_them() {
+        let main = "package system\nmain := {\"all\": all}\nall contains d if { some p; d := data.policies[p].deny[_] }\n";
+        let policy = "package policies.a\ndeny contains \"a\" if input.x\n";
+        let other = "package policies.b\ndeny contains \"b\" if input.y\n";
+        assert_eq!(grouped(&[main, policy, other]), [vec!["0.rego", "1.rego", "2.rego"]]);
+    }
+
+    #[test]
+    fn the_older_syntax_is_told_from_the_newer() {
+        let files = [
+            File::new("a.rego", "package a\ndeny[msg] { msg := \"x\" }\n"),
+            File::new("b.rego", "package b\ndeny contains \"x\" if true\n"),
+        ];
+        let components = compile(files.iter()).unwrap();
+        let dialects: Vec<Dialect> = components.iter().flat_map(|c| c.files.iter().map(|m| m.dialect)).collect();
+        assert_eq!(dialects, [Dialect::V0, Dialect::V1]);
+    }
+}

@@ -1,0 +1,617 @@
+//! Ordered bodies become steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
+
+use super::ast::{self, Comprehension, Expr, Function, Head, Kind, Ref, Shape, Target, Term, Var};
+use super::body::{self, Expander, Vars};
+use super::builtins;
+use super::plan::{
+    Branch, Change, Collect, Definition, Node, NodeId, Op, Pattern, Replacement, RuleId, Sort, Source, Step, Template, TreeStep,
+};
+use super::value::Value;
+
+type Refused<T> = Result<T, (usize, String)>;
+
+/// What is known of all rules while one is planned.
+pub(super) struct Tables<'a> {
+    pub(super) nodes: &'a [Node],
+    pub(super) sorts: &'a [Sort],
+    pub(super) paths: &'a BTreeMap<Vec<SmolStr>, RuleId>,
+}
+
+/// Plans one rule.
+pub(super) struct Planner<'a> {
+    tables: &'a Tables<'a>,
+    names: Vec<SmolStr>,
+    bound: Vars,
+    line: u32,
+    reads: Reads,
+}
+
+/// What a rule reads outside of itself.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    pub(super) rules: BTreeSet<RuleId>,
+    /// Documents that are no rules: whether below input, the names as far as they are constant, and the line.
+    pub(super) documents: Vec<(bool, Vec<SmolStr>, u32)>,
+}
+
+/// Where the value at the end of a reference goes.
+enum Out<'t> {
+    True,
+    Unify(&'t Term),
+}
+
+/// Plans a rule. `prefix` are the constant keys between the rule that it is a part of and itself.
+pub(super) fn definition(
+    rule: ast::Rule,
+    prefix: &[SmolStr],
+    sort: Sort,
+    tables: &Tables<'_>,
+) -> Refused<(Definition, Reads)> {
+    let mut planner = Planner {
+        tables,
+        names: rule.vars,
+        bound: Vars::new(),
+        line: rule.line,
+        reads: Reads::default(),
+    };
+    let (args, keys, is_set) = match rule.shape {
+        Shape::Complete => (Vec::new(), Vec::new(), false),
+        Shape::Function(args) => (args, Vec::new(), false),
+        Shape::Partial { keys, is_set } => (Vec::new(), keys, is_set),
+    };
+    let args = args.iter().map(|arg| planner.pattern(arg)).collect::<Refused<Vec<_>>>()?;
+    let outside = planner.bound.clone();
+    let mut branches = Vec::new();
+    for branch in rule.branches {
+        planner.bound.clone_from(&outside);
+        planner.line = branch.line;
+        let mut heads = keys.clone();
+        heads.push(branch.value);
+        let mut expander = Expander { names: &mut planner.names };
+        let (mut heads, body) = expander.with_heads(heads, branch.body, branch.line);
+        let mut steps = planner.body(body)?;
+        let value = heads.pop().unwrap_or(Term::Const(Value::Null));
+        let value = planner.operand(&value, &mut steps)?;
+        let mut templates: Vec<Template> =
+            prefix.iter().map(|name| Template::Const(Value::String(name.clone()))).collect();
+        for key in &heads {
+            templates.push(planner.operand(key, &mut steps)?);
+        }
+        branches.push(Branch {
+            steps: steps.into(),
+            keys: templates.into(),
+            value,
+            is_member: is_set && sort == Sort::Object,
+            line: branch.line,
+        });
+    }
+    let definition = Definition {
+        args: args.into(),
+        branches,
+        slots: planner.names.len(),
+        file: rule.file,
+    };
+    Ok((definition, planner.reads))
+}
+
+impl Planner<'_> {
+    fn fresh(&mut self) -> Var {
+        self.names.push(SmolStr::default());
+        self.names.len() - 1
+    }
+
+    fn refuse<T>(&self, message: impl Into<String>) -> Refused<T> {
+        Err((usize::try_from(self.line).unwrap_or(0), message.into()))
+    }
+
+    fn unsafe_var<T>(&self, var: Var) -> Refused<T> {
+        let name = self.names.get(var).map_or("", SmolStr::as_str);
+        let name = if name.is_empty() { "_" } else { name };
+        self.refuse(format!("var {name} is unsafe: nothing gives it a value"))
+    }
+
+    /// Orders and plans expanded expressions.
+    fn body(&mut self, body: Vec<Expr>) -> Refused<Vec<Step>> {
+        let ordered = body::order(body, &self.bound).map_err(|lost| {
+            let named = lost.iter().find(|(var, _)| self.names.get(*var).is_some_and(|name| !name.is_empty()));
+            let (var, line) = named.or(lost.first()).copied().unwrap_or((0, self.line));
+            let name = self.names.get(var).map_or("", SmolStr::as_str);
+            let name = if name.is_empty() { "_" } else { name };
+            (
+                usize::try_from(line).unwrap_or(0),
+                format!("var {name} is unsafe: nothing gives it a value"),
+            )
+        })?;
+        let mut steps = Vec::new();
+        for expr in ordered {
+            self.expr(expr, &mut steps)?;
+        }
+        Ok(steps)
+    }
+
+    fn push(&self, steps: &mut Vec<Step>, op: Op) {
+        steps.push(Step { op, line: self.line });
+    }
+
+    fn expr(&mut self, expr: Expr, steps: &mut Vec<Step>) -> Refused<()> {
+        self.line = expr.line;
+        if expr.with.is_empty() {
+            return self.kind(expr.kind, expr.negated, steps);
+        }
+        let before = self.bound.clone();
+        let mut changes = Vec::new();
+        for with in &expr.with {
+            changes.push(self.change(with, steps)?);
+        }
+        let mut inner = Vec::new();
+        self.kind(expr.kind, expr.negated, &mut inner)?;
+        self.line = expr.line;
+        let slots = self.bound.difference(&before).copied().collect();
+        let steps_inside = inner.into();
+        self.push(steps, Op::With { changes: changes.into(), steps: steps_inside, slots });
+        Ok(())
+    }
+
+    fn change(&mut self, with: &ast::With, steps: &mut Vec<Step>) -> Refused<Change> {
+        match &with.target {
+            Target::Input(path) => {
+                let value = self.operand(&with.value, steps)?;
+                Ok(Change::Input { path: path.as_slice().into(), value })
+            }
+            Target::Data(path) => {
+                if let Some(rule) = self.tables.paths.get(path).copied()
+                    && let Some(Sort::Function(_)) = self.tables.sorts.get(rule)
+                {
+                    let by = self.replacement(&with.value, steps)?;
+                    return Ok(Change::Function { rule, by });
+                }
+                let inside = (1..path.len()).any(|end| {
+                    path.get(..end).is_some_and(|parent| self.tables.paths.contains_key(parent))
+                });
+                if inside {
+                    return self.refuse(format!("`with data.{}` replaces a part of a rule; replace the rule", path.join(".")));
+                }
+                let value = self.operand(&with.value, steps)?;
+                Ok(Change::Data { path: path.as_slice().into(), value })
+            }
+            Target::Builtin(name) => {
+                let by = self.replacement(&with.value, steps)?;
+                Ok(Change::Builtin { name, by })
+            }
+        }
+    }
+
+    fn replacement(&mut self, value: &Term, steps: &mut Vec<Step>) -> Refused<Replacement> {
+        if let Term::Ref(refr) = value
+            && let Some(path) = constant_path(refr)
+            && matches!(refr.head, Head::Data)
+            && let Some(rule) = self.tables.paths.get(&path).copied()
+            && let Some(Sort::Function(_)) = self.tables.sorts.get(rule)
+        {
+            self.reads.rules.insert(rule);
+            return Ok(Replacement::Rule(rule));
+        }
+        // A name that is nothing else may be a builtin's.
+        if let Term::Var(var) = value
+            && !self.bound.contains(var)
+            && let Some(builtin) = self.names.get(*var).and_then(|name| builtins::find(name))
+        {
+            return Ok(Replacement::Builtin(builtin));
+        }
+        Ok(Replacement::Value(self.operand(value, steps)?))
+    }
+
+    fn kind(&mut self, kind: Kind, negated: bool, steps: &mut Vec<Step>) -> Refused<()> {
+        if !negated {
+            return self.positive(kind, steps, None);
+        }
+        let mut inner = Vec::new();
+        self.positive(kind, steps, Some(&mut inner))?;
+        self.push(steps, Op::Not(inner.into()));
+        Ok(())
+    }
+
+    /// `steps` gets what is evaluated before the expression, `inner` the expression itself, when that is another place.
+    fn positive(&mut self, kind: Kind, steps: &mut Vec<Step>, mut inner: Option<&mut Vec<Step>>) -> Refused<()> {
+        match kind {
+            Kind::Term(Term::Ref(refr)) => {
+                let refr = self.prepared(&refr, steps)?;
+                self.path(&refr, &Out::True, inner.unwrap_or(steps))
+            }
+            Kind::Term(term) => {
+                let value = self.operand(&term, steps)?;
+                let step = Op::Match { value, pattern: Pattern::True };
+                self.push(inner.unwrap_or(steps), step);
+                Ok(())
+            }
+            Kind::Call(call) => {
+                let takes = body::takes(&call.function);
+                let mut args = Vec::new();
+                for arg in call.args.iter().take(takes) {
+                    args.push(self.operand(arg, steps)?);
+                }
+                let result = call.args.get(takes).map(|term| self.flat(term, steps)).transpose()?;
+                let out = match &result {
+                    Some(term) => self.pattern(term)?,
+                    None => Pattern::True,
+                };
+                let op = match call.function {
+                    Function::Builtin(builtin) => Op::Builtin { builtin, args: args.into(), out },
+                    Function::Walk => {
+                        let value = args.pop().unwrap_or(Template::Const(Value::Null));
+                        Op::Walk { value, out }
+                    }
+                    Function::Rule(path, _) => {
+                        let Some(rule) = self.tables.paths.get(&path).copied() else {
+                            return self.refuse(format!("there is no function data.{}", path.join(".")));
+                        };
+                        self.reads.rules.insert(rule);
+                        Op::Call { rule, args: args.into(), out }
+                    }
+                };
+                self.push(inner.unwrap_or(steps), op);
+                Ok(())
+            }
+            Kind::Unify { left, right, .. } => {
+                let left = self.side(left, steps)?;
+                let right = self.side(right, steps)?;
+                match (&left, &right) {
+                    (Term::Ref(a), Term::Ref(b)) => {
+                        let steps = inner.unwrap_or(steps);
+                        let between = Term::Var(self.fresh());
+                        self.path(b, &Out::Unify(&between), steps)?;
+                        self.path(a, &Out::Unify(&between), steps)
+                    }
+                    (Term::Ref(refr), other) | (other, Term::Ref(refr)) => {
+                        self.path(refr, &Out::Unify(other), inner.unwrap_or(steps))
+                    }
+                    _ => self.unify(&left, &right, inner.unwrap_or(steps)),
+                }
+            }
+            Kind::Every { key, value, domain, body } => {
+                let domain = self.operand(&domain, steps)?;
+                let outside = self.bound.clone();
+                let key = key.map_or(Pattern::Any, Pattern::Bind);
+                self.bound.insert(value);
+                if let Pattern::Bind(var) = key {
+                    self.bound.insert(var);
+                }
+                let line = self.line;
+                let inside = self.body(body)?;
+                self.line = line;
+                self.bound = outside;
+                let value = Pattern::Bind(value);
+                let op = Op::Every { domain, key, value, steps: inside.into() };
+                self.push(inner.as_deref_mut().unwrap_or(steps), op);
+                Ok(())
+            }
+        }
+    }
+
+    /// One side of a unification: a reference stays one, everything in it and around it is ready.
+    fn side(&mut self, term: Term, steps: &mut Vec<Step>) -> Refused<Term> {
+        match term {
+            Term::Ref(refr) => Ok(Term::Ref(Box::new(self.prepared(&refr, steps)?))),
+            other => self.flat(&other, steps),
+        }
+    }
+
+    /// The reference with the references in its brackets as variables.
+    fn prepared(&mut self, refr: &Ref, steps: &mut Vec<Step>) -> Refused<Ref> {
+        let path = refr.path.iter().map(|key| self.flat(key, steps)).collect::<Refused<_>>()?;
+        Ok(Ref { head: refr.head.clone(), path })
+    }
+
+    /// The term with references and comprehensions as variables that have values.
+    fn flat(&mut self, term: &Term, steps: &mut Vec<Step>) -> Refused<Term> {
+        Ok(match term {
+            Term::Const(_) | Term::Var(_) => term.clone(),
+            Term::Ref(refr) => {
+                let refr = self.prepared(refr, steps)?;
+                let var = self.fresh();
+                self.path(&refr, &Out::Unify(&Term::Var(var)), steps)?;
+                Term::Var(var)
+            }
+            Term::Array(items) => {
+                Term::Array(items.iter().map(|item| self.flat(item, steps)).collect::<Refused<_>>()?)
+            }
+            Term::Set(items) => Term::Set(items.iter().map(|item| self.flat(item, steps)).collect::<Refused<_>>()?),
+            Term::Object(fields) => Term::Object(
+                fields
+                    .iter()
+                    .map(|(key, value)| Ok((self.flat(key, steps)?, self.flat(value, steps)?)))
+                    .collect::<Refused<_>>()?,
+            ),
+            Term::Comprehension(comprehension) => {
+                let var = self.fresh();
+                self.comprehension(comprehension, var, steps)?;
+                Term::Var(var)
+            }
+            Term::Call(_) => return self.refuse("a call stands where none can"),
+        })
+    }
+
+    fn comprehension(&mut self, comprehension: &Comprehension, var: Var, steps: &mut Vec<Step>) -> Refused<()> {
+        let outside = self.bound.clone();
+        let line = self.line;
+        let mut inside = self.body(comprehension.body().to_vec())?;
+        let sort = match comprehension {
+            Comprehension::Array { item, .. } => Collect::Array(self.operand(item, &mut inside)?),
+            Comprehension::Set { item, .. } => Collect::Set(self.operand(item, &mut inside)?),
+            Comprehension::Object { key, value, .. } => {
+                let key = self.operand(key, &mut inside)?;
+                Collect::Object(key, self.operand(value, &mut inside)?)
+            }
+        };
+        self.line = line;
+        self.bound = outside;
+        self.bound.insert(var);
+        let out = Pattern::Bind(var);
+        self.push(steps, Op::Collect { sort, steps: inside.into(), out });
+        Ok(())
+    }
+
+    /// The term as a value. Everything in it has to have one.
+    fn operand(&mut self, term: &Term, steps: &mut Vec<Step>) -> Refused<Template> {
+        let term = self.flat(term, steps)?;
+        self.template(&term)
+    }
+
+    fn template(&self, term: &Term) -> Refused<Template> {
+        Ok(match term {
+            Term::Const(value) => Template::Const(value.clone()),
+            Term::Var(var) if self.bound.contains(var) => Template::Slot(*var),
+            Term::Var(var) => return self.unsafe_var(*var),
+            Term::Array(items) => Template::Array(items.iter().map(|item| self.template(item)).collect::<Refused<_>>()?),
+            Term::Set(items) => Template::Set(items.iter().map(|item| self.template(item)).collect::<Refused<_>>()?),
+            Term::Object(fields) => Template::Object(
+                fields
+                    .iter()
+                    .map(|(key, value)| Ok((self.template(key)?, self.template(value)?)))
+                    .collect::<Refused<_>>()?,
+            ),
+            Term::Ref(_) | Term::Comprehension(_) | Term::Call(_) => {
+                return self.refuse("an expression stands where only a value can");
+            }
+        })
+    }
+
+    fn has_value(&self, term: &Term) -> bool {
+        match term {
+            Term::Const(_) => true,
+            Term::Var(var) => self.bound.contains(var),
+            Term::Array(items) | Term::Set(items) => items.iter().all(|item| self.has_value(item)),
+            Term::Object(fields) => fields.iter().all(|(key, value)| self.has_value(key) && self.has_value(value)),
+            Term::Ref(_) | Term::Comprehension(_) | Term::Call(_) => false,
+        }
+    }
+
+    /// What a value has to be to be the term; variables without a value get theirs from it.
+    fn pattern(&mut self, term: &Term) -> Refused<Pattern> {
+        if self.has_value(term) {
+            return Ok(Pattern::Equal(self.template(term)?));
+        }
+        Ok(match term {
+            Term::Var(var) => {
+                self.bound.insert(*var);
+                if self.names.get(*var).is_some_and(|name| name == "_") {
+                    Pattern::Any
+                } else {
+                    Pattern::Bind(*var)
+                }
+            }
+            Term::Array(items) => {
+                Pattern::Array(items.iter().map(|item| self.pattern(item)).collect::<Refused<_>>()?)
+            }
+            Term::Object(fields) => Pattern::Object(
+                fields
+                    .iter()
+                    .map(|(key, value)| Ok((self.template(key)?, self.pattern(value)?)))
+                    .collect::<Refused<_>>()?,
+            ),
+            _ => {
+                return self.refuse("a set with variables cannot be compared with a value; name its members");
+            }
+        })
+    }
+
+    fn unify(&mut self, left: &Term, right: &Term, steps: &mut Vec<Step>) -> Refused<()> {
+        let mut pending = vec![(left.clone(), right.clone())];
+        loop {
+            let before = pending.len();
+            let mut rest = Vec::new();
+            for (left, right) in pending {
+                match (&left, &right) {
+                    _ if self.has_value(&left) => {
+                        let value = self.template(&left)?;
+                        let pattern = self.pattern(&right)?;
+                        self.push(steps, Op::Match { value, pattern });
+                    }
+                    _ if self.has_value(&right) => {
+                        let value = self.template(&right)?;
+                        let pattern = self.pattern(&left)?;
+                        self.push(steps, Op::Match { value, pattern });
+                    }
+                    (Term::Array(a), Term::Array(b)) if a.len() == b.len() => {
+                        rest.extend(a.iter().cloned().zip(b.iter().cloned()));
+                    }
+                    (Term::Object(a), Term::Object(b)) if a.len() == b.len() => {
+                        for (key, value) in a {
+                            match b.iter().find(|(other, _)| body::same_constant(key, other)) {
+                                Some((_, other)) => rest.push((value.clone(), other.clone())),
+                                None if matches!(key, Term::Const(_)) => self.push(steps, Op::Fail),
+                                None => return self.refuse("keys of these objects have to be constants"),
+                            }
+                        }
+                    }
+                    (Term::Array(_), Term::Array(_) | Term::Object(_) | Term::Set(_))
+                    | (Term::Object(_), Term::Array(_) | Term::Object(_) | Term::Set(_))
+                    | (Term::Set(_), Term::Array(_) | Term::Object(_)) => self.push(steps, Op::Fail),
+                    _ => rest.push((left, right)),
+                }
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let is_stuck = rest.len() == before
+                && rest.iter().all(|(left, right)| {
+                    !matches!((left, right), (Term::Array(_), Term::Array(_)) | (Term::Object(_), Term::Object(_)))
+                        && !self.has_value(left)
+                        && !self.has_value(right)
+                });
+            if is_stuck {
+                return self.refuse("neither side of this has a value; assign one first");
+            }
+            pending = rest;
+        }
+    }
+
+    /// Plans a reference whose brackets hold only variables and constants.
+    fn path(&mut self, refr: &Ref, out: &Out<'_>, steps: &mut Vec<Step>) -> Refused<()> {
+        let mut keys = refr.path.as_slice();
+        let mut source = match &refr.head {
+            Head::Input => {
+                self.reads.documents.push((true, constant_prefix(refr), self.line));
+                Source::Input
+            }
+            Head::Var(var) if self.bound.contains(var) => Source::Slot(*var),
+            Head::Var(var) => return self.unsafe_var(*var),
+            Head::Term(_) => return self.refuse("a call stands where none can"),
+            Head::Data => {
+                let (node, depth) = self.node(keys);
+                let here = self.tables.nodes.get(node);
+                if let Some(rule) = here.and_then(|node| node.rule) {
+                    keys = keys.get(depth..).unwrap_or_default();
+                    self.reads.rules.insert(rule);
+                    Source::Rule(rule)
+                } else {
+                    let next = keys.get(depth);
+                    let leaves_rules = next.is_some_and(|key| matches!(key, Term::Const(_)))
+                        || here.is_none_or(|node| node.children.is_empty());
+                    if !leaves_rules {
+                        return self.tree(node, depth, refr, out, steps);
+                    }
+                    self.reads.documents.push((false, constant_prefix(refr), self.line));
+                    Source::Data
+                }
+            }
+        };
+        let mut pending: Vec<Template> = Vec::new();
+        let count = keys.len();
+        for (place, key) in keys.iter().enumerate() {
+            if self.has_value(key) {
+                pending.push(self.template(key)?);
+                continue;
+            }
+            let slot = match source {
+                Source::Slot(slot) if pending.is_empty() => slot,
+                _ => {
+                    let slot = self.fresh();
+                    self.bound.insert(slot);
+                    let keys = std::mem::take(&mut pending).into();
+                    self.push(steps, Op::Path { source, keys, out: Pattern::Bind(slot) });
+                    slot
+                }
+            };
+            let key = self.pattern(key)?;
+            if place + 1 == count {
+                let value = self.out(out)?;
+                self.push(steps, Op::Scan { slot, key, value });
+                return Ok(());
+            }
+            let next = self.fresh();
+            self.bound.insert(next);
+            self.push(steps, Op::Scan { slot, key, value: Pattern::Bind(next) });
+            source = Source::Slot(next);
+        }
+        let out = self.out(out)?;
+        self.push(steps, Op::Path { source, keys: pending.into(), out });
+        Ok(())
+    }
+
+    fn out(&mut self, out: &Out<'_>) -> Refused<Pattern> {
+        match out {
+            Out::True => Ok(Pattern::True),
+            Out::Unify(term) => self.pattern(term),
+        }
+    }
+
+    /// The node that the leading names lead to, and how many they are.
+    fn node(&self, keys: &[Term]) -> (NodeId, usize) {
+        let (mut node, mut depth) = (0, 0);
+        for key in keys {
+            let Some(here) = self.tables.nodes.get(node) else { break };
+            if here.rule.is_some() {
+                break;
+            }
+            let next = match key {
+                Term::Const(Value::String(name)) => here.child(name),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            node = next;
+            depth += 1;
+        }
+        (node, depth)
+    }
+
+    fn tree(&mut self, node: NodeId, depth: usize, refr: &Ref, out: &Out<'_>, steps: &mut Vec<Step>) -> Refused<()> {
+        let base = refr.path.iter().take(depth).filter_map(|key| match key {
+            Term::Const(Value::String(name)) => Some(name.clone()),
+            _ => None,
+        });
+        let base = base.collect();
+        let rest: Vec<&Term> = refr.path.iter().skip(depth).collect();
+        self.reads_below(node, &rest);
+        let mut tree_steps = Vec::new();
+        for key in rest {
+            tree_steps.push(if self.has_value(key) {
+                TreeStep::Key(self.template(key)?)
+            } else {
+                TreeStep::Scan(self.pattern(key)?)
+            });
+        }
+        let out = self.out(out)?;
+        let tree_steps = tree_steps.into();
+        self.push(steps, Op::Tree { node, base, steps: tree_steps, out });
+        Ok(())
+    }
+
+    /// All rules that a reference into packages may read.
+    fn reads_below(&mut self, node: NodeId, keys: &[&Term]) {
+        let Some(here) = self.tables.nodes.get(node) else { return };
+        if let Some(rule) = here.rule {
+            self.reads.rules.insert(rule);
+            return;
+        }
+        for (name, child) in &here.children {
+            match keys.split_first() {
+                Some((Term::Const(Value::String(key)), _)) if key != name => {}
+                Some((Term::Const(value), _)) if value.as_str().is_none() => {}
+                Some((_, rest)) => self.reads_below(*child, rest),
+                None => self.reads_below(*child, &[]),
+            }
+        }
+    }
+}
+
+/// The names up to the first that is no constant.
+fn constant_prefix(refr: &Ref) -> Vec<SmolStr> {
+    let names = refr.path.iter().map_while(|key| match key {
+        Term::Const(Value::String(name)) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn constant_path(refr: &Ref) -> Option<Vec<SmolStr>> {
+    let name = |key: &Term| match key {
+        Term::Const(Value::String(name)) => Some(name.clone()),
+        _ => None,
+    };
+    refr.path.iter().map(name).collect()
+}

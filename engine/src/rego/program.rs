@@ -1,0 +1,390 @@
+//! Modules become a program, whole or refused with every reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
+
+use super::Dialect;
+use super::ast::{self, Shape};
+use super::builtins::{Halt, Host};
+use super::machine::Machine;
+use super::plan::{Definition, Node, NodeId, RuleId, RuleSet, Sort, Template};
+use super::planner::{self, Tables};
+use super::resolve::{Names, Unit};
+use super::value::Value;
+use super::parse;
+use crate::policy::Problem;
+
+/// One file of Rego.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Its name in messages.
+    pub file: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// Its syntax.
+    pub dialect: Dialect,
+}
+
+/// Modules that were compiled together.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) rules: Vec<RuleSet>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) files: Vec<String>,
+    documents: Vec<Read>,
+}
+
+/// A document that a program reads and does not define.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Read {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// Below `input`, or below `data`.
+    pub is_input: bool,
+    /// The names after that, as far as they are constant.
+    pub path: Vec<SmolStr>,
+}
+
+/// Where a reference below `data` leads: found once, evaluated often.
+#[derive(Debug, Clone, Default)]
+pub struct Location {
+    pub(super) path: Vec<SmolStr>,
+    pub(super) node: Option<NodeId>,
+    pub(super) rule: Option<RuleId>,
+}
+
+impl Program {
+    /// Compiles modules, which may refer to each other.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with file and line.
+    pub fn compile(sources: &[Source<'_>]) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut units = Vec::new();
+        let mut names = Names::default();
+        for (file, source) in sources.iter().enumerate() {
+            let unit = parse::module(source.file, source.text, source.dialect).and_then(|module| Unit::new(module, file));
+            let unit = unit.and_then(|unit| unit.declare(&mut names).map(|()| unit));
+            match unit {
+                Ok(unit) => units.push(unit),
+                Err((line, message)) => problems.push(Problem::at(source.file, line, message)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        super::annotations::attach(&mut units, sources);
+        let file_name = |file: usize| sources.get(file).map_or("", |source| source.file);
+        let mut rules = Vec::new();
+        for unit in &units {
+            match unit.rules(&names) {
+                Ok(more) => rules.extend(more),
+                Err(more) => problems.extend(more.into_iter().map(|(line, m)| Problem::at(file_name(unit.file), line, m))),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut layout = Layout::default();
+        for unit in &units {
+            layout.package(&unit.package);
+        }
+        let groups = layout.groups(rules).map_err(|wrong| {
+            let at = |(file, line, message): (usize, u32, String)| {
+                Problem::at(file_name(file), usize::try_from(line).unwrap_or(0), message)
+            };
+            wrong.into_iter().map(at).collect::<Vec<_>>()
+        })?;
+        let sorts: Vec<Sort> = groups.iter().map(|group| group.sort).collect();
+        let tables = Tables {
+            nodes: &layout.nodes,
+            sorts: &sorts,
+            paths: &layout.paths,
+        };
+        let mut sets = Vec::new();
+        let mut reads = Vec::new();
+        let mut documents = Vec::new();
+        for group in groups {
+            match group.plan(&tables) {
+                Ok((set, read, more)) => {
+                    sets.push(set);
+                    reads.push(read);
+                    documents.extend(more.into_iter().map(|(file, (is_input, path, line))| Read {
+                        file: file_name(file).to_owned(),
+                        line,
+                        is_input,
+                        path,
+                    }));
+                }
+                Err(more) => problems.extend(more.into_iter().map(|(file, line, m)| Problem::at(file_name(file), line, m))),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        if let Some((set, cycle)) = cycle(&sets, &reads) {
+            let names: Vec<String> = cycle.iter().filter_map(|rule| sets.get(*rule)).map(|set| set.path.join(".")).collect();
+            let message = format!("rules call themselves: {}; Rego forbids recursion", names.join(" -> "));
+            let line = usize::try_from(set.line).unwrap_or(0);
+            return Err(vec![Problem::at(file_name(set.file), line, message)]);
+        }
+        Ok(Self {
+            rules: sets,
+            nodes: layout.nodes,
+            files: sources.iter().map(|source| source.file.to_owned()).collect(),
+            documents,
+        })
+    }
+
+    /// Finds what a reference such as `data.shop.deny` leads to.
+    pub fn locate(&self, path: &str) -> Location {
+        let names = path.strip_prefix("data").unwrap_or(path);
+        let path: Vec<SmolStr> = names.split('.').filter(|name| !name.is_empty()).map(SmolStr::new).collect();
+        let mut node = Some(0);
+        for name in &path {
+            node = node.and_then(|node| self.nodes.get(node)?.child(name));
+        }
+        let rule = node.and_then(|node| self.nodes.get(node)?.rule);
+        Location { path, node, rule }
+    }
+
+    /// Whether a rule is there.
+    pub fn has_rule(&self, path: &str) -> bool {
+        self.locate(path).rule.is_some()
+    }
+
+    /// The paths of all rules but functions, below `data`, with the number of the file and the line of the first.
+    pub fn rules(&self) -> impl Iterator<Item = (String, &str, u32)> {
+        self.rules.iter().filter(|set| !matches!(set.sort, Sort::Function(_))).map(|set| {
+            let file = self.files.get(set.file).map_or("", String::as_str);
+            (set.path.join("."), file, set.line)
+        })
+    }
+
+    /// The names of the files, by their number.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// The files and lines that can run.
+    pub fn lines(&self) -> BTreeSet<(usize, u32)> {
+        let mut lines = BTreeSet::new();
+        for definition in self.rules.iter().flat_map(|set| set.definitions.iter().chain(&set.default)) {
+            for branch in &definition.branches {
+                lines.insert((definition.file, branch.line));
+                lines.extend(branch.steps.iter().map(|step| (definition.file, step.line)));
+            }
+        }
+        lines
+    }
+
+    /// The documents that are read and not defined.
+    pub fn documents(&self) -> &[Read] {
+        &self.documents
+    }
+
+    /// The value of a reference such as `data.shop.deny`; `None` when it is undefined.
+    pub fn eval(&self, path: &str, input: Option<&Value>, data: &Value, host: &mut Host) -> Result<Option<Value>, Halt> {
+        self.value(&self.locate(path), input, data, host)
+    }
+
+    /// The value at a place that was found before.
+    pub fn value(
+        &self,
+        location: &Location,
+        input: Option<&Value>,
+        data: &Value,
+        host: &mut Host,
+    ) -> Result<Option<Value>, Halt> {
+        Machine::new(self, input.cloned(), data.clone(), host).value(location)
+    }
+}
+
+/// Where rules are.
+struct Layout {
+    nodes: Vec<Node>,
+    paths: BTreeMap<Vec<SmolStr>, RuleId>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::default()],
+            paths: BTreeMap::new(),
+        }
+    }
+}
+
+/// The rules of one name, before they are planned.
+struct Group {
+    path: Vec<SmolStr>,
+    sort: Sort,
+    rules: Vec<ast::Rule>,
+}
+
+type Wrong = (usize, u32, String);
+/// A rule, the rules that it reads, and the other documents, with the number of the file.
+type Planned = (RuleSet, BTreeSet<RuleId>, Vec<(usize, (bool, Vec<SmolStr>, u32))>);
+
+impl Layout {
+    fn package(&mut self, path: &[SmolStr]) -> NodeId {
+        let mut node = 0;
+        for name in path {
+            let child = self.nodes.get(node).and_then(|node| node.child(name));
+            node = child.unwrap_or_else(|| {
+                let new = self.nodes.len();
+                self.nodes.push(Node::default());
+                if let Some(parent) = self.nodes.get_mut(node) {
+                    parent.children.push((name.clone(), new));
+                }
+                new
+            });
+        }
+        node
+    }
+
+    fn groups(&mut self, rules: Vec<ast::Rule>) -> Result<Vec<Group>, Vec<Wrong>> {
+        // A rule below an object that is made of parts is one of its parts.
+        let partial: BTreeSet<Vec<SmolStr>> = rules
+            .iter()
+            .filter(|rule| matches!(&rule.shape, Shape::Partial { keys, is_set } if !is_set || !keys.is_empty()))
+            .map(|rule| rule.path.clone())
+            .collect();
+        let mut by_path: BTreeMap<Vec<SmolStr>, Vec<ast::Rule>> = BTreeMap::new();
+        for rule in rules {
+            let whole = &rule.path;
+            let owner = (1..=whole.len()).filter_map(|end| whole.get(..end)).find(|path| partial.contains(*path));
+            let path = owner.map_or_else(|| whole.clone(), <[SmolStr]>::to_vec);
+            by_path.entry(path).or_default().push(rule);
+        }
+        let mut wrong = Vec::new();
+        let mut groups = Vec::new();
+        for (path, rules) in by_path {
+            let sorts: Vec<Sort> = rules.iter().filter(|rule| !rule.is_default).map(|rule| sort_of(rule, &path)).collect();
+            let default = rules.iter().find(|rule| rule.is_default);
+            let sort = sorts.first().copied().or_else(|| default.map(|rule| sort_of(rule, &path)));
+            let Some(sort) = sort else { continue };
+            for (rule, other) in rules.iter().filter(|rule| !rule.is_default).zip(&sorts) {
+                if *other != sort {
+                    let message = format!("conflicting rules data.{}: one name has to be one kind of rule", path.join("."));
+                    wrong.push((rule.file, rule.line, message));
+                }
+            }
+            let mut defaults = rules.iter().filter(|rule| rule.is_default);
+            if let (Some(_), Some(second)) = (defaults.next(), defaults.next()) {
+                wrong.push((second.file, second.line, format!("multiple default rules data.{}", path.join("."))));
+            }
+            if let Some(default) = default.filter(|_| matches!(sort, Sort::Set | Sort::Object)) {
+                wrong.push((default.file, default.line, "a partial rule cannot have a default".to_owned()));
+            }
+            let node = self.package(&path);
+            let id = groups.len();
+            match self.nodes.get_mut(node) {
+                Some(node) if node.children.is_empty() => node.rule = Some(id),
+                _ => {
+                    if let Some(rule) = rules.first() {
+                        let message = format!("data.{} is a rule and a package, or a part of a rule", path.join("."));
+                        wrong.push((rule.file, rule.line, message));
+                    }
+                }
+            }
+            self.paths.insert(path.clone(), id);
+            groups.push(Group { path, sort, rules });
+        }
+        for path in self.paths.keys() {
+            let below = (1..path.len()).filter_map(|end| path.get(..end)).find(|parent| self.paths.contains_key(*parent));
+            if let Some(parent) = below {
+                let id = self.paths.get(path).copied().unwrap_or_default();
+                let rule = groups.get(id).and_then(|group| group.rules.first());
+                let message = format!("conflicting rules data.{} and data.{}", parent.join("."), path.join("."));
+                wrong.push((rule.map_or(0, |rule| rule.file), rule.map_or(0, |rule| rule.line), message));
+            }
+        }
+        if wrong.is_empty() { Ok(groups) } else { Err(wrong) }
+    }
+}
+
+fn sort_of(rule: &ast::Rule, group: &[SmolStr]) -> Sort {
+    match &rule.shape {
+        Shape::Function(args) => Sort::Function(args.len()),
+        Shape::Partial { keys, is_set: true } if keys.is_empty() && rule.path == group => Sort::Set,
+        Shape::Complete if rule.path == group => Sort::Complete,
+        _ => Sort::Object,
+    }
+}
+
+impl Group {
+    fn plan(self, tables: &Tables<'_>) -> Result<Planned, Vec<(usize, usize, String)>> {
+        let (file, line) = self.rules.first().map_or((0, 0), |rule| (rule.file, rule.line));
+        let mut definitions: Vec<Definition> = Vec::new();
+        let mut default = None;
+        let mut reads = BTreeSet::new();
+        let mut documents = Vec::new();
+        let mut wrong = Vec::new();
+        for rule in self.rules {
+            let prefix: Vec<SmolStr> = rule.path.get(self.path.len()..).unwrap_or_default().to_vec();
+            let is_default = rule.is_default;
+            let file = rule.file;
+            match planner::definition(rule, &prefix, self.sort, tables) {
+                Ok((definition, read)) => {
+                    reads.extend(read.rules);
+                    documents.extend(read.documents.into_iter().map(|document| (file, document)));
+                    if is_default {
+                        default = Some(definition);
+                    } else {
+                        definitions.push(definition);
+                    }
+                }
+                Err((line, message)) => wrong.push((file, line, message)),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let values: Vec<&Template> =
+            definitions.iter().flat_map(|definition| &definition.branches).map(|branch| &branch.value).collect();
+        let stops_early = match values.first() {
+            Some(Template::Const(first)) => {
+                values.iter().all(|value| matches!(value, Template::Const(other) if other == first))
+            }
+            _ => false,
+        };
+        let set = RuleSet {
+            path: self.path,
+            sort: self.sort,
+            definitions,
+            default,
+            stops_early,
+            file,
+            line,
+        };
+        Ok((set, reads, documents))
+    }
+}
+
+/// A chain of rules that leads back to its start.
+fn cycle<'a>(sets: &'a [RuleSet], reads: &[BTreeSet<RuleId>]) -> Option<(&'a RuleSet, Vec<RuleId>)> {
+    fn find(
+        start: RuleId,
+        from: RuleId,
+        reads: &[BTreeSet<RuleId>],
+        seen: &mut BTreeSet<RuleId>,
+        path: &mut Vec<RuleId>,
+    ) -> bool {
+        for next in reads.get(from).into_iter().flatten() {
+            path.push(*next);
+            if *next == start || (seen.insert(*next) && find(start, *next, reads, seen, path)) {
+                return true;
+            }
+            path.pop();
+        }
+        false
+    }
+    sets.iter().enumerate().find_map(|(start, set)| {
+        let mut path = vec![start];
+        find(start, start, reads, &mut BTreeSet::new(), &mut path).then_some((set, path))
+    })
+}

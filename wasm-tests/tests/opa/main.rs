@@ -1,0 +1,18 @@
+//! Our evaluator against OPA.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says what it has compared"
+)]
+
+mod conformance;
+mod corpus;
+mod generate;
+mod mutate;
+mod policies;
+mod programs;
+mod settings;
+mod shrink;
+mod tree;
