@@ -22,7 +22,7 @@ build() {
 	say "downloading the Go modules of Gatekeeper $version"
 	quietly gatekeeper-download "$go" mod download
 	total=$("$go" list -mod=readonly -deps "$path" | wc -l)
-	say "compiling Gatekeeper $version with $("$go" env GOVERSION): about five minutes on two cores, once per version"
+	say "compiling Gatekeeper $version with $("$go" env GOVERSION): about three minutes on two cores, once per version"
 	nice -n 15 "$go" build -mod=readonly -trimpath -v -ldflags "-s -w -X $path/pkg/version.Version=$version" \
 		-o "$out/gatekeeper" "$path" 2>&1 | counted "$total"
 	source=$("$go" list -mod=readonly -m -f '{{.Dir}}' "$path")

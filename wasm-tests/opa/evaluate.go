@@ -31,6 +31,8 @@ type request struct {
 	Data    string    `json:"data"`
 	Inputs  []*string `json:"inputs"`
 	Queries []string  `json:"queries"`
+	// Thorough turns off what lets OPA pass over rules whose result is not needed: an error in one of those is an error then.
+	Thorough bool `json:"thorough"`
 }
 
 // answer has the reasons why the modules do not compile, or an outcome for each query on each input.
@@ -130,7 +132,7 @@ func respond(r request) (a answer) {
 				outcomes[i] = append(outcomes[i], outcome{Error: asRuntimeError(err)})
 				continue
 			}
-			outcomes[i] = append(outcomes[i], evaluate(prepared, input))
+			outcomes[i] = append(outcomes[i], evaluate(prepared, input, r.Thorough))
 		}
 	}
 	return answer{Outcomes: outcomes}
@@ -144,10 +146,10 @@ func prepare(compiler *ast.Compiler, store storage.Store, query string) (rego.Pr
 	).PrepareForEval(context.Background())
 }
 
-func evaluate(prepared rego.PreparedEvalQuery, input ast.Value) outcome {
+func evaluate(prepared rego.PreparedEvalQuery, input ast.Value, thorough bool) outcome {
 	limited, cancel := context.WithTimeout(context.Background(), evaluationLimit)
 	defer cancel()
-	var options []rego.EvalOption
+	options := []rego.EvalOption{rego.EvalRuleIndexing(!thorough), rego.EvalEarlyExit(!thorough)}
 	if input != nil {
 		options = append(options, rego.EvalParsedInput(input))
 	}

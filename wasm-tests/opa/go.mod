@@ -1,3 +1,5 @@
+// OPA as the oracle of the tests and the other side of the bench. scripts/opa-build.sh builds it. To move to another OPA: change the
+// version, run `go mod tidy`, and look at what is new in its conformance cases (wasm-tests/fixtures/opa-conformance.yaml).
 module whynot.dev/opa
 
 go 1.26.0

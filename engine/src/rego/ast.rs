@@ -98,6 +98,8 @@ pub(super) enum Kind {
         domain: Term,
         body: Vec<Expr>,
     },
+    /// Goes on when the body has no result. What is undefined in the body makes it so.
+    Not(Vec<Expr>),
 }
 
 /// Which of the three equalities.
@@ -116,6 +118,8 @@ pub(super) enum Unify {
 pub(super) struct With {
     pub(super) target: Target,
     pub(super) value: Term,
+    /// The function that takes the place of one; `value` then means nothing.
+    pub(super) function: Option<Function>,
 }
 
 /// What `with` replaces.

@@ -38,7 +38,7 @@ impl Expander<'_> {
         expr.with = with
             .into_iter()
             .map(|with| {
-                let value = self.hoisted(with.value, line, &mut before);
+                let value = self.hoisted(with.value.clone(), line, &mut before);
                 With { value, ..with }
             })
             .collect();
@@ -64,6 +64,7 @@ impl Expander<'_> {
                 let body = self.body(body);
                 Kind::Every { key, value, domain, body }
             }
+            Kind::Not(body) => Kind::Not(self.body(body)),
         };
         for support in &mut before {
             support.with.clone_from(&expr.with);
@@ -255,13 +256,14 @@ fn terms(expr: &Expr) -> Vec<&Term> {
         Kind::Term(term) | Kind::Every { domain: term, .. } => vec![term],
         Kind::Call(call) => call.args.iter().collect(),
         Kind::Unify { left, right, .. } => vec![left, right],
+        Kind::Not(_) => Vec::new(),
     }
 }
 
 fn expr_vars(expr: &Expr, look: Look, vars: &mut Vars) {
     terms(expr).into_iter().for_each(|term| term_vars(term, look, vars));
     expr.with.iter().for_each(|with| term_vars(&with.value, look, vars));
-    if let Kind::Every { body, .. } = &expr.kind
+    if let Kind::Every { body, .. } | Kind::Not(body) = &expr.kind
         && look.closures
     {
         body.iter().for_each(|expr| expr_vars(expr, look, vars));
@@ -291,7 +293,7 @@ fn closure_vars(expr: &Expr) -> Vars {
     }
     let mut vars = Vars::new();
     terms(expr).into_iter().for_each(|term| find(term, &mut vars));
-    if let Kind::Every { body, .. } = &expr.kind {
+    if let Kind::Every { body, .. } | Kind::Not(body) = &expr.kind {
         body.iter().for_each(|expr| expr_vars(expr, WITH_CLOSURES, &mut vars));
     }
     vars
@@ -333,7 +335,7 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
         reference_outputs(term, safe, &mut out);
     }
     match &expr.kind {
-        Kind::Term(_) | Kind::Every { .. } => {}
+        Kind::Term(_) | Kind::Every { .. } | Kind::Not(_) => {}
         Kind::Unify { sort: Unify::Compare, .. } => {}
         Kind::Unify { left, right, sort } => {
             let mut basis: Vars = out.union(safe).copied().collect();

@@ -20,35 +20,61 @@ pub fn parse(bytes: &[u8]) -> Result<Value, String> {
         return Err(format!("it is not UTF-8 at byte {}", error.valid_up_to()));
     }
     let mut json = Jiter::new(bytes);
-    let mut reader = Reader { stack: Vec::new() };
-    let value = json.peek().and_then(|peek| reader.value(&mut json, peek));
-    let value = value.and_then(|value| json.finish().map(|()| value));
-    value.map_err(|error| error.description(&json))
+    let mut reader = Reader { stack: Vec::new(), depth: 0 };
+    let value = json.peek().map_err(Wrong::from).and_then(|peek| reader.value(&mut json, peek));
+    let value = value.and_then(|value| json.finish().map(|()| value).map_err(Wrong::from));
+    value.map_err(|wrong| match wrong {
+        Wrong::Json(error) => error.description(&json),
+        Wrong::Depth => format!("lists and objects are nested more than {MAX_DEPTH} deep at {}", json.current_position()),
+        Wrong::Number => format!("a number is out of range at {}", json.current_position()),
+    })
+}
+
+/// Why a text is not read.
+enum Wrong {
+    Json(JiterError),
+    Number,
+    Depth,
+}
+
+impl From<JiterError> for Wrong {
+    fn from(error: JiterError) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// Values that wait for the end of their list or object.
 struct Reader {
     stack: Vec<Value>,
+    depth: usize,
 }
 
+/// Lists and objects in each other. The stack of a wasm module is small.
+const MAX_DEPTH: usize = 512;
+
 impl Reader {
-    fn value(&mut self, json: &mut Jiter<'_>, peek: Peek) -> Result<Value, JiterError> {
+    fn value(&mut self, json: &mut Jiter<'_>, peek: Peek) -> Result<Value, Wrong> {
         match peek {
-            Peek::Null => json.known_null().map(|()| Value::Null),
-            Peek::True | Peek::False => json.known_bool(peek).map(Value::Bool),
-            Peek::String => json.known_str().map(|text| Value::String(SmolStr::new(text))),
-            Peek::Array => self.array(json),
-            Peek::Object => self.object(json),
+            Peek::Null => Ok(json.known_null().map(|()| Value::Null)?),
+            Peek::True | Peek::False => Ok(Value::Bool(json.known_bool(peek)?)),
+            Peek::String => Ok(Value::String(SmolStr::new(json.known_str()?))),
+            Peek::Array | Peek::Object if self.depth >= MAX_DEPTH => Err(Wrong::Depth),
+            Peek::Array | Peek::Object => {
+                self.depth += 1;
+                let value = if peek == Peek::Array { self.array(json) } else { self.object(json) };
+                self.depth -= 1;
+                value
+            }
             _ => {
                 let start = json.current_index();
                 json.known_number_bytes(peek)?;
                 let text = std::str::from_utf8(json.slice_to_current(start)).unwrap_or_default();
-                Ok(Value::Number(Number::parse(text).unwrap_or(Number::Int(0))))
+                Ok(Value::Number(Number::parse(text).ok_or(Wrong::Number)?))
             }
         }
     }
 
-    fn array(&mut self, json: &mut Jiter<'_>) -> Result<Value, JiterError> {
+    fn array(&mut self, json: &mut Jiter<'_>) -> Result<Value, Wrong> {
         let start = self.stack.len();
         let mut next = json.known_array()?;
         while let Some(peek) = next {
@@ -59,7 +85,7 @@ impl Reader {
         Ok(Value::Array(self.stack.drain(start..).collect()))
     }
 
-    fn object(&mut self, json: &mut Jiter<'_>) -> Result<Value, JiterError> {
+    fn object(&mut self, json: &mut Jiter<'_>) -> Result<Value, Wrong> {
         let start = self.stack.len();
         let mut deferred = None;
         let mut key = json.known_object()?.map(SmolStr::new);

@@ -32,7 +32,7 @@ pub(super) struct Machine<'p, 'h> {
     /// Documents that `with` put in the place of rules.
     masks: Vec<&'p [SmolStr]>,
     /// Functions that `with` replaced.
-    mocks: Vec<(Mocked, Mock<'p>)>,
+    mocks: Vec<(Mocked, Mock)>,
     /// The file of the rule that is evaluated.
     file: usize,
 }
@@ -44,12 +44,10 @@ enum Mocked {
 }
 
 #[derive(Clone)]
-enum Mock<'p> {
+enum Mock {
     Value(Value),
     Rule(RuleId),
     Builtin(&'static Builtin),
-    /// Not replaced, within the function that replaces it.
-    Itself(std::marker::PhantomData<&'p ()>),
 }
 
 impl<'p, 'h> Machine<'p, 'h> {
@@ -213,6 +211,13 @@ impl<'p, 'h> Machine<'p, 'h> {
                 Template::Slot(slot) => self.slot(frame + slot).and_then(|key| value.get(key)),
                 other => value.get(&self.make(other, frame)),
             };
+            // Keys of base documents are texts, and OPA reads numbers as such there.
+            let next = match (next, source, key, value) {
+                (None, Source::Data, Template::Const(Value::Number(number)), Value::Object(object)) => {
+                    object.member(&number.to_string())
+                }
+                (next, ..) => next,
+            };
             match next {
                 Some(next) => value = next,
                 None => return Ok(false),
@@ -337,7 +342,7 @@ impl<'p, 'h> Machine<'p, 'h> {
     ) -> Result<bool, Halt> {
         let args: Vec<Value> = args.iter().map(|arg| self.make(arg, frame)).collect();
         let value = match self.mock(Mocked::Builtin(builtin.name)) {
-            Some(mock) => self.mocked(Mocked::Builtin(builtin.name), mock, &args)?,
+            Some(mock) => self.mocked(mock, &args)?,
             None => self.call_builtin(builtin, &args)?,
         };
         Ok(value.is_some_and(|value| self.matches(out, &value, frame)))
@@ -352,21 +357,20 @@ impl<'p, 'h> Machine<'p, 'h> {
         }
     }
 
-    fn mock(&self, function: Mocked) -> Option<Mock<'p>> {
+    fn mock(&self, function: Mocked) -> Option<Mock> {
         let found = self.mocks.iter().rev().find(|(mocked, _)| *mocked == function);
-        found.map(|(_, mock)| mock.clone()).filter(|mock| !matches!(mock, Mock::Itself(_)))
+        found.map(|(_, mock)| mock.clone())
     }
 
-    fn mocked(&mut self, function: Mocked, mock: Mock<'p>, args: &[Value]) -> Result<Option<Value>, Halt> {
-        // What replaces a function may call it.
-        self.mocks.push((function, Mock::Itself(std::marker::PhantomData)));
+    fn mocked(&mut self, mock: Mock, args: &[Value]) -> Result<Option<Value>, Halt> {
+        // What replaces a function may call it, and calls no other replacement.
+        let mocks = std::mem::take(&mut self.mocks);
         let value = match mock {
             Mock::Value(value) => Ok(Some(value)),
             Mock::Rule(rule) => self.function(rule, args),
             Mock::Builtin(builtin) => self.call_builtin(builtin, args),
-            Mock::Itself(_) => Ok(None),
         };
-        self.mocks.pop();
+        self.mocks = mocks;
         value
     }
 
@@ -520,7 +524,7 @@ impl<'p, 'h> Machine<'p, 'h> {
         outcome.map(|_| rows)
     }
 
-    fn replacement(&self, by: &Replacement, frame: usize) -> Mock<'p> {
+    fn replacement(&self, by: &Replacement, frame: usize) -> Mock {
         match by {
             Replacement::Value(template) => Mock::Value(self.make(template, frame)),
             Replacement::Rule(rule) => Mock::Rule(*rule),
@@ -554,7 +558,7 @@ impl<'p, 'h> Machine<'p, 'h> {
         if !self.mocks.is_empty()
             && let Some(mock) = self.mock(Mocked::Rule(id))
         {
-            return self.mocked(Mocked::Rule(id), mock, args);
+            return self.mocked(mock, args);
         }
         let Some(set) = self.program.rules.get(id) else { return Ok(None) };
         if self.masks.iter().any(|mask| set.path.starts_with(mask)) {
@@ -675,7 +679,13 @@ impl<'p, 'h> Machine<'p, 'h> {
         };
         for (name, child) in &here.children {
             let below = base.as_ref().and_then(|base| base.member(name)).cloned();
-            if let Some(value) = self.document(*child, below)? {
+            // Where data and a rule have one name, OPA shows the data of the whole.
+            let is_data = match &below {
+                Some(Value::Object(_)) => self.program.nodes.get(*child).is_some_and(|child| child.rule.is_some()),
+                Some(_) => true,
+                None => false,
+            };
+            if !is_data && let Some(value) = self.document(*child, below)? {
                 entries.push((Value::String(name.clone()), value));
             }
         }
@@ -769,7 +779,10 @@ impl<'p, 'h> Machine<'p, 'h> {
 }
 
 fn at_path<'v>(value: &'v Value, path: &[SmolStr]) -> Option<&'v Value> {
-    path.iter().try_fold(value, |value, name| value.member(name))
+    path.iter().try_fold(value, |value, name| match value {
+        Value::Object(object) => object.member(name),
+        other => other.get(&Value::String(name.clone())),
+    })
 }
 
 /// The value with another one at a path; what is no object on the way becomes one.

@@ -17,7 +17,8 @@ pub(crate) use float::Float;
 /// The longest text of a number: a mantissa is read in time that grows with its square.
 const MAX_TEXT: usize = 1 << 16;
 
-/// The furthest place of a first digit, before and after the point. OPA refuses numbers from two to the power of 100,000 on.
+/// The furthest place of a first digit, before and after the point. OPA refuses numbers from two to the power of
+/// 100,000 on.
 const MAX_PLACE: i64 = 30_103;
 
 /// A number. Small whole ones are fast.
@@ -66,7 +67,8 @@ impl Number {
         Self::parse(&value.to_string()).ok_or(ArithmeticError::TooLarge)
     }
 
-    /// The whole number that it is, when that fits. As in OPA, `1.0` is one and `1e0` is none: indices of lists are found so.
+    /// The whole number that it is, when that fits. As in OPA, `1.0` is one and `1e0` is none: indices of lists are
+    /// found so.
     pub fn as_i64(&self) -> Option<i64> {
         let decimal = match self {
             Self::Int(int) => return Some(*int),

@@ -6,7 +6,6 @@ use smol_str::SmolStr;
 
 use super::ast::{self, Comprehension, Expr, Function, Head, Kind, Ref, Shape, Target, Term, Var};
 use super::body::{self, Expander, Vars};
-use super::builtins;
 use super::plan::{
     Branch, Change, Collect, Definition, Node, NodeId, Op, Pattern, Replacement, RuleId, Sort, Source, Step, Template, TreeStep,
 };
@@ -166,7 +165,7 @@ impl Planner<'_> {
                 if let Some(rule) = self.tables.paths.get(path).copied()
                     && let Some(Sort::Function(_)) = self.tables.sorts.get(rule)
                 {
-                    let by = self.replacement(&with.value, steps)?;
+                    let by = self.replacement(with, steps)?;
                     return Ok(Change::Function { rule, by });
                 }
                 let inside = (1..path.len()).any(|end| {
@@ -179,30 +178,25 @@ impl Planner<'_> {
                 Ok(Change::Data { path: path.as_slice().into(), value })
             }
             Target::Builtin(name) => {
-                let by = self.replacement(&with.value, steps)?;
+                let by = self.replacement(with, steps)?;
                 Ok(Change::Builtin { name, by })
             }
         }
     }
 
-    fn replacement(&mut self, value: &Term, steps: &mut Vec<Step>) -> Refused<Replacement> {
-        if let Term::Ref(refr) = value
-            && let Some(path) = constant_path(refr)
-            && matches!(refr.head, Head::Data)
-            && let Some(rule) = self.tables.paths.get(&path).copied()
-            && let Some(Sort::Function(_)) = self.tables.sorts.get(rule)
-        {
-            self.reads.rules.insert(rule);
-            return Ok(Replacement::Rule(rule));
-        }
-        // A name that is nothing else may be a builtin's.
-        if let Term::Var(var) = value
-            && !self.bound.contains(var)
-            && let Some(builtin) = self.names.get(*var).and_then(|name| builtins::find(name))
-        {
-            return Ok(Replacement::Builtin(builtin));
-        }
-        Ok(Replacement::Value(self.operand(value, steps)?))
+    fn replacement(&mut self, with: &ast::With, steps: &mut Vec<Step>) -> Refused<Replacement> {
+        Ok(match &with.function {
+            Some(Function::Builtin(builtin)) => Replacement::Builtin(builtin),
+            Some(Function::Rule(path, _)) => {
+                let Some(rule) = self.tables.paths.get(path).copied() else {
+                    return self.refuse(format!("there is no function data.{}", path.join(".")));
+                };
+                self.reads.rules.insert(rule);
+                Replacement::Rule(rule)
+            }
+            Some(Function::Walk) => return self.refuse("walk cannot take the place of a function"),
+            None => Replacement::Value(self.operand(&with.value, steps)?),
+        })
     }
 
     fn kind(&mut self, kind: Kind, negated: bool, steps: &mut Vec<Step>) -> Refused<()> {
@@ -287,6 +281,15 @@ impl Planner<'_> {
                 let value = Pattern::Bind(value);
                 let op = Op::Every { domain, key, value, steps: inside.into() };
                 self.push(inner.as_deref_mut().unwrap_or(steps), op);
+                Ok(())
+            }
+            Kind::Not(body) => {
+                let outside = self.bound.clone();
+                let line = self.line;
+                let inside = self.body(body)?;
+                self.line = line;
+                self.bound = outside;
+                self.push(inner.unwrap_or(steps), Op::Not(inside.into()));
                 Ok(())
             }
         }
@@ -490,8 +493,7 @@ impl Planner<'_> {
                     Source::Rule(rule)
                 } else {
                     let next = keys.get(depth);
-                    let leaves_rules = next.is_some_and(|key| matches!(key, Term::Const(_)))
-                        || here.is_none_or(|node| node.children.is_empty());
+                    let leaves_rules = next.is_some_and(|key| matches!(key, Term::Const(_)));
                     if !leaves_rules {
                         return self.tree(node, depth, refr, out, steps);
                     }
@@ -606,12 +608,4 @@ fn constant_prefix(refr: &Ref) -> Vec<SmolStr> {
         _ => None,
     });
     names.collect()
-}
-
-fn constant_path(refr: &Ref) -> Option<Vec<SmolStr>> {
-    let name = |key: &Term| match key {
-        Term::Const(Value::String(name)) => Some(name.clone()),
-        _ => None,
-    };
-    refr.path.iter().map(name).collect()
 }

@@ -66,8 +66,9 @@ impl Program {
         let mut units = Vec::new();
         let mut names = Names::default();
         for (file, source) in sources.iter().enumerate() {
-            let unit = parse::module(source.file, source.text, source.dialect).and_then(|module| Unit::new(module, file));
-            let unit = unit.and_then(|unit| unit.declare(&mut names).map(|()| unit));
+            let unit = parse::module(source.file, source.text, source.dialect)
+                .and_then(|module| Unit::new(module, file, source.dialect))
+                .and_then(|unit| unit.declare(&mut names).map(|()| unit));
             match unit {
                 Ok(unit) => units.push(unit),
                 Err((line, message)) => problems.push(Problem::at(source.file, line, message)),

@@ -7,6 +7,7 @@ use regorus::unstable as syntax;
 use smol_str::SmolStr;
 
 use super::ast::{Branch, Call, Comprehension, Expr, Function, Head, Kind, Ref, Rule, Shape, Target, Term, Unify, Var, With};
+use super::Dialect;
 use super::builtins;
 use super::number::Number;
 use super::value::Value;
@@ -20,6 +21,8 @@ pub(super) struct Unit {
     pub(super) file: usize,
     /// Below `data`.
     pub(super) package: Vec<SmolStr>,
+    /// `not` negates all that is in it, also what is undefined: `import future.keywords.not`.
+    not_bodies: bool,
     /// What `rego.metadata.rule()` and `.chain()` are, by the line of the rule.
     pub(super) metadata: BTreeMap<u32, (Value, Value)>,
 }
@@ -34,12 +37,20 @@ pub(super) struct Names {
 }
 
 impl Unit {
-    pub(super) fn new(module: syntax::Module, file: usize) -> Refused<Self> {
+    pub(super) fn new(module: syntax::Module, file: usize, dialect: Dialect) -> Refused<Self> {
         let package = constant_path(&module.package.refr)?;
+        let imports = module.imports.iter().filter_map(|import| constant_path(&import.refr).ok());
+        let has_not = |path: Vec<SmolStr>| match path.iter().map(SmolStr::as_str).collect::<Vec<_>>()[..] {
+            ["future", "keywords"] | ["rego", "v2"] => true,
+            ["future", "keywords", keyword] => keyword == "not",
+            _ => false,
+        };
+        let not_bodies = dialect == Dialect::V1 && imports.into_iter().any(has_not);
         Ok(Self {
             module,
             file,
             package,
+            not_bodies,
             metadata: BTreeMap::new(),
         })
     }
@@ -121,6 +132,12 @@ impl Unit {
             let is_input = match root.as_str() {
                 "input" => true,
                 "data" => false,
+                "future" if matches!(path.get(2).map(SmolStr::as_str), Some("and" | "or")) => {
+                    return Err((
+                        usize::try_from(import.span.line).unwrap_or(0),
+                        "the keywords `and` and `or` are not available here; write two rules, or one body".to_owned(),
+                    ));
+                }
                 "rego" | "future" => continue,
                 _ => {
                     let message = format!("import {} is neither below data nor below input", path.join("."));
@@ -361,7 +378,7 @@ impl Resolver<'_> {
                 syntax::Literal::Expr { expr, .. } | syntax::Literal::NotExpr { expr, .. } => nodes.push(expr),
                 syntax::Literal::Every { domain, .. } => nodes.push(domain),
             }
-            nodes.extend(statement.with_mods.iter().map(|with| &with.r#as));
+            nodes.extend(statement.with_mods.iter().map(|with| &with.r#as).filter(|node| self.function(node).is_none()));
         }
         self.scopes.push(scope);
         self.see(&nodes);
@@ -480,9 +497,18 @@ impl Resolver<'_> {
                 if matches!(expr.as_ref(), syntax::Expr::AssignExpr { op: syntax::AssignOp::ColEq, .. }) {
                     return Err((line_of(expr), "`:=` cannot be negated".to_owned()));
                 }
+                if self.unit.not_bodies && expr.span().text().starts_with('{') {
+                    let advice = "`not` with a body in braces is not available here; put the body into a rule and negate that";
+                    return Err((line_of(expr), advice.to_owned()));
+                }
                 let kind = self.kind(expr)?;
                 let with = self.modifiers(statement)?;
-                out.push(make(kind, true, with));
+                out.push(if self.unit.not_bodies {
+                    let body = vec![make(kind, false, Vec::new())];
+                    make(Kind::Not(body), false, with)
+                } else {
+                    make(kind, true, with)
+                });
             }
             syntax::Literal::Every { key, value, domain, query, .. } => {
                 let domain = self.term(domain)?;
@@ -544,8 +570,37 @@ impl Resolver<'_> {
             },
         };
         // A function may be replaced by a function, which is no value.
-        let value = self.term(&with.r#as)?;
-        Ok(With { target, value })
+        let is_function = match &target {
+            Target::Input(_) => false,
+            Target::Data(path) => self.names.functions.contains_key(path),
+            Target::Builtin(_) => true,
+        };
+        let function = is_function.then(|| self.function(&with.r#as)).flatten();
+        let value = match function {
+            Some(_) => Term::Const(Value::Null),
+            None => self.term(&with.r#as)?,
+        };
+        Ok(With { target, value, function })
+    }
+
+    /// The function that a name means, when it means one.
+    fn function(&self, node: &Node) -> Option<Function> {
+        if !matches!(node.as_ref(), syntax::Expr::Var { .. } | syntax::Expr::RefDot { .. } | syntax::Expr::RefBrack { .. }) {
+            return None;
+        }
+        let path = constant_path(node).ok()?;
+        let (first, rest) = path.split_first()?;
+        if self.scopes.iter().any(|scope| scope.declared.contains_key(first)) {
+            return None;
+        }
+        let absolute = match self.global(first) {
+            Some((false, path)) => [path, rest.to_vec()].concat(),
+            Some((true, _)) => return None,
+            None if first == "data" => rest.to_vec(),
+            None => return builtins::find(&path.join(".")).map(Function::Builtin),
+        };
+        let takes = *self.names.functions.get(&absolute)?;
+        Some(Function::Rule(absolute, takes))
     }
 
     fn declare(&mut self, name: &SmolStr, at: u32) -> Refused<Var> {

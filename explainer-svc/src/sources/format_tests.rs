@@ -62,7 +62,8 @@ fn opa_as_a_webhook() {
         "reads input.request and input.kind, and defines deny",
     );
     check(
-        "package system\nmain := {\"apiVersion\": \"v1\", \"response\": response}\nresponse := {\"uid\": input.request.uid}",
+        "package system\nmain := {\"apiVersion\": \"v1\", \"response\": response}
+response := {\"uid\": input.request.uid}",
         Format::Response,
         "main",
         "is the package system and defines main",

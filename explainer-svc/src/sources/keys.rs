@@ -122,8 +122,8 @@ impl Material {
 }
 
 impl Key {
-    /// Reads the keys of a file: a public key in PEM, a JWK or a JWK set. With an algorithm of HMAC the whole content is
-    /// the secret, as in OPA.
+    /// Reads the keys of a file: a public key in PEM, a JWK or a JWK set. With an algorithm of HMAC the whole content
+    /// is the secret, as in OPA.
     ///
     /// # Errors
     /// What the content is instead, and what to do.

@@ -1,6 +1,7 @@
 //! Bundles that OPA made, and what OPA makes of them: `tests/fixtures/opa-bundles/README.md`.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -137,6 +138,37 @@ fn a_signed_bundle_needs_the_right_key() {
             .signed
             .is_none()
     );
+}
+
+/// Whatever is changed in a signed archive, it is refused, or says the same: times and padding are nobody's content.
+#[test]
+fn no_changed_byte_gets_through() {
+    let options = options("rsa.pem", &[]);
+    let original = fs::read(bundle("good/tar")).unwrap();
+    let said = |archive: &[u8]| {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("bundle.tar.gz");
+        fs::write(&path, archive).unwrap();
+        let sources = read(&[path], &options).ok()?;
+        Some((sources.files, sources.tests, sources.data, sources.bundles))
+    };
+    let whole = said(&original).unwrap();
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(original.as_slice())
+        .read_to_end(&mut tar)
+        .unwrap();
+    let mut refused = 0;
+    for at in (0..tar.len()).step_by(11) {
+        let mut changed = tar.clone();
+        changed[at] ^= 1 << (at % 8);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        encoder.write_all(&changed).unwrap();
+        match said(&encoder.finish().unwrap()) {
+            Some(other) => assert!(other == whole, "byte {at}"),
+            None => refused += 1,
+        }
+    }
+    assert!(refused > 100, "{refused}");
 }
 
 #[test]

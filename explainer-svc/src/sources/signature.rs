@@ -20,8 +20,8 @@ pub(super) const FILE: &str = ".signatures.json";
 /// Whether bundles have to be signed, and by whom.
 #[derive(Debug, Clone, Default)]
 pub enum Verification {
-    /// No key is configured: a bundle without a signature is taken, one with a signature refused, since nobody can check
-    /// it.
+    /// No key is configured: a bundle without a signature is taken, one with a signature refused, since nobody can
+    /// check it.
     #[default]
     NoKey,
     /// Signatures are not looked at.

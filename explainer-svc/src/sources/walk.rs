@@ -22,7 +22,8 @@ pub(super) struct Found {
 /// Reads every file below a folder that may be of a policy set.
 ///
 /// Hidden files and folders are passed over: they are not part of a library, and Kubernetes keeps every file of a
-/// mounted `ConfigMap` a second time in `..data`. Links to files are followed within the folder, links to folders are not.
+/// mounted `ConfigMap` a second time in `..data`. Links to files are followed within the folder, links to
+/// folders are not.
 pub(super) fn walk(root: &Path, limits: &Limits) -> Result<Found, Vec<Problem>> {
     let real = fs::canonicalize(root).map_err(|error| vec![Problem::at("", 0, format!("cannot be read: {error}"))])?;
     let mut walk = Walk {

@@ -45,8 +45,8 @@ pub enum Verdict {
     Right,
     /// OPA fails when it evaluates this; here it is not even taken.
     RefusedRightly,
-    /// It is not taken. Why.
-    Refused(String),
+    /// It is not taken. Why: each reason with its place.
+    Refused(Vec<String>),
     /// It is taken and something else comes out.
     Wrong(String),
 }
@@ -65,18 +65,18 @@ impl Case {
     pub fn run(&self) -> Verdict {
         let input = match self.input() {
             Ok(input) => input,
-            Err(reason) => return Verdict::Refused(format!("the input: {reason}")),
+            Err(reason) => return Verdict::Refused(vec![format!("input: {reason}")]),
         };
         let data = if self.data.is_empty() { "{}" } else { &self.data };
         let data = match document(data) {
             Ok(data) => data,
-            Err(error) => return Verdict::Refused(format!("the data: {error}")),
+            Err(error) => return Verdict::Refused(vec![format!("data: {error}")]),
         };
         let (path, modules) = self.question();
         let program = match compile(&modules) {
             Ok(program) => program,
             Err(_) if self.bindings.is_none() => return Verdict::RefusedRightly,
-            Err(reasons) => return Verdict::Refused(reasons.join("; ")),
+            Err(reasons) => return Verdict::Refused(reasons),
         };
         let outcome = evaluate(&program, &path, input.as_ref(), &data, &mut host());
         let is_whole = path == WHOLE_QUERY;

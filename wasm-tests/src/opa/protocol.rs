@@ -31,6 +31,14 @@ pub struct Request {
     pub queries: Vec<String>,
 }
 
+/// A request as the oracle reads it.
+#[derive(Debug, Serialize)]
+pub(super) struct WireRequest<'a> {
+    #[serde(flatten)]
+    pub(super) request: &'a Request,
+    pub(super) thorough: bool,
+}
+
 /// What an evaluator says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -56,6 +64,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// OPA died of a bug of its own: it has said nothing.
+    pub fn is_internal_error(&self) -> bool {
+        matches!(self, Self::Error(error) if error.starts_with("eval_internal_error"))
+    }
+
     /// The same value, or no value for the same reason. How errors are worded does not matter.
     pub fn agrees(&self, other: &Self) -> bool {
         match (self, other) {

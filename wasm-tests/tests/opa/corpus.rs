@@ -146,7 +146,12 @@ fn gatekeeper(recorded: &[Value]) -> Vec<Policy> {
 
 /// The template's Rego first, then its libraries. It is in one of two places.
 fn template_modules(name: &str, target: &Value) -> Vec<Module> {
-    let source = target.pointer("/code/0/source").unwrap_or(target);
+    let code = target["code"].as_array().into_iter().flatten();
+    let source = code
+        .filter(|code| code["engine"] == "Rego")
+        .map(|code| &code["source"])
+        .next();
+    let source = source.unwrap_or(target);
     let version = source["version"].as_str().unwrap_or("v0");
     let libraries = source["libs"].as_array().into_iter().flatten();
     let texts = std::iter::once(&source["rego"]).chain(libraries);

@@ -9,7 +9,7 @@ use wasm_tests::opa::{Answer, Evaluator as _, Native, Oracle, Outcome};
 
 use crate::generate::{self, Program};
 use crate::settings::{in_parallel, number, seed};
-use crate::shrink::{Difference, shrunk};
+use crate::shrink::{Comparison, Difference, compare, shrunk};
 
 const INPUTS: usize = 3;
 const BATCH: u64 = 250;
@@ -41,7 +41,7 @@ fn generated_programs_mean_what_opa_says() {
             Answer::Outcomes(_) => Some(Native.ask(request).unwrap()),
         });
         for ((program, theirs), ours) in batch.iter().zip(&theirs).zip(&ours) {
-            differences.extend(tally.add(program, theirs, ours.as_ref()));
+            differences.extend(tally.add(program, theirs, ours.as_ref(), &mut oracle));
         }
     }
     eprintln!("programs from seed {first}: {tally}");
@@ -114,13 +114,21 @@ struct Tally {
     undefined: usize,
     values: usize,
     errors: usize,
+    passed_over: usize,
+    unanswered: usize,
     /// How many programs that are taken here have each of the forms.
     forms: [usize; FORMS.len()],
 }
 
 impl Tally {
     /// The first outcome that is not the same.
-    fn add(&mut self, program: &Program, theirs: &Answer, ours: Option<&Answer>) -> Option<Difference> {
+    fn add(
+        &mut self,
+        program: &Program,
+        theirs: &Answer,
+        ours: Option<&Answer>,
+        oracle: &mut Oracle,
+    ) -> Option<Difference> {
         let theirs = match theirs {
             Answer::Refused(reasons) => {
                 let kind = reasons
@@ -158,8 +166,15 @@ impl Tally {
         }
         for (input, (theirs, ours)) in theirs.iter().zip(ours).enumerate() {
             for (query, (theirs, ours)) in theirs.iter().zip(ours).enumerate() {
-                if !theirs.agrees(ours) {
-                    return Some(Difference::new(program, input, query, theirs.clone(), ours.clone()));
+                if theirs.agrees(ours) {
+                    continue;
+                }
+                let program = program.only(input, query);
+                match compare(&program.request(), (theirs, ours), oracle) {
+                    Comparison::Same => {}
+                    Comparison::PassedOver => self.passed_over += 1,
+                    Comparison::Unanswered => self.unanswered += 1,
+                    Comparison::Different => return Some(Difference::new(program, theirs.clone(), ours.clone())),
                 }
             }
         }
@@ -184,12 +199,15 @@ impl std::fmt::Display for Tally {
             undefined,
             values,
             errors,
+            passed_over,
+            unanswered,
             forms: _,
         } = self;
         write!(out, "{programs} that OPA takes, {taken} of them taken here; ")?;
         write!(
             out,
-            "{values} values, {undefined} undefined, {errors} errors; discarded {discarded:?}"
+            "{values} values, {undefined} undefined, {errors} errors, {passed_over} that OPA passes over, \
+             {unanswered} bugs of OPA; discarded {discarded:?}"
         )
     }
 }

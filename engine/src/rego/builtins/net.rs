@@ -296,7 +296,7 @@ mod tests {
                 r#"[[1,"k"]]"#,
             ),
             ("net.cidr_contains_matches", r#"[[[]], "1.1.1.1"]"#, "undefined"),
-            ("net.cidr_contains_matches", r#"[[], [1]]"#, "[]"),
+            ("net.cidr_contains_matches", "[[], [1]]", "[]"),
             (
                 "net.cidr_expand",
                 r#"["192.168.1.1/30"]"#,

@@ -18,7 +18,8 @@ pub(super) fn replace(host: &mut Host, text: &str, old: &str, new: &str) -> Resu
     Ok(text.replace(old, new).into())
 }
 
-/// All of several texts, each by another. Nothing, when it is looked for, is between any two bytes, inside of characters also.
+/// All of several texts, each by another. Nothing, when it is looked for, is between any two bytes, inside of
+/// characters also.
 pub(super) fn replace_many(host: &mut Host, text: &str, pairs: &[(String, String)]) -> Result<Value, Fault> {
     host.spend(units(text.len().saturating_mul(1 + pairs.len())))?;
     let mut out = Vec::with_capacity(text.len());

@@ -119,8 +119,8 @@ pub(super) fn upper(text: &str) -> String {
         .collect()
 }
 
-/// The one capital of a letter that Unicode's full mapping writes as several: Greek ones with an iota below have one, all others
-/// stay as they are.
+/// The one capital of a letter that Unicode's full mapping writes as several: Greek ones with an iota below have one,
+/// all others stay as they are.
 fn upper_of_two(letter: char) -> char {
     let distance = match letter {
         '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => 8,

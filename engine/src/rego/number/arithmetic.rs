@@ -157,8 +157,8 @@ impl Number {
         self.truncated(Signed::is_negative, -1)
     }
 
-    /// The fraction cut off, and one step more when the whole part asks for it. OPA looks at that part's sign and not at the
-    /// number's, which is why small negative numbers are rounded wrongly.
+    /// The fraction cut off, and one step more when the whole part asks for it. OPA looks at that part's sign and not
+    /// at the number's, which is why small negative numbers are rounded wrongly.
     fn truncated(&self, steps: impl Fn(&BigInt) -> bool, step: i64) -> Outcome {
         if let Some(int) = self.as_i64() {
             return Ok(Self::Int(int));

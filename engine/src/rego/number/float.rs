@@ -1,5 +1,5 @@
-//! Floats as OPA calculates with them: Go's `big.Float`, with mantissas of 64 bits (of 53 for products of lists), the nearest
-//! value, and the shortest text that leads back to it.
+//! Floats as OPA calculates with them: Go's `big.Float`. Mantissas have 64 bits (53 for products of lists), results
+//! are the nearest ones, and their texts the shortest that lead back to them.
 
 use std::cmp::Ordering;
 
@@ -306,7 +306,7 @@ fn top_bits(number: &BigUint, count: u64) -> (BigUint, i64, bool) {
     (number >> shift, i64::try_from(shift).unwrap_or(i64::MAX), dropped)
 }
 
-/// `5^power` as a number and an exponent to base two: exact up to 128 bits, and then rounded on the way as Go rounds it.
+/// `5^power` as a number and an exponent to base two: exact up to 128 bits, then rounded on the way as Go does.
 fn power_of_five(power: u64) -> (BigUint, i64) {
     if let Some(exact) = u32::try_from(power).ok().and_then(|power| 5_u128.checked_pow(power)) {
         return (exact.into(), 0);

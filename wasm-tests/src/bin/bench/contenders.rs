@@ -92,8 +92,10 @@ impl Contender {
             Kind::Opa => {
                 let program = opa::folder()?.join("opa-oracle");
                 let policies = five::Gatekeeper::read(&arguments.gatekeeper_policies)?.for_opa(&arguments.output)?;
-                // Only for its certificates.
-                let stack = envoy("opa", bundle, 1, false)?;
+                // Nothing runs in this stack: it has the certificates.
+                let mut settings = Settings::for_test("bench-opa")?;
+                settings.parts.clear();
+                let stack = TestStack::start(settings)?;
                 (
                     Server::Opa(Opa::start(&stack, &program, workers, &policies.folder)?),
                     stack,

@@ -84,6 +84,15 @@ impl Program {
             queries: self.queries.clone(),
         }
     }
+
+    /// The same with one input and one query.
+    pub(crate) fn only(&self, input: usize, query: usize) -> Self {
+        Self {
+            inputs: vec![self.inputs[input].clone()],
+            queries: vec![self.queries[query].clone()],
+            ..self.clone()
+        }
+    }
 }
 
 impl Generator {

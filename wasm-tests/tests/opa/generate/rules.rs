@@ -73,22 +73,20 @@ impl Generator {
         }
         let one_value = self.chance(50);
         let value = self.literal();
-        definitions.extend(self.several(|own| {
-            let mut scope = Scope::default();
-            scope.open = true;
-            own.definition(tree![name], scope, one_value.then(|| value.clone()))
-        }));
+        definitions.extend(
+            self.several(|own| own.definition(tree![name], &Scope::new(Vec::new()), one_value.then_some(&value))),
+        );
         definitions
     }
 
     /// `HEAD := value if { … } else := …`
-    fn definition(&mut self, head: Tree, scope: Scope, value: Option<Tree>) -> Tree {
+    fn definition(&mut self, head: Tree, scope: &Scope, value: Option<&Tree>) -> Tree {
         let mut parts = vec![head];
         let branches = if self.chance(22) { self.random.usize(2..=3) } else { 1 };
         for branch in 0..branches {
             let mut scope = scope.clone();
             let body = self.block(&mut scope, DEPTH, 3);
-            let value = match &value {
+            let value = match value {
                 Some(value) => value.clone(),
                 None if self.chance(40) => self.document(&mut scope.closed(), 0),
                 None => self.term(&mut scope.closed(), DEPTH - 1),
@@ -107,20 +105,14 @@ impl Generator {
     }
 
     fn partial_set(&mut self, name: &str) -> Tree {
-        let mut scope = Scope {
-            open: true,
-            ..Scope::default()
-        };
+        let mut scope = Scope::new(Vec::new());
         let body = self.block(&mut scope, DEPTH, 3);
         let member = self.term(&mut scope.closed(), DEPTH - 1);
         tree![format!("{name} contains "), member, " if ", body]
     }
 
     fn partial_object(&mut self, name: &str) -> Tree {
-        let mut scope = Scope {
-            open: true,
-            ..Scope::default()
-        };
+        let mut scope = Scope::new(Vec::new());
         let body = self.block(&mut scope, DEPTH, 3);
         let mut scope = scope.closed();
         let (key, value) = (self.term(&mut scope, 0), self.term(&mut scope, DEPTH - 1));
@@ -129,10 +121,7 @@ impl Generator {
 
     /// A head with several steps.
     fn composite(&mut self, name: &str, steps: usize, is_set: bool) -> Tree {
-        let mut scope = Scope {
-            open: true,
-            ..Scope::default()
-        };
+        let mut scope = Scope::new(Vec::new());
         let body = self.block(&mut scope, DEPTH, 2);
         let mut scope = scope.closed();
         let mut head = vec![Tree::from(name)];
@@ -162,8 +151,7 @@ impl Generator {
         let one_value = self.chance(35);
         let value = self.literal();
         definitions.extend(self.several(|own| {
-            let mut scope = Scope::default();
-            scope.open = true;
+            let mut scope = Scope::new(Vec::new());
             let parameters = (0..arity).map(|_| own.parameter(&mut scope)).collect();
             let parameters = Tree::List {
                 items: parameters,
@@ -171,7 +159,7 @@ impl Generator {
                 minimum: arity,
             };
             let head = tree![name, "(", parameters, ")"];
-            own.definition(head, Scope::new(scope.visible), one_value.then(|| value.clone()))
+            own.definition(head, &Scope::new(scope.visible), one_value.then_some(&value))
         }));
         definitions
     }
