@@ -101,7 +101,7 @@ claim_target() {
 	mkdir -p "$target"
 	if [ "$(cat "$owner" 2>/dev/null)" != "$ROOT" ]; then
 		find "$target" -type d -path '*/.fingerprint/*' -prune -regextype posix-extended \
-			-regex '.*/(engine|filter|explainer-svc|wasm-tests)-[0-9a-f]{16}' -exec rm -rf {} +
+			-regex '.*/(engine|filter|explainer-svc|probe|wasm-tests)-[0-9a-f]{16}' -exec rm -rf {} +
 		printf '%s' "$ROOT" >"$owner"
 	fi
 }

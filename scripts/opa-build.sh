@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds wasm-tests/opa, which is OPA as an oracle, into the cache, once per version of it, and prints OPA's own conformance
-# cases, one a line, beside it. Prints the folder that holds both.
+# Builds wasm-tests/opa, which is OPA as an oracle, into the cache, once per version of it, and puts OPA's own
+# conformance cases, one a line, beside it. Prints the folder that holds both.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/scripts/tools.sh"
 

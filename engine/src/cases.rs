@@ -232,15 +232,14 @@ impl Variant<'_> {
         let verdict = set.evaluate(&review);
         let outcome = outcome(&verdict);
         if outcome != self.case.expect {
-            let found: Vec<&str> = verdict
-                .violations()
-                .map(|violation| violation.message.as_str())
-                .collect();
-            let failures = verdict.failures();
-            return fail(format!(
-                "expected {:?}, got {outcome:?}: {found:?} {failures:?}",
-                self.case.expect
-            ));
+            let mut reason = format!("expected {}, found {}", self.case.expect.as_str(), outcome.as_str());
+            for (path, message) in violations(&verdict) {
+                reason.push_str(&format!("\n  {}", line(Some(path), Some(message))));
+            }
+            for failure in verdict.failures() {
+                reason.push_str(&format!("\n  the policy failed: {}", failure.detail));
+            }
+            return fail(reason);
         }
         if let Some(expected) = &self.case.violations
             && let Err(reason) = self.compare(expected, &verdict)
@@ -251,28 +250,17 @@ impl Variant<'_> {
             let fix = fix::prove(set, &review, &verdict);
             let found = fix.as_ref().is_some_and(|fix| fix.summary().complete);
             if found != expected {
-                return fail(format!(
-                    "expected fixed: {expected}, got {found} {:?}",
-                    fix.map(|fix| fix.patch().to_string())
-                ));
+                let found = fix.map_or("none was found".to_owned(), |fix| format!("found {}", fix.patch()));
+                let expected = if expected { "a fix that lets the object pass" } else { "no such fix" };
+                return fail(format!("expected {expected}, {found}"));
             }
         }
         Ok(())
     }
 
     fn compare(&self, expected: &[Expected], verdict: &Verdict) -> Result<(), String> {
-        let found: Vec<(String, &str)> = verdict
-            .violations()
-            .map(|violation| {
-                let path = violation
-                    .found
-                    .first()
-                    .map(|found| found.path.clone())
-                    .unwrap_or_default();
-                (path, violation.message.as_str())
-            })
-            .collect();
-        let fits = |(expected, (path, message)): (&Expected, &(String, &str))| {
+        let found = violations(verdict);
+        let fits = |(expected, (path, message)): (&Expected, &(&str, &str))| {
             let lifted = expected
                 .path
                 .as_ref()
@@ -286,8 +274,50 @@ impl Variant<'_> {
         if found.len() == expected.len() && expected.iter().zip(&found).all(fits) {
             return Ok(());
         }
-        Err(format!("expected violations {expected:?}, got {found:?}"))
+        let mut reason = "the violations differ".to_owned();
+        for Expected { path, message } in expected {
+            let path = path.as_ref().map(|path| self.workload.map_or(path.clone(), |workload| workload.lift(path)));
+            reason.push_str(&format!("\n  expected {}", line(path.as_deref(), message.as_deref())));
+        }
+        for (path, message) in &found {
+            reason.push_str(&format!("\n  found    {}", line(Some(path), Some(message))));
+        }
+        if found.is_empty() {
+            reason.push_str("\n  found    none");
+        }
+        Err(reason)
     }
+}
+
+impl Expect {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Warn => "warn",
+            Self::Audit => "audit",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// The first path and the message of each violation.
+fn violations(verdict: &Verdict) -> Vec<(&str, &str)> {
+    verdict
+        .violations()
+        .map(|violation| {
+            let path = violation.found.first().map_or("", |found| found.path.as_str());
+            (path, violation.message.as_str())
+        })
+        .collect()
+}
+
+/// A violation in a line: a path, where there is one, and the message.
+fn line(path: Option<&str>, message: Option<&str>) -> String {
+    let parts = [path, message.map(str::trim)];
+    let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "any violation".to_owned() } else { parts.join(": ") }
 }
 
 /// The outcome of a verdict, the gravest first.

@@ -130,16 +130,21 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Looks up what stands at the paths. Only here is the object made into JSON: an allowed request never pays for it.
+/// Looks up what stands at the paths.
 pub(crate) fn show_values(findings: &mut [Finding], review: &Review) {
-    if findings.is_empty() {
-        return;
-    }
-    let object = review.object().to_json();
+    let object = review.object();
     for found in findings.iter_mut().flat_map(|finding| &mut finding.violation.found) {
-        let value = object.pointer(&found.path);
-        found.value = value.and_then(|value| redact::value(&review.kind.kind, &found.path, value));
+        let value = at_pointer(object.value(), &found.path);
+        found.value = value.and_then(|value| redact::value(&review.kind.kind, &found.path, &value.to_json()));
     }
+}
+
+fn at_pointer<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+    let pointer = jsonptr::Pointer::parse(path).ok()?;
+    pointer.tokens().try_fold(value, |value, token| match value {
+        Value::Array(items) => items.get(token.encoded().parse::<usize>().ok()?),
+        other => other.member(&token.decoded()),
+    })
 }
 
 /// Sorts paths as a person counts: container 2 before container 10.

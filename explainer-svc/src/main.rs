@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use explainer_svc::cli::{Cli, Streams};
+use explainer_svc::cli::{Cli, Looks, Streams};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -12,5 +12,6 @@ fn main() -> ExitCode {
     cli.run(&mut Streams {
         out: &mut out,
         err: &mut err,
+        looks: Looks::detect(),
     })
 }

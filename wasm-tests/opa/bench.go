@@ -42,8 +42,8 @@ type stopwatch struct {
 	parsed []any
 }
 
-// bench answers each line "PART ITERATIONS" with a timing. PART is "run" (bytes to result), "parse" or "eval". Whoever asks
-// decides when, and can let the other side of a comparison run in between.
+// bench answers each line "PART ITERATIONS" with a timing. PART is "run" (bytes to result), "parse" or "eval".
+// Whoever asks decides when, and can let the other side of a comparison run in between.
 func bench(arguments []string, in io.Reader, out io.Writer) error {
 	// One thread, as a worker of Envoy has one.
 	runtime.GOMAXPROCS(1)

@@ -31,7 +31,8 @@ type request struct {
 	Data    string    `json:"data"`
 	Inputs  []*string `json:"inputs"`
 	Queries []string  `json:"queries"`
-	// Thorough turns off what lets OPA pass over rules whose result is not needed: an error in one of those is an error then.
+	// Thorough turns off what lets OPA pass over rules whose result is not needed: an error in one of those is an
+	// error then.
 	Thorough bool `json:"thorough"`
 }
 

@@ -1,5 +1,5 @@
-// Command opa-oracle is OPA, in the version of go.mod, in the shapes that tests and benches need: it says what Rego means, how
-// long OPA takes for it, and is OPA's own server. See README.md.
+// Command opa-oracle is OPA, in the version of go.mod, in the shapes that tests and benches need: it says what Rego
+// means, how long OPA takes for it, and is OPA's own server. See README.md.
 package main
 
 import (

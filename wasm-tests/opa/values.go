@@ -9,7 +9,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// encode appends a value as JSON that loses nothing: numbers keep their text, sets and keys that are no texts are marked.
+// encode appends a value as JSON that loses nothing: numbers keep their text, sets and keys that are no texts are
+// marked.
 func encode(out []byte, value ast.Value) []byte {
 	switch value := value.(type) {
 	case ast.String:

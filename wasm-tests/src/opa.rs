@@ -1,8 +1,11 @@
-//! Asks OPA itself what a policy means (`wasm-tests/opa`, a Go program that holds OPA), and asks our own evaluator the same.
+//! Asks OPA itself what a policy means (`wasm-tests/opa`, a Go program that holds OPA), and our own evaluator the same: in this
+//! process and compiled for wasm (`wasm-tests/probe`).
 
 pub mod cases;
 mod native;
-mod protocol;
+#[cfg(feature = "host")]
+mod wasm;
+mod wire;
 
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::PathBuf;
@@ -11,9 +14,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 pub use self::native::Native;
-use self::protocol::WireRequest;
-pub use self::protocol::{Answer, Module, Outcome, Request};
+#[cfg(feature = "host")]
+pub use self::wasm::Wasm;
+use self::wire::WireRequest;
 use crate::fixtures::repository;
+pub use probe::protocol::{Answer, Module, Outcome, Request};
 
 /// Who says what modules mean.
 pub trait Evaluator {
@@ -130,5 +135,5 @@ fn receive(pipe: &mut BufReader<ChildStdout>) -> Result<Answer> {
     if pipe.read_line(&mut line)? == 0 {
         bail!("opa-oracle ended before it had answered");
     }
-    Answer::parse(&line)
+    wire::answer(&line)
 }

@@ -72,6 +72,9 @@ pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix>
         return None;
     }
     let proposals = proposals(verdict);
+    if proposals.is_empty() {
+        return None;
+    }
     let attempt = Attempt {
         set,
         review,

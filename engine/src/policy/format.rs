@@ -61,19 +61,34 @@ pub fn entries(package: &str, rules: &BTreeSet<&str>) -> Vec<Entry> {
 
 /// The form of a package, by what its files read.
 pub fn form<'a>(package: &str, has_metadata: bool, reads: impl Iterator<Item = &'a Read>) -> Form {
+    decide(package, has_metadata, reads).0
+}
+
+/// The form of a package, and why: "it …".
+pub fn decide<'a>(
+    package: &str,
+    has_metadata: bool,
+    reads: impl Iterator<Item = &'a Read>,
+) -> (Form, String) {
     let first: BTreeSet<&str> =
         reads.filter(|read| read.is_input).map(|read| read.path.first().map_or("", |name| name.as_str())).collect();
-    let reads_object = ["metadata", "spec", "data", "roleRef", "rules", "subjects", "webhooks"];
+    let of_objects = ["metadata", "spec", "data", "roleRef", "rules", "subjects", "webhooks"];
+    let read_of_object = of_objects.iter().find(|name| first.contains(*name));
+    let of_both = ["kind", "apiVersion"].into_iter().find(|name| first.contains(name));
     if package == "system" {
-        Form::Response
-    } else if has_metadata || first.contains("request") {
-        Form::Admission
-    } else if reads_object.iter().any(|name| first.contains(name)) || (package == "main" && !first.is_empty()) {
-        Form::Object
-    } else if first.contains("kind") || first.contains("apiVersion") {
-        Form::Object
+        (Form::Response, "it is the package system".to_owned())
+    } else if has_metadata {
+        (Form::Admission, "it has METADATA with custom".to_owned())
+    } else if first.contains("request") {
+        (Form::Admission, "it reads input.request".to_owned())
+    } else if let Some(name) = read_of_object {
+        (Form::Object, format!("it reads input.{name}, a field of the object itself"))
+    } else if package == "main" && !first.is_empty() {
+        (Form::Object, "it is the package main and does not read input.request".to_owned())
+    } else if let Some(name) = of_both {
+        (Form::Object, format!("it reads input.{name} and not input.request"))
     } else {
-        Form::Admission
+        (Form::Admission, "it reads nothing that says otherwise".to_owned())
     }
 }
 

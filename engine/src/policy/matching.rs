@@ -3,6 +3,7 @@
 //! `match` in METADATA becomes [`Criteria`]; what they tell beforehand goes into the [`Index`](super::index::Index).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use globset::GlobMatcher;
 use serde::Deserialize;
@@ -89,6 +90,24 @@ impl Selector {
     }
 }
 
+impl fmt::Display for Selector {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = self.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
+        let expressions = self.match_expressions.iter().map(|requirement| {
+            let Requirement { key, operator, values } = requirement;
+            let values = values.join(", ");
+            match operator {
+                Operator::In => format!("{key} in ({values})"),
+                Operator::NotIn => format!("{key} notin ({values})"),
+                Operator::Exists => key.clone(),
+                Operator::DoesNotExist => format!("!{key}"),
+            }
+        });
+        // As kubectl writes selectors.
+        out.write_str(&labels.chain(expressions).collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// A pattern with `*` and `?`, over a whole name.
 #[derive(Debug, Clone)]
 pub struct Glob(GlobMatcher);
@@ -96,7 +115,7 @@ pub struct Glob(GlobMatcher);
 impl Glob {
     /// The name, when the pattern has only one.
     fn literal(&self) -> Option<String> {
-        let pattern = self.0.glob().glob();
+        let pattern = self.pattern();
         (!pattern.contains(['*', '?', '[', ']', '{', '}', '!', '\\'])).then(|| pattern.to_owned())
     }
 }
@@ -112,6 +131,11 @@ impl Glob {
     /// Whether it covers the whole name.
     pub fn matches(&self, name: &str) -> bool {
         self.0.is_match(name)
+    }
+
+    /// As it was written.
+    pub fn pattern(&self) -> &str {
+        self.0.glob().glob()
     }
 }
 
@@ -280,6 +304,32 @@ impl Criteria {
         }
     }
 
+    /// What it asks for, each a name and words for people; what it leaves open is not among them.
+    pub fn describe(&self) -> Vec<(&'static str, String)> {
+        let kinds = self.kinds.iter().map(|entry| describe_kinds(&entry.api_groups, &entry.kinds)).collect::<Vec<_>>();
+        let mut kinds = kinds.join(", ");
+        if self.names_pods() {
+            kinds.push_str("; also the Pod templates of workloads");
+        }
+        let operations: Vec<&str> = self.operations.iter().map(|operation| operation.as_str()).collect();
+        let subresources = self.subresources.iter().map(|name| match name.as_str() {
+            "" => "the object itself",
+            "*" => "all subresources",
+            name => name,
+        });
+        let globs = |globs: &[Glob]| globs.iter().map(Glob::pattern).collect::<Vec<_>>().join(", ");
+        let parts = [
+            ("kinds", kinds),
+            ("operations", operations.join(", ")),
+            ("subresources", subresources.collect::<Vec<_>>().join(", ")),
+            ("namespaces", globs(&self.namespaces)),
+            ("excludedNamespaces", globs(&self.excluded_namespaces)),
+            ("labelSelector", self.label_selector.to_string()),
+            ("namespaceSelector", self.namespace_selector.to_string()),
+        ];
+        parts.into_iter().filter(|(_, words)| !words.is_empty()).collect()
+    }
+
     /// For the index.
     pub fn hints(&self) -> Hints {
         let names = self.namespaces.iter().map(Glob::literal).collect::<Option<Vec<_>>>();
@@ -308,5 +358,49 @@ impl Criteria {
             }
         }
         Some(names)
+    }
+}
+
+/// `Deployment, StatefulSet (apps)`; an empty list is any, as `*` is.
+pub(super) fn describe_kinds(groups: &[String], kinds: &[String]) -> String {
+    let is_any = |names: &[String]| names.is_empty() || names.iter().any(|name| name == "*");
+    let named: Vec<&str> = groups.iter().map(|group| if group.is_empty() { "core" } else { group }).collect();
+    let is_core = groups.iter().all(String::is_empty) && !groups.is_empty();
+    match (is_any(groups), is_any(kinds)) {
+        (true, true) => "every kind".to_owned(),
+        (true, false) => kinds.join(", "),
+        (false, true) => format!("every kind of {}", named.join(", ")),
+        (false, false) if is_core => kinds.join(", "),
+        (false, false) => format!("{} ({})", kinds.join(", "), named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn criteria_are_told_in_words() {
+        let written: MatchCriteria = serde_saphyr::from_str(
+            "kinds: [{apiGroups: [''], kinds: [Pod]}, {apiGroups: [apps], kinds: [Deployment, DaemonSet]}, {apiGroups: [batch]}]\n\
+             namespaces: [shop, 'team-*']\nexcludedNamespaces: [dev]\n\
+             labelSelector: {matchLabels: {app: web}, matchExpressions: [{key: tier, operator: In, values: [a, b]}]}\n\
+             namespaceSelector: {matchExpressions: [{key: x, operator: DoesNotExist}]}\n",
+        )
+        .unwrap();
+        let found = Criteria::new(written).unwrap().describe();
+        let expected = [
+            ("kinds", "Pod, Deployment, DaemonSet (apps), every kind of batch; also the Pod templates of workloads"),
+            ("operations", "CREATE, UPDATE"),
+            ("namespaces", "shop, team-*"),
+            ("excludedNamespaces", "dev"),
+            ("labelSelector", "app=web, tier in (a, b)"),
+            ("namespaceSelector", "!x"),
+        ];
+        assert_eq!(found, expected.map(|(name, words)| (name, words.to_owned())));
+        let everything: Vec<&str> = Criteria::everything().describe().iter().map(|(name, _)| *name).collect();
+        assert_eq!(everything, ["operations", "subresources"]);
     }
 }

@@ -8,7 +8,7 @@ pub mod gatekeeper;
 pub mod index;
 pub mod matching;
 pub mod metadata;
-mod modules;
+pub mod modules;
 pub mod settings;
 
 use std::fmt;

@@ -24,6 +24,39 @@ pub(super) struct Module<'a> {
 
 /// Compiles the Rego files of a bundle.
 pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Component<'a>>, Vec<Problem>> {
+    let (modules, mut problems) = read(files);
+    let mut components = Vec::new();
+    for files in groups(modules) {
+        let sources: Vec<Source<'_>> = files.iter().map(source).collect();
+        match Program::compile(&sources) {
+            Ok(program) => components.push(Component { program, files }),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(components) } else { Err(problems) }
+}
+
+/// Files in the groups in which they are compiled: tests belong to what they refer to.
+///
+/// # Errors
+/// Files that are no Rego.
+pub fn grouped<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Vec<Source<'a>>>, Vec<Problem>> {
+    let (modules, problems) = read(files);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(groups(modules).iter().map(|modules| modules.iter().map(source).collect()).collect())
+}
+
+fn source<'a>(module: &Module<'a>) -> Source<'a> {
+    Source {
+        file: &module.file.path,
+        text: &module.file.text,
+        dialect: module.dialect,
+    }
+}
+
+fn read<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Module<'a>>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut modules = Vec::new();
     for file in files {
@@ -37,26 +70,11 @@ pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<C
             Err((line, message)) => problems.push(Problem::at(&file.path, line, message)),
         }
     }
-    let mut components = Vec::new();
-    for files in groups(modules) {
-        let sources: Vec<Source<'_>> = files
-            .iter()
-            .map(|module| Source {
-                file: &module.file.path,
-                text: &module.file.text,
-                dialect: module.dialect,
-            })
-            .collect();
-        match Program::compile(&sources) {
-            Ok(program) => components.push(Component { program, files }),
-            Err(more) => problems.extend(more),
-        }
-    }
-    if problems.is_empty() { Ok(components) } else { Err(problems) }
+    (modules, problems)
 }
 
-/// The name after `package`, with dots.
-fn package(text: &str) -> String {
+/// The package that a module says it is of, with dots.
+pub fn package(text: &str) -> String {
     let line = text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "));
     let name = line.and_then(|line| line.split([' ', '\t', '#', ';']).find(|part| !part.is_empty())).unwrap_or_default();
     name.replace("[\"", ".").replace("\"]", "")

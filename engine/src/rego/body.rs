@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use smol_str::SmolStr;
 
-use super::ast::{Call, Comprehension, Expr, Function, Head, Kind, Ref, Term, Unify, Var, With};
+use super::ast::{Call, Comprehension, Expr, Function, Head, Kind, Ref, Term, Unify, Var};
+use super::value::Value;
 
 pub(super) type Vars = BTreeSet<Var>;
 
@@ -34,14 +35,15 @@ impl Expander<'_> {
     fn expr(&mut self, mut expr: Expr, out: &mut Vec<Expr>) {
         let line = expr.line;
         let mut before = Vec::new();
-        let with = std::mem::take(&mut expr.with);
-        expr.with = with
-            .into_iter()
-            .map(|with| {
-                let value = self.hoisted(with.value.clone(), line, &mut before);
-                With { value, ..with }
-            })
-            .collect();
+        // Calls first and references then, as OPA does: it shows when one of them has no value.
+        for with in &mut expr.with {
+            let value = std::mem::replace(&mut with.value, Term::Const(Value::Null));
+            with.value = self.term(value, line, &mut before);
+        }
+        for with in &mut expr.with {
+            let value = std::mem::replace(&mut with.value, Term::Const(Value::Null));
+            with.value = self.without_references(value, line, &mut before);
+        }
         out.append(&mut before);
         expr.kind = match expr.kind {
             Kind::Term(term) => Kind::Term(self.term(term, line, &mut before)),

@@ -1,9 +1,11 @@
 //! Runs the steps of a program.
 
+use std::collections::BTreeMap;
+
 use smol_str::SmolStr;
 
 use super::builtins::{Builtin, Fault, Halt, Host};
-use super::plan::{Change, Collect, Definition, NodeId, Op, Pattern, Replacement, RuleId, RuleSet, Slot, Sort, Source, Step, Template, TreeStep};
+use super::plan::{Branch, Change, Collect, Definition, NodeId, Op, Pattern, Replacement, RuleId, RuleSet, Slot, Sort, Source, Step, Template, TreeStep};
 use super::program::{Location, Program};
 use super::value::{Set, Value};
 
@@ -196,7 +198,8 @@ impl<'p, 'h> Machine<'p, 'h> {
             Source::Data => Some(&self.data),
             Source::Slot(slot) => self.slot(frame + slot),
             Source::Rule(rule) => {
-                held = self.rule(*rule)?;
+                let first = keys.first().map(|key| self.make(key, frame));
+                held = self.rule_for(*rule, first.as_ref())?;
                 held.as_ref()
             }
         };
@@ -296,6 +299,7 @@ impl<'p, 'h> Machine<'p, 'h> {
         match pattern {
             Pattern::Any => true,
             Pattern::True => value.is_true(),
+            Pattern::Type(name) => value.type_name() == *name,
             Pattern::Bind(slot) => {
                 self.fill(frame + slot, value.clone());
                 true
@@ -554,6 +558,18 @@ impl<'p, 'h> Machine<'p, 'h> {
         Ok(value)
     }
 
+    /// The value of a rule of which only one member is asked for. A conflict of other members is not seen then.
+    fn rule_for(&mut self, id: RuleId, key: Option<&Value>) -> Result<Option<Value>, Halt> {
+        let value = self.rule(id);
+        let (Err(Halt::Error(_)), Some(key), Some(set)) = (&value, key, self.program.rules.get(id)) else { return value };
+        if set.sort != Sort::Object {
+            return value;
+        }
+        let mut parts = self.parts(set, Some(key))?;
+        parts.retain(|(keys, _, _)| keys.first() == Some(key));
+        assemble(parts, Vec::new(), 0).map(Some)
+    }
+
     fn function(&mut self, id: RuleId, args: &[Value]) -> Result<Option<Value>, Halt> {
         if !self.mocks.is_empty()
             && let Some(mock) = self.mock(Mocked::Rule(id))
@@ -649,11 +665,25 @@ impl<'p, 'h> Machine<'p, 'h> {
     }
 
     fn object(&mut self, set: &'p RuleSet) -> Result<Value, Halt> {
+        let parts = self.parts(set, None)?;
+        let branches: Vec<&Branch> = set.definitions.iter().flat_map(|definition| &definition.branches).collect();
+        let mut fixed = Vec::new();
+        fixed_parts(&branches, &mut Vec::new(), &mut fixed);
+        assemble(parts, fixed, 0)
+    }
+
+    /// The parts of an object; without those that cannot be under the key, when one is given.
+    fn parts(&mut self, set: &'p RuleSet, key: Option<&Value>) -> Result<Vec<(Vec<Value>, Value, bool)>, Halt> {
         let mut parts: Vec<(Vec<Value>, Value, bool)> = Vec::new();
         for definition in &set.definitions {
             let file = std::mem::replace(&mut self.file, definition.file);
             let frame = self.enter(definition);
             for branch in &definition.branches {
+                if let (Some(Template::Const(own)), Some(key)) = (branch.keys.first(), key)
+                    && own != key
+                {
+                    continue;
+                }
                 self.run(&branch.steps, frame, &mut |machine, frame| {
                     machine.cover(branch.line);
                     let keys = branch.keys.iter().map(|key| machine.make(key, frame)).collect();
@@ -664,7 +694,7 @@ impl<'p, 'h> Machine<'p, 'h> {
             self.stack.truncate(frame);
             self.file = file;
         }
-        assemble(parts, 0)
+        Ok(parts)
     }
 
     /// All of a package: its data, its rules and the packages below.
@@ -710,7 +740,11 @@ impl<'p, 'h> Machine<'p, 'h> {
             };
         };
         if let Some(rule) = here.rule {
-            return match self.rule(rule)? {
+            let key = match steps.first() {
+                Some(TreeStep::Key(key)) => Some(self.make(key, frame)),
+                _ => None,
+            };
+            return match self.rule_for(rule, key.as_ref())? {
                 Some(value) => self.below(&value, steps, frame, each),
                 None => Ok(Flow::More),
             };
@@ -813,8 +847,42 @@ fn unique(mut entries: Vec<(Value, Value)>) -> Result<Value, Halt> {
     Ok(Value::object(entries))
 }
 
+/// What is there of rules such as `p.q[1][x]` though their bodies have no result: all up to the first place where one of them has
+/// a key that is no constant, and whether a set is at the end.
+fn fixed_parts(branches: &[&Branch], path: &mut Vec<Value>, fixed: &mut Vec<(Vec<Value>, bool)>) {
+    let depth = path.len();
+    let constant = |branch: &&Branch| match branch.keys.get(depth) {
+        Some(Template::Const(key)) => !matches!(key, Value::Array(_) | Value::Object(_) | Value::Set(_)),
+        _ => false,
+    };
+    if !branches.iter().all(constant) {
+        return;
+    }
+    let mut by_key: BTreeMap<&Value, Vec<&Branch>> = BTreeMap::new();
+    for branch in branches {
+        if let Some(Template::Const(key)) = branch.keys.get(depth) {
+            by_key.entry(key).or_default().push(branch);
+        }
+    }
+    for (key, below) in by_key {
+        path.push(key.clone());
+        let ends = |branch: &&Branch| branch.keys.len() == depth + 1;
+        if below.iter().all(|branch| ends(branch) && branch.is_member) {
+            fixed.push((path.clone(), true));
+        } else if !below.iter().any(ends) {
+            fixed.push((path.clone(), false));
+            fixed_parts(&below, path, fixed);
+        }
+        path.pop();
+    }
+}
+
 /// An object of parts that each know their keys.
-fn assemble(parts: Vec<(Vec<Value>, Value, bool)>, depth: usize) -> Result<Value, Halt> {
+fn assemble(
+    parts: Vec<(Vec<Value>, Value, bool)>,
+    fixed: Vec<(Vec<Value>, bool)>,
+    depth: usize,
+) -> Result<Value, Halt> {
     let conflict = || Halt::Error("object keys must be unique".to_owned());
     // All parts end here: a set, or one value.
     if parts.iter().any(|(keys, _, _)| keys.len() == depth) {
@@ -828,12 +896,20 @@ fn assemble(parts: Vec<(Vec<Value>, Value, bool)>, depth: usize) -> Result<Value
             && values.all(|(keys, value, is_member)| keys.len() == depth && !is_member && value == first);
         return if agrees { Ok(first) } else { Err(conflict()) };
     }
-    let mut by_key: std::collections::BTreeMap<Value, Vec<(Vec<Value>, Value, bool)>> = std::collections::BTreeMap::new();
+    if parts.is_empty() && fixed.iter().any(|(keys, is_set)| keys.len() == depth && *is_set) {
+        return Ok(Value::set(Vec::new()));
+    }
+    let mut by_key: BTreeMap<Value, (Vec<_>, Vec<_>)> = BTreeMap::new();
     for part in parts {
         if let Some(key) = part.0.get(depth).cloned() {
-            by_key.entry(key).or_default().push(part);
+            by_key.entry(key).or_default().0.push(part);
         }
     }
-    let entries = by_key.into_iter().map(|(key, parts)| Ok((key, assemble(parts, depth + 1)?)));
+    for part in fixed {
+        if let Some(key) = part.0.get(depth).cloned() {
+            by_key.entry(key).or_default().1.push(part);
+        }
+    }
+    let entries = by_key.into_iter().map(|(key, (parts, fixed))| Ok((key, assemble(parts, fixed, depth + 1)?)));
     Ok(Value::object(entries.collect::<Result<Vec<_>, Halt>>()?))
 }

@@ -15,6 +15,7 @@ pub mod builtins;
 pub mod json;
 mod machine;
 pub mod number;
+mod outline;
 mod parse;
 mod plan;
 mod planner;
@@ -23,6 +24,7 @@ mod resolve;
 mod tokens;
 pub mod value;
 
+pub use outline::{Body, Message, Outline};
 pub use parse::dialect_of;
 pub use program::{Location, Program, Read, Source};
 

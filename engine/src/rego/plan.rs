@@ -98,6 +98,8 @@ pub(super) enum Pattern {
     Any,
     /// Anything but `false`.
     True,
+    /// Anything of this type.
+    Type(&'static str),
     /// Anything; it is kept.
     Bind(Slot),
     Equal(Template),

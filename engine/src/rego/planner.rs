@@ -250,6 +250,22 @@ impl Planner<'_> {
                 self.push(inner.unwrap_or(steps), op);
                 Ok(())
             }
+            // As in OPA, the reference comes first: when it is undefined, the comprehension is not evaluated.
+            Kind::Unify { left: Term::Ref(refr), right: Term::Comprehension(comprehension), .. }
+            | Kind::Unify { left: Term::Comprehension(comprehension), right: Term::Ref(refr), .. } => {
+                let refr = self.prepared(&refr, steps)?;
+                let steps = inner.unwrap_or(steps);
+                let (one, other) = (self.fresh(), self.fresh());
+                self.path(&refr, &Out::Unify(&Term::Var(one)), steps)?;
+                let name = match *comprehension {
+                    Comprehension::Array { .. } => "array",
+                    Comprehension::Set { .. } => "set",
+                    Comprehension::Object { .. } => "object",
+                };
+                self.push(steps, Op::Match { value: Template::Slot(one), pattern: Pattern::Type(name) });
+                self.comprehension(&comprehension, other, steps)?;
+                self.unify(&Term::Var(one), &Term::Var(other), steps)
+            }
             Kind::Unify { left, right, .. } => {
                 let left = self.side(left, steps)?;
                 let right = self.side(right, steps)?;
@@ -257,8 +273,8 @@ impl Planner<'_> {
                     (Term::Ref(a), Term::Ref(b)) => {
                         let steps = inner.unwrap_or(steps);
                         let between = Term::Var(self.fresh());
-                        self.path(b, &Out::Unify(&between), steps)?;
-                        self.path(a, &Out::Unify(&between), steps)
+                        self.path(a, &Out::Unify(&between), steps)?;
+                        self.path(b, &Out::Unify(&between), steps)
                     }
                     (Term::Ref(refr), other) | (other, Term::Ref(refr)) => {
                         self.path(refr, &Out::Unify(other), inner.unwrap_or(steps))
@@ -305,6 +321,14 @@ impl Planner<'_> {
 
     /// The reference with the references in its brackets as variables.
     fn prepared(&mut self, refr: &Ref, steps: &mut Vec<Step>) -> Refused<Ref> {
+        let is_closure = |key: &Term| matches!(key, Term::Comprehension(_));
+        if matches!(refr.head, Head::Data) && refr.path.iter().any(is_closure) {
+            let (node, _) = self.node(&refr.path);
+            if self.tables.nodes.get(node).is_none_or(|node| node.rule.is_none()) {
+                // OPA answers some of these with values that are not there.
+                return self.refuse("a comprehension cannot be a key of a document below data; assign it first");
+            }
+        }
         let path = refr.path.iter().map(|key| self.flat(key, steps)).collect::<Refused<_>>()?;
         Ok(Ref { head: refr.head.clone(), path })
     }

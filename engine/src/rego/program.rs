@@ -32,6 +32,8 @@ pub struct Program {
     pub(super) rules: Vec<RuleSet>,
     pub(super) nodes: Vec<Node>,
     pub(super) files: Vec<String>,
+    /// Which rules each rule reads.
+    pub(super) reads: Vec<BTreeSet<RuleId>>,
     documents: Vec<Read>,
 }
 
@@ -136,6 +138,7 @@ impl Program {
             rules: sets,
             nodes: layout.nodes,
             files: sources.iter().map(|source| source.file.to_owned()).collect(),
+            reads,
             documents,
         })
     }

@@ -877,7 +877,16 @@ fn fold_set(terms: Vec<Term>) -> Term {
     constants(&terms).map_or(Term::Set(terms), |values| Term::Const(Value::set(values)))
 }
 
-fn fold_object(fields: Vec<(Term, Term)>) -> Term {
+fn fold_object(written: Vec<(Term, Term)>) -> Term {
+    // Of equal keys the last value stays, and the others are not even evaluated.
+    let mut fields: Vec<(Term, Term)> = Vec::with_capacity(written.len());
+    for (key, value) in written {
+        let same = |other: &&mut (Term, Term)| matches!((&other.0, &key), (Term::Const(a), Term::Const(b)) if a == b);
+        match fields.iter_mut().find(same) {
+            Some(other) => other.1 = value,
+            None => fields.push((key, value)),
+        }
+    }
     let values: Option<Vec<(Value, Value)>> = fields
         .iter()
         .map(|(key, value)| match (key, value) {

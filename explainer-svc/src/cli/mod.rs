@@ -1,16 +1,20 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly.
+//! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly; for tests also when they could not
+//! be run.
 
 mod envoy;
 mod files;
 mod policy;
 mod serve;
+mod style;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use style::Looks;
 
 /// Where a command writes. The only way of this crate to print.
 pub struct Streams<'a> {
@@ -18,6 +22,8 @@ pub struct Streams<'a> {
     pub out: &'a mut dyn Write,
     /// Errors, progress, logs.
     pub err: &'a mut dyn Write,
+    /// What they may show.
+    pub looks: Looks,
 }
 
 impl std::fmt::Debug for Streams<'_> {
@@ -33,6 +39,8 @@ pub enum Failed {
     Usage(String),
     /// The input has problems, which the command has printed already: exit code 1.
     Reported,
+    /// What was to be tested could not be read; the command has printed why: exit code 2.
+    Unreadable,
     /// Anything else: exit code 1.
     Other(anyhow::Error),
 }
@@ -61,7 +69,7 @@ pub struct Cli {
 enum Command {
     /// Runs the explainer: words for denials, permanent links, the ledger of violations.
     Serve(Box<crate::config::ServeArgs>),
-    /// Checks and bundles policies.
+    /// Checks, bundles, tests and describes policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// Makes Envoy's configuration.
@@ -86,6 +94,7 @@ impl Cli {
         let (code, text) = match result {
             Ok(()) => return ExitCode::SUCCESS,
             Err(Failed::Reported) => return ExitCode::from(1),
+            Err(Failed::Unreadable) => return ExitCode::from(2),
             Err(Failed::Usage(text)) => (2, text),
             Err(Failed::Other(error)) => (1, format!("{error:#}")),
         };

@@ -304,8 +304,8 @@ impl Gathered {
         files.push(File { path, text, kind });
     }
 
-    /// All of it, or all problems.
-    pub(super) fn finish(mut self) -> Result<Sources, Vec<Problem>> {
+    /// All of it, and all problems.
+    pub(super) fn finish(mut self) -> (Sources, Vec<Problem>) {
         self.unread();
         let sources = &mut self.sources;
         if sources.files.is_empty() && self.problems.is_empty() {
@@ -318,11 +318,7 @@ impl Gathered {
         }
         sources.packages = packages(&self.modules);
         self.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        if self.problems.is_empty() {
-            Ok(self.sources)
-        } else {
-            Err(self.problems)
-        }
+        (self.sources, self.problems)
     }
 
     /// One note for all of them: a repository is full of YAML.

@@ -22,7 +22,7 @@ mod manifest;
 mod packages;
 mod scan;
 mod signature;
-mod tokens;
+pub(crate) mod tokens;
 mod walk;
 
 use std::path::{Component, Path, PathBuf};
@@ -119,6 +119,12 @@ pub struct Note {
 /// # Errors
 /// All problems at once. Their files are those of [`File::path`]; [`located`] makes paths of them that can be opened.
 pub fn read(paths: &[PathBuf], options: &Options) -> Result<Sources, Vec<Problem>> {
+    let (sources, problems) = survey(paths, options);
+    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+}
+
+/// Reads what can be read of everything that the paths name, with the problems of the rest, as in [`read`].
+pub fn survey(paths: &[PathBuf], options: &Options) -> (Sources, Vec<Problem>) {
     let mut gathered = gather::Gathered::default();
     for (index, path) in paths.iter().enumerate() {
         let prefix = if paths.len() == 1 { String::new() } else { plain(path) };

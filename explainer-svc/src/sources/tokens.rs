@@ -3,7 +3,7 @@
 
 /// A word or a sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// A name or a keyword.
     Name(String),
     /// A text, without its quotes.
@@ -14,21 +14,21 @@ pub(super) enum Token {
 
 /// A token and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed {
-    pub(super) token: Token,
+pub(crate) struct Placed {
+    pub(crate) token: Token,
     /// From 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Nothing stands before it on its line.
-    pub(super) first: bool,
+    pub(crate) first: bool,
     /// How many brackets are open around it.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
 }
 
 /// The tokens of a module, and whether one of its comments begins METADATA.
 #[derive(Debug, Default)]
-pub(super) struct Tokens {
-    pub(super) list: Vec<Placed>,
-    pub(super) metadata: bool,
+pub(crate) struct Tokens {
+    pub(crate) list: Vec<Placed>,
+    pub(crate) metadata: bool,
 }
 
 /// Deeper than anybody writes, and less than the stack.
@@ -40,7 +40,7 @@ const SIGNS: [&str; 23] = [
 ];
 
 /// Cuts a module.
-pub(super) fn tokens(text: &str) -> Tokens {
+pub(crate) fn tokens(text: &str) -> Tokens {
     let mut cutter = Cutter {
         rest: text,
         line: 1,

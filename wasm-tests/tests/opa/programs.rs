@@ -1,7 +1,7 @@
 //! Programs that nobody wrote, on both evaluators: never another result.
 //!
-//! `WHYNOT_OPA_SEED` and `WHYNOT_OPA_PROGRAMS` say where to begin and how many; program n of a run is the first one of a run that
-//! begins at its own seed.
+//! `WHYNOT_OPA_SEED` and `WHYNOT_OPA_PROGRAMS` say where to begin and how many; any program of a run is the first one of a
+//! run that begins at its own seed. `WHYNOT_OPA_REFUSALS=1` also says what is refused here.
 
 use std::collections::BTreeMap;
 
@@ -73,6 +73,15 @@ fn generated_programs_mean_what_opa_says() {
     }
 }
 
+/// The line of a program at `file:line`.
+fn line(program: &Program, place: &str) -> String {
+    let (file, number) = place.split_once(':').unwrap_or_default();
+    let module = program.modules().into_iter().find(|module| module.file == file);
+    let number = number.parse::<usize>().unwrap_or_default();
+    let line = module.and_then(|module| module.text.lines().nth(number.wrapping_sub(1)).map(str::to_owned));
+    line.unwrap_or_default().trim().to_owned()
+}
+
 /// What programs have to have in them: so many of a thousand at least.
 const FORMS: [(&str, usize); 24] = [
     ("not ", 100),
@@ -110,7 +119,8 @@ struct Tally {
     discarded: BTreeMap<String, usize>,
     /// That are taken here too.
     taken: usize,
-    refused: BTreeMap<String, (usize, u64)>,
+    /// Why how many programs are refused here, and one such place.
+    refused: BTreeMap<String, (usize, String)>,
     undefined: usize,
     values: usize,
     errors: usize,
@@ -144,10 +154,13 @@ impl Tally {
         let ours = match ours {
             Some(Answer::Outcomes(outcomes)) => outcomes,
             Some(Answer::Refused(reasons)) => {
-                // Without the place.
-                let reason = reasons.first().and_then(|reason| reason.split_once(": "));
-                let reason = reason.map(|(_, reason)| reason.to_owned()).unwrap_or_default();
-                self.refused.entry(reason).or_insert((0, program.seed)).0 += 1;
+                let reason = reasons.first().map(String::as_str).unwrap_or_default();
+                let (place, reason) = reason.split_once(": ").unwrap_or(("", reason));
+                let seen = self.refused.entry(reason.to_owned()).or_default();
+                seen.0 += 1;
+                if seen.1.is_empty() {
+                    seen.1 = format!("seed {}: {}", program.seed, line(program, place));
+                }
                 return None;
             }
             None => return None,
@@ -184,7 +197,7 @@ impl Tally {
     fn refusals(&self) -> String {
         let mut reasons: Vec<_> = self.refused.iter().collect();
         reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-        let line = |(reason, (count, seed)): &(&String, &(usize, u64))| format!("{count:>5}  {reason} (seed {seed})");
+        let line = |(reason, (count, place)): &(&String, &(usize, String))| format!("{count:>5}  {reason} ({place})");
         reasons.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }

@@ -4,6 +4,7 @@ use super::fields::{Fields, join};
 use super::selector::{Labels, Selector};
 use super::yaml::Node;
 use crate::admission::Operation;
+use crate::policy::matching::describe_kinds;
 use crate::rego::value::Value;
 
 /// An object as it is matched: the new one or the old one.
@@ -241,6 +242,32 @@ impl Match {
         pairs.sort_unstable();
         pairs.dedup();
         Some(pairs)
+    }
+
+    /// What it asks for, each a name and words for people; what it leaves open is not among them.
+    pub fn describe(&self) -> Vec<(&'static str, String)> {
+        let kinds = self.kinds.iter().map(|entry| describe_kinds(&entry.groups, &entry.kinds));
+        let operations: Vec<&str> = self.operations.iter().map(|operation| operation.as_str()).collect();
+        let scope = match self.scope {
+            Scope::Any => "",
+            Scope::Cluster => "what is in no namespace",
+            Scope::Namespaced => "what is in a namespace",
+        };
+        let names = |names: &[Wildcard]| names.iter().map(|name| name.0.as_str()).collect::<Vec<_>>().join(", ");
+        let selector = |selector: &Option<Selector>| selector.as_ref().map(ToString::to_string).unwrap_or_default();
+        let source = if self.only_generated { "generated objects only, which no request is" } else { "" };
+        let parts = [
+            ("kinds", kinds.collect::<Vec<_>>().join(", ")),
+            ("operations", operations.join(", ")),
+            ("scope", scope.to_owned()),
+            ("namespaces", names(&self.namespaces)),
+            ("excludedNamespaces", names(&self.excluded_namespaces)),
+            ("labelSelector", selector(&self.label_selector)),
+            ("namespaceSelector", selector(&self.namespace_selector)),
+            ("name", self.name.as_ref().map(|name| name.0.clone()).unwrap_or_default()),
+            ("source", source.to_owned()),
+        ];
+        parts.into_iter().filter(|(_, words)| !words.is_empty()).collect()
     }
 
     /// Whether a request is concerned: by its object as it will be, or as it was.

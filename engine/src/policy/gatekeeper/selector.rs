@@ -1,5 +1,7 @@
 //! Label selectors, as Kubernetes has them.
 
+use std::fmt;
+
 use super::fields::{Fields, join};
 use super::yaml::Node;
 use crate::rego::value::Value;
@@ -44,6 +46,23 @@ impl Requirement {
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
         }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.iter().map(|requirement| {
+            let Requirement { key, operator, values } = requirement;
+            match (operator, values.as_slice()) {
+                (Operator::In, [value]) => format!("{key}={value}"),
+                (Operator::In, values) => format!("{key} in ({})", values.join(", ")),
+                (Operator::NotIn, values) => format!("{key} notin ({})", values.join(", ")),
+                (Operator::Exists, _) => key.clone(),
+                (Operator::DoesNotExist, _) => format!("!{key}"),
+            }
+        });
+        // As kubectl writes selectors.
+        out.write_str(&words.collect::<Vec<_>>().join(", "))
     }
 }
 

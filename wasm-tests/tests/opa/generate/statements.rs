@@ -219,7 +219,9 @@ impl Generator {
                 1 => format!("input.{}", self.pick(&KEYS)),
                 2 => format!("data.d.{}", self.pick(&KEYS)),
                 3 if !rules.is_empty() => rules[self.random.usize(0..rules.len())].clone(),
-                3 => "input.xs[0]".to_owned(),
+                // The parser takes no numbers there.
+                3 if self.chance(5) => "input.xs[0]".to_owned(),
+                3 => "input.m.a".to_owned(),
                 _ => self.pick(&["count", "lower", "is_string"]).to_owned(),
             };
             let value = self.term(&mut scope, 1);

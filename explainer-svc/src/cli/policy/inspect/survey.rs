@@ -1,0 +1,365 @@
+//! What is told of a policy set: the JSON of `whynot policy inspect`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::eval::{Concern, PolicySet};
+use engine::policy::bundle::Bundle;
+use engine::policy::format::{self, Form};
+use engine::policy::matching::Glob;
+use engine::policy::settings::{FailureMode, Settings};
+use engine::policy::{Problem, gatekeeper, id_of, metadata};
+use engine::verdict::{Action, Severity};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::inputs::{self, Inputs};
+use crate::sources::{Dialect, Kind, OpaBundle, Package, Sources};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Survey {
+    pub(super) ok: bool,
+    /// None when there are problems.
+    pub(super) revision: Option<String>,
+    pub(super) settings: Option<SettingsFile>,
+    pub(super) policies: Vec<Policy>,
+    /// What was read and is no policy.
+    pub(super) packages: Vec<Other>,
+    pub(super) templates: Vec<Template>,
+    pub(super) tests: Vec<String>,
+    pub(super) cases: Vec<String>,
+    /// The paths below `data` that files give values.
+    pub(super) data: Vec<String>,
+    pub(super) bundles: Vec<Packed>,
+    pub(super) notes: Vec<Note>,
+    pub(super) problems: Vec<Found>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SettingsFile {
+    pub(super) file: String,
+    pub(super) failure_mode: FailureMode,
+    pub(super) excluded_namespaces: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Policy {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) file: String,
+    pub(super) format: Said,
+    pub(super) rego: Said,
+    /// Not turned off by the settings.
+    pub(super) enabled: bool,
+    /// What a violation leads to.
+    pub(super) action: Action,
+    pub(super) severity: Severity,
+    pub(super) rules: Vec<Rule>,
+    /// Words, by what they are about; what is left open is not there.
+    pub(super) concerns: BTreeMap<&'static str, String>,
+    pub(super) parameters: Value,
+    pub(super) failure_mode: FailureMode,
+}
+
+/// Something that was found out, and why.
+#[derive(Debug, Serialize)]
+pub(super) struct Said {
+    pub(super) name: String,
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Rule {
+    pub(super) name: String,
+    pub(super) action: Action,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Other {
+    pub(super) name: String,
+    pub(super) files: Vec<String>,
+    pub(super) reason: String,
+    /// It would be a policy, were it not for the problems.
+    pub(super) broken: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Template {
+    pub(super) kind: String,
+    pub(super) file: String,
+    pub(super) constraints: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Packed {
+    pub(super) path: String,
+    pub(super) revision: String,
+    pub(super) roots: Vec<String>,
+    /// 0 or 1, when the manifest says it.
+    pub(super) rego_version: Option<u8>,
+    /// None: nobody's signature was verified.
+    pub(super) signed: Option<Signature>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Signature {
+    pub(super) key_id: Option<String>,
+    pub(super) algorithm: String,
+    pub(super) files: usize,
+    pub(super) excluded: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Note {
+    pub(super) file: String,
+    pub(super) message: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) message: String,
+}
+
+impl Survey {
+    /// `problems` are those of reading.
+    pub(super) fn new(given: &Inputs, sources: &Sources, mut problems: Vec<Problem>) -> Self {
+        let place = |file: &String| given.located(file);
+        let bundle = inputs::bundle(sources);
+        let settings = sources.settings.as_ref().zip(bundle.as_ref().ok()).map(|(file, bundle)| SettingsFile {
+            file: place(&file.path),
+            failure_mode: bundle.settings.failure_mode,
+            excluded_namespaces: bundle.settings.excluded_namespaces.clone(),
+        });
+        // Without the settings most of it can be told all the same.
+        let bundle = bundle.or_else(|more| {
+            problems.extend(more);
+            inputs::bundle(&Sources {
+                settings: None,
+                ..sources.clone()
+            })
+        });
+        let bundle = bundle.ok();
+        if let Some(bundle) = bundle.as_ref().filter(|_| !sources.files.is_empty()) {
+            problems.extend(inputs::compiled(sources, bundle).err().unwrap_or_default());
+        }
+        // What is broken is told above; the rest can be shown all the same.
+        let sound = bundle.as_ref().and_then(sound);
+        let policies = sound.as_ref().map_or_else(Vec::new, |(bundle, set)| policies(given, sources, bundle, set));
+        let ids: BTreeSet<&str> = policies.iter().map(|policy| policy.id.as_str()).collect();
+        let packages = sources.packages.iter().filter(|package| !ids.contains(id_of(&package.name).as_str()));
+        let packages = packages.map(|package| other(given, package)).collect();
+        Self {
+            ok: problems.is_empty(),
+            revision: bundle.as_ref().filter(|_| problems.is_empty()).map(|bundle| bundle.revision.clone()),
+            settings,
+            templates: sound.as_ref().map_or_else(Vec::new, |(bundle, _)| templates(given, bundle)),
+            policies,
+            packages,
+            tests: sources.tests.iter().map(|file| place(&file.path)).collect(),
+            cases: sources.cases.iter().map(|file| place(&file.path)).collect(),
+            data: bundle.as_ref().map_or_else(Vec::new, |bundle| paths(&bundle.data)),
+            bundles: sources.bundles.iter().map(|bundle| packed(given, bundle)).collect(),
+            notes: sources
+                .notes
+                .iter()
+                .map(|note| Note {
+                    file: place(&note.file),
+                    message: note.message.clone(),
+                })
+                .collect(),
+            problems: problems
+                .into_iter()
+                .map(|problem| Found {
+                    file: place(&problem.file),
+                    line: problem.line,
+                    message: problem.message,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A bundle of those files that compile, with every policy turned on.
+fn sound(bundle: &Bundle) -> Option<(Bundle, PolicySet)> {
+    let mut bundle = inputs::all_on(bundle);
+    let overrides = std::mem::take(&mut bundle.settings.policies);
+    // Each round leaves out the files that are blamed; what needs them is blamed in the next.
+    let set = loop {
+        bundle = Bundle::with_data(bundle.settings, bundle.files, bundle.data);
+        let wrong = match engine::policy::compile::compile(&bundle, engine::context::Context::default()) {
+            Ok(set) => break set,
+            Err(wrong) => wrong,
+        };
+        let before = bundle.files.len();
+        bundle.files.retain(|file| !wrong.iter().any(|problem| problem.file == file.path));
+        if bundle.files.len() == before {
+            return None;
+        }
+    };
+    // Overrides of what was left out would be blamed too.
+    let is_used = |pattern: &String| {
+        Glob::new(pattern).is_ok_and(|glob| set.policies().iter().any(|policy| glob.matches(&policy.meta.id)))
+    };
+    let policies = overrides.into_iter().filter(|(pattern, _)| is_used(pattern)).collect();
+    let settings = Settings {
+        policies,
+        ..bundle.settings
+    };
+    let bundle = Bundle::with_data(settings, bundle.files, bundle.data);
+    let set = engine::policy::compile::compile(&bundle, engine::context::Context::default()).ok()?;
+    Some((bundle, set))
+}
+
+fn policies(given: &Inputs, sources: &Sources, all_on: &Bundle, set: &PolicySet) -> Vec<Policy> {
+    let written = inputs::bundle(sources).map(|bundle| bundle.settings).unwrap_or_default();
+    let policy = |policy: &engine::eval::Policy| {
+        let meta = &policy.meta;
+        let concerns = match &policy.concern {
+            Concern::Criteria(criteria) => criteria.describe(),
+            Concern::Constraint(criteria) => criteria.describe(),
+        };
+        let rules = policy.entries.iter().map(|entry| Rule {
+            name: entry.rule.clone(),
+            action: entry.action.unwrap_or(meta.custom.action),
+        });
+        Policy {
+            id: meta.id.clone(),
+            title: meta.title.clone(),
+            file: given.located(&meta.file),
+            format: Said {
+                name: name(policy.form).to_owned(),
+                reason: reason(all_on, policy),
+            },
+            rego: rego(sources, all_on, policy),
+            enabled: written.for_policy(&meta.id).enabled != Some(false),
+            action: meta.custom.action,
+            severity: meta.custom.severity,
+            rules: rules.collect(),
+            concerns: concerns.into_iter().collect(),
+            parameters: policy.parameters.to_json(),
+            failure_mode: if policy.tolerant {
+                FailureMode::Allow
+            } else {
+                FailureMode::Deny
+            },
+        }
+    };
+    set.policies().iter().map(policy).collect()
+}
+
+fn name(form: Form) -> &'static str {
+    match form {
+        Form::Admission => "admission",
+        Form::Gatekeeper => "gatekeeper",
+        Form::Response => "webhook",
+        Form::Object => "conftest",
+    }
+}
+
+/// Why a policy has its form, in the words of who decided it.
+fn reason(bundle: &Bundle, policy: &engine::eval::Policy) -> String {
+    if policy.form == Form::Gatekeeper {
+        return "it is a constraint of a ConstraintTemplate".to_owned();
+    }
+    let files: Vec<_> = bundle
+        .files
+        .iter()
+        .filter(|file| file.is_rego() && package_id(&file.text) == policy.meta.id)
+        .collect();
+    let has_custom = files.iter().any(|file| {
+        let annotations = metadata::parse(&file.path, &file.text).unwrap_or_default();
+        annotations.iter().any(|annotation| annotation.content.custom.is_some())
+    });
+    let reads = policy.program.documents().iter();
+    let own = reads.filter(|read| files.iter().any(|file| file.path == read.file));
+    let package = policy.meta.id.replace('/', ".");
+    format::decide(&package, has_custom, own).1
+}
+
+fn package_id(text: &str) -> String {
+    id_of(&engine::policy::modules::package(text))
+}
+
+/// The syntax of a policy's first file, or of its template.
+fn rego(sources: &Sources, bundle: &Bundle, policy: &engine::eval::Policy) -> Said {
+    let said = |dialect: &str, reason: &str| Said {
+        name: dialect.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let of_source = sources.files.iter().find(|file| file.path == policy.meta.file);
+    if let Some(Kind::Rego(dialect, reason)) = of_source.map(|file| &file.kind) {
+        let name = match dialect {
+            Dialect::V0 => "v0",
+            Dialect::V1 => "v1",
+        };
+        return said(name, reason);
+    }
+    if policy.form == Form::Gatekeeper {
+        let yaml = bundle.files.iter().filter(|file| !file.is_rego());
+        let loaded = gatekeeper::load(yaml.map(|file| (file.path.as_str(), file.text.as_str()))).unwrap_or_default();
+        let kind = policy.meta.id.split('/').next().unwrap_or_default();
+        let template = loaded.templates.iter().find(|template| template.name == kind);
+        return match template.map(|template| template.dialect) {
+            Some(engine::rego::Dialect::V1) => said("v1", "the template says so"),
+            _ => said("v0", "the template does not say v1"),
+        };
+    }
+    said("", "")
+}
+
+fn other(given: &Inputs, package: &Package) -> Other {
+    use crate::sources::Format;
+    Other {
+        name: package.name.clone(),
+        files: package.files.iter().map(|file| given.located(file)).collect(),
+        reason: package.detection.reason.clone(),
+        broken: !matches!(package.detection.format, Format::Library | Format::Tests),
+    }
+}
+
+fn templates(given: &Inputs, bundle: &Bundle) -> Vec<Template> {
+    let yaml = bundle.files.iter().filter(|file| !file.is_rego());
+    let loaded = gatekeeper::load(yaml.map(|file| (file.path.as_str(), file.text.as_str()))).unwrap_or_default();
+    let template = |template: &gatekeeper::Template| Template {
+        kind: template.kind.clone(),
+        file: given.located(&template.file),
+        constraints: loaded.constraints.iter().filter(|constraint| constraint.kind == template.kind).count(),
+    };
+    loaded.templates.iter().map(template).collect()
+}
+
+fn packed(given: &Inputs, bundle: &OpaBundle) -> Packed {
+    let manifest = &bundle.manifest;
+    Packed {
+        path: given.located(&bundle.path),
+        revision: manifest.revision.clone(),
+        roots: manifest.roots.clone(),
+        rego_version: manifest.rego_version.map(|dialect| match dialect {
+            Dialect::V0 => 0,
+            Dialect::V1 => 1,
+        }),
+        signed: bundle.signed.as_ref().map(|signed| Signature {
+            key_id: signed.key_id.clone(),
+            algorithm: signed.algorithm.to_string(),
+            files: signed.files,
+            excluded: signed.excluded.clone(),
+        }),
+    }
+}
+
+/// The paths of values that are no objects, two levels deep at most: enough to recognise a document.
+fn paths(data: &serde_json::Map<String, Value>) -> Vec<String> {
+    let below = |(key, value): (&String, &Value)| match value {
+        Value::Object(members) if !members.is_empty() => {
+            members.keys().map(|inner| format!("data.{key}.{inner}")).collect()
+        }
+        _ => vec![format!("data.{key}")],
+    };
+    data.iter().flat_map(below).collect()
+}

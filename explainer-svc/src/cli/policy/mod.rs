@@ -1,0 +1,92 @@
+//! `whynot policy`: policies in whichever form, built, described, tested and looked over.
+
+mod build;
+mod inputs;
+mod inspect;
+mod lint;
+mod test;
+
+use clap::{Subcommand, ValueEnum};
+use engine::policy::Problem;
+
+use self::inputs::Inputs;
+use super::style::count;
+use super::{Failed, Streams};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Checks every policy and writes them as one bundle.
+    ///
+    /// Takes policies in any form, and several together: Rego for whynot, for OPA's admission webhook and for conftest,
+    /// Gatekeeper's templates and constraints, OPA bundles. Settings are policy-set.yaml at the top of a PATH. All problems
+    /// are printed at once, with file and line, and then nothing is written.
+    ///
+    /// Example: whynot policy build policies -o bundle.json
+    #[command(verbatim_doc_comment)]
+    Build(build::BuildArgs),
+    /// Says what was found in policies, and how it will be applied.
+    ///
+    /// For each policy its form and why it was taken for that, the rules that are asked, what it concerns, its parameters and
+    /// what happens when it fails; then libraries, tests, data, bundles with their signatures, and what was passed over.
+    ///
+    /// Example: whynot policy inspect policies bundle.tar.gz --verification-key key.pem
+    #[command(verbatim_doc_comment)]
+    Inspect(inspect::InspectArgs),
+    /// Runs the tests of policies: *_test.rego, and YAML cases.
+    ///
+    /// A case is tried on the policies of its folder (or of the folder that its folder `cases` is in), each alone. Exit code:
+    /// 0 all passed, 1 some failed, 2 they could not be run.
+    ///
+    /// Example: whynot policy test policies --filter required-labels --coverage
+    #[command(verbatim_doc_comment)]
+    Test(test::TestArgs),
+    /// Finds what does not stop a build and is probably not meant.
+    ///
+    /// A comment `# whynot:ignore RULE` on the line before turns a finding off. Exit code 1 when something is wrong, with
+    /// --deny-warnings also for findings.
+    ///
+    /// Example: whynot policy lint policies --deny-warnings
+    #[command(verbatim_doc_comment)]
+    Lint(lint::LintArgs),
+}
+
+impl PolicyCommand {
+    pub(crate) fn run(self, streams: &mut Streams<'_>) -> Result<(), Failed> {
+        match self {
+            Self::Build(args) => build::run(&args, streams),
+            Self::Inspect(args) => inspect::run(&args, streams),
+            Self::Test(args) => test::run(&args, streams),
+            Self::Lint(args) => lint::run(&args, streams),
+        }
+    }
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// Problems as JSON, with paths that can be opened.
+fn json(inputs: &Inputs, problems: &[Problem]) -> serde_json::Value {
+    let problem = |problem: &Problem| {
+        let Problem { file, line, message } = problem;
+        serde_json::json!({"file": file, "path": inputs.located(file), "line": line, "message": message})
+    };
+    problems.iter().map(problem).collect()
+}
+
+/// Prints problems, and how many there are.
+fn report(
+    inputs: &Inputs,
+    problems: &[Problem],
+    consequence: &str,
+    streams: &mut Streams<'_>,
+) -> Result<(), Failed> {
+    for problem in problems {
+        writeln!(streams.err, "{}", inputs.line(problem))?;
+    }
+    writeln!(streams.err, "error: {}; {consequence}", count(problems.len(), "problem"))?;
+    Ok(())
+}
