@@ -251,7 +251,11 @@ impl Variant<'_> {
             let found = fix.as_ref().is_some_and(|fix| fix.summary().complete);
             if found != expected {
                 let found = fix.map_or("none was found".to_owned(), |fix| format!("found {}", fix.patch()));
-                let expected = if expected { "a fix that lets the object pass" } else { "no such fix" };
+                let expected = if expected {
+                    "a fix that lets the object pass"
+                } else {
+                    "no such fix"
+                };
                 return fail(format!("expected {expected}, {found}"));
             }
         }
@@ -276,7 +280,9 @@ impl Variant<'_> {
         }
         let mut reason = "the violations differ".to_owned();
         for Expected { path, message } in expected {
-            let path = path.as_ref().map(|path| self.workload.map_or(path.clone(), |workload| workload.lift(path)));
+            let path = path
+                .as_ref()
+                .map(|path| self.workload.map_or(path.clone(), |workload| workload.lift(path)));
             reason.push_str(&format!("\n  expected {}", line(path.as_deref(), message.as_deref())));
         }
         for (path, message) in &found {
@@ -317,7 +323,11 @@ fn violations(verdict: &Verdict) -> Vec<(&str, &str)> {
 fn line(path: Option<&str>, message: Option<&str>) -> String {
     let parts = [path, message.map(str::trim)];
     let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { "any violation".to_owned() } else { parts.join(": ") }
+    if parts.is_empty() {
+        "any violation".to_owned()
+    } else {
+        parts.join(": ")
+    }
 }
 
 /// The outcome of a verdict, the gravest first.

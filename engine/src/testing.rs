@@ -74,16 +74,14 @@ pub fn run(sources: &[Source<'_>], data: &Value) -> Result<Report, Vec<Problem>>
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_some(
-    sources: &[Source<'_>],
-    data: &Value,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<Report, Vec<Problem>> {
+pub fn run_some(sources: &[Source<'_>], data: &Value, wanted: impl Fn(&str) -> bool) -> Result<Report, Vec<Problem>> {
     let program = Program::compile(sources)?;
     let mut covered = BTreeSet::new();
     let mut report = Report::default();
-    let rules: Vec<(String, String, u32)> =
-        program.rules().map(|(path, file, line)| (path, file.to_owned(), line)).collect();
+    let rules: Vec<(String, String, u32)> = program
+        .rules()
+        .map(|(path, file, line)| (path, file.to_owned(), line))
+        .collect();
     for (name, file, line) in rules {
         let last = name.rsplit('.').next().unwrap_or_default();
         if !wanted(&name) {
@@ -105,11 +103,18 @@ pub fn run_some(
         } else {
             continue;
         };
-        report.tests.push(Test { file, line, name, outcome });
+        report.tests.push(Test {
+            file,
+            line,
+            name,
+            outcome,
+        });
     }
     report.tests.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     for (file, line) in program.lines() {
-        let Some(name) = program.files().get(file) else { continue };
+        let Some(name) = program.files().get(file) else {
+            continue;
+        };
         let coverage = report.coverage.entry(name.clone()).or_default();
         if covered.contains(&(file, line)) {
             coverage.covered.insert(line);
@@ -131,11 +136,22 @@ mod tests {
     fn tests_pass_fail_break_and_cover() {
         let policy = "package a\n\ndeny contains \"big\" if {\n\tinput.n > 3\n}\n\ndeny contains \"odd\" if {\n\tinput.odd\n\ttrue\n}\n\nf(x) := 1 if x\n\nf(x) := 2 if x\n";
         let tests = "package a_test\n\nimport data.a\n\ntest_big if \"big\" in a.deny with input as {\"n\": 4}\n\ntest_small if \"big\" in a.deny with input as {\"n\": 1}\n\ntest_conflict if a.f(true)\n\ntodo_test_more if false\n";
-        let source = |file, text| Source { file, text, dialect: Dialect::V1 };
-        let report = run(&[source("a.rego", policy), source("a_test.rego", tests)], &Value::object(Vec::new())).unwrap();
+        let source = |file, text| Source {
+            file,
+            text,
+            dialect: Dialect::V1,
+        };
+        let report = run(
+            &[source("a.rego", policy), source("a_test.rego", tests)],
+            &Value::object(Vec::new()),
+        )
+        .unwrap();
         let outcomes: Vec<&Outcome> = report.tests.iter().map(|test| &test.outcome).collect();
         assert!(
-            matches!(outcomes[..], [Outcome::Passed, Outcome::Failed, Outcome::Broken(_), Outcome::Skipped]),
+            matches!(
+                outcomes[..],
+                [Outcome::Passed, Outcome::Failed, Outcome::Broken(_), Outcome::Skipped]
+            ),
             "{report:?}"
         );
         assert_eq!(report.coverage["a.rego"].missed, BTreeSet::from([7, 9]), "{report:?}");

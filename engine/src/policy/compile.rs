@@ -88,9 +88,10 @@ fn hints(concern: &Concern) -> Hints {
 impl Draft<'_> {
     fn rego(&mut self) {
         let is_policy = |file: &&File| file.is_rego() && !file.path.ends_with("_test.rego");
-        match modules::compile(self.bundle.files.iter().filter(is_policy)) {
-            Ok(components) => components.into_iter().for_each(|component| self.component(component)),
-            Err(problems) => self.problems.extend(problems),
+        let (components, problems) = modules::compile(self.bundle.files.iter().filter(is_policy));
+        self.problems.extend(problems);
+        for component in components {
+            self.component(component);
         }
     }
 

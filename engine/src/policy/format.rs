@@ -31,7 +31,15 @@ impl Form {
 }
 
 /// The members of `input` in [`Form::Admission`].
-pub const INPUT: [&str; 7] = ["request", "namespace", "parameters", "template", "owner", "apiVersion", "kind"];
+pub const INPUT: [&str; 7] = [
+    "request",
+    "namespace",
+    "parameters",
+    "template",
+    "owner",
+    "apiVersion",
+    "kind",
+];
 
 /// A rule that is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +53,10 @@ pub struct Entry {
 /// Which rules of a package are asked, by their names.
 pub fn entries(package: &str, rules: &BTreeSet<&str>) -> Vec<Entry> {
     if package == "system" && rules.contains("main") {
-        return vec![Entry { rule: "main".to_owned(), action: None }];
+        return vec![Entry {
+            rule: "main".to_owned(),
+            action: None,
+        }];
     }
     let action = |rule: &str| {
         let is = |name: &str| rule == name || rule.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
@@ -55,7 +66,12 @@ pub fn entries(package: &str, rules: &BTreeSet<&str>) -> Vec<Entry> {
             _ => None,
         }
     };
-    let known = rules.iter().filter_map(|rule| Some(Entry { rule: (*rule).to_owned(), action: action(rule)? }));
+    let known = rules.iter().filter_map(|rule| {
+        Some(Entry {
+            rule: (*rule).to_owned(),
+            action: action(rule)?,
+        })
+    });
     known.collect()
 }
 
@@ -65,13 +81,11 @@ pub fn form<'a>(package: &str, has_metadata: bool, reads: impl Iterator<Item = &
 }
 
 /// The form of a package, and why: "it …".
-pub fn decide<'a>(
-    package: &str,
-    has_metadata: bool,
-    reads: impl Iterator<Item = &'a Read>,
-) -> (Form, String) {
-    let first: BTreeSet<&str> =
-        reads.filter(|read| read.is_input).map(|read| read.path.first().map_or("", |name| name.as_str())).collect();
+pub fn decide<'a>(package: &str, has_metadata: bool, reads: impl Iterator<Item = &'a Read>) -> (Form, String) {
+    let first: BTreeSet<&str> = reads
+        .filter(|read| read.is_input)
+        .map(|read| read.path.first().map_or("", |name| name.as_str()))
+        .collect();
     let of_objects = ["metadata", "spec", "data", "roleRef", "rules", "subjects", "webhooks"];
     let read_of_object = of_objects.iter().find(|name| first.contains(*name));
     let of_both = ["kind", "apiVersion"].into_iter().find(|name| first.contains(name));
@@ -82,9 +96,15 @@ pub fn decide<'a>(
     } else if first.contains("request") {
         (Form::Admission, "it reads input.request".to_owned())
     } else if let Some(name) = read_of_object {
-        (Form::Object, format!("it reads input.{name}, a field of the object itself"))
+        (
+            Form::Object,
+            format!("it reads input.{name}, a field of the object itself"),
+        )
     } else if package == "main" && !first.is_empty() {
-        (Form::Object, "it is the package main and does not read input.request".to_owned())
+        (
+            Form::Object,
+            "it is the package main and does not read input.request".to_owned(),
+        )
     } else if let Some(name) = of_both {
         (Form::Object, format!("it reads input.{name} and not input.request"))
     } else {
@@ -121,7 +141,10 @@ mod tests {
     fn the_form_follows_from_what_is_read() {
         assert_eq!(form("main", false, [read("spec.replicas")].iter()), Form::Object);
         assert_eq!(form("main", false, [read("kind")].iter()), Form::Object);
-        assert_eq!(form("k8s", false, [read("request.kind.kind"), read("kind")].iter()), Form::Admission);
+        assert_eq!(
+            form("k8s", false, [read("request.kind.kind"), read("kind")].iter()),
+            Form::Admission
+        );
         assert_eq!(form("k8s", true, [read("spec")].iter()), Form::Admission);
         assert_eq!(form("system", false, [read("request.uid")].iter()), Form::Response);
         assert_eq!(form("k8s", false, [].iter()), Form::Admission);

@@ -295,7 +295,12 @@ impl Criteria {
     pub fn everything() -> Self {
         Self {
             kinds: Vec::new(),
-            operations: vec![Operation::Create, Operation::Update, Operation::Delete, Operation::Connect],
+            operations: vec![
+                Operation::Create,
+                Operation::Update,
+                Operation::Delete,
+                Operation::Connect,
+            ],
             subresources: vec![String::new(), "*".to_owned()],
             namespaces: Vec::new(),
             excluded_namespaces: Vec::new(),
@@ -306,7 +311,11 @@ impl Criteria {
 
     /// What it asks for, each a name and words for people; what it leaves open is not among them.
     pub fn describe(&self) -> Vec<(&'static str, String)> {
-        let kinds = self.kinds.iter().map(|entry| describe_kinds(&entry.api_groups, &entry.kinds)).collect::<Vec<_>>();
+        let kinds = self
+            .kinds
+            .iter()
+            .map(|entry| describe_kinds(&entry.api_groups, &entry.kinds))
+            .collect::<Vec<_>>();
         let mut kinds = kinds.join(", ");
         if self.names_pods() {
             kinds.push_str("; also the Pod templates of workloads");
@@ -337,7 +346,12 @@ impl Criteria {
             kinds: self.exact_kinds(),
             // What is in no namespace does not match a list of them.
             namespaces: names.filter(|names| !names.is_empty()),
-            label: self.label_selector.match_labels.iter().next().map(|(k, v)| (k.clone(), v.clone())),
+            label: self
+                .label_selector
+                .match_labels
+                .iter()
+                .next()
+                .map(|(k, v)| (k.clone(), v.clone())),
         }
     }
 
@@ -364,7 +378,10 @@ impl Criteria {
 /// `Deployment, StatefulSet (apps)`; an empty list is any, as `*` is.
 pub(super) fn describe_kinds(groups: &[String], kinds: &[String]) -> String {
     let is_any = |names: &[String]| names.is_empty() || names.iter().any(|name| name == "*");
-    let named: Vec<&str> = groups.iter().map(|group| if group.is_empty() { "core" } else { group }).collect();
+    let named: Vec<&str> = groups
+        .iter()
+        .map(|group| if group.is_empty() { "core" } else { group })
+        .collect();
     let is_core = groups.iter().all(String::is_empty) && !groups.is_empty();
     match (is_any(groups), is_any(kinds)) {
         (true, true) => "every kind".to_owned(),
@@ -392,7 +409,10 @@ mod tests {
         .unwrap();
         let found = Criteria::new(written).unwrap().describe();
         let expected = [
-            ("kinds", "Pod, Deployment, DaemonSet (apps), every kind of batch; also the Pod templates of workloads"),
+            (
+                "kinds",
+                "Pod, Deployment, DaemonSet (apps), every kind of batch; also the Pod templates of workloads",
+            ),
             ("operations", "CREATE, UPDATE"),
             ("namespaces", "shop, team-*"),
             ("excludedNamespaces", "dev"),
@@ -400,7 +420,11 @@ mod tests {
             ("namespaceSelector", "!x"),
         ];
         assert_eq!(found, expected.map(|(name, words)| (name, words.to_owned())));
-        let everything: Vec<&str> = Criteria::everything().describe().iter().map(|(name, _)| *name).collect();
+        let everything: Vec<&str> = Criteria::everything()
+            .describe()
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
         assert_eq!(everything, ["operations", "subresources"]);
     }
 }

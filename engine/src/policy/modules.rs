@@ -22,8 +22,8 @@ pub(super) struct Module<'a> {
     pub(super) dialect: Dialect,
 }
 
-/// Compiles the Rego files of a bundle.
-pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Component<'a>>, Vec<Problem>> {
+/// Compiles the Rego files of a bundle: what can be compiled, and what is wrong with the rest.
+pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Component<'a>>, Vec<Problem>) {
     let (modules, mut problems) = read(files);
     let mut components = Vec::new();
     for files in groups(modules) {
@@ -33,7 +33,7 @@ pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<C
             Err(more) => problems.extend(more),
         }
     }
-    if problems.is_empty() { Ok(components) } else { Err(problems) }
+    (components, problems)
 }
 
 /// Files in the groups in which they are compiled: tests belong to what they refer to.
@@ -45,7 +45,10 @@ pub fn grouped<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Vec<Sour
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(groups(modules).iter().map(|modules| modules.iter().map(source).collect()).collect())
+    Ok(groups(modules)
+        .iter()
+        .map(|modules| modules.iter().map(source).collect())
+        .collect())
 }
 
 fn source<'a>(module: &Module<'a>) -> Source<'a> {
@@ -60,7 +63,9 @@ fn read<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Module<'a>>, Vec<Prob
     let mut problems = Vec::new();
     let mut modules = Vec::new();
     for file in files {
-        let dialect = file.dialect.map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
+        let dialect = file
+            .dialect
+            .map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
         match dialect {
             Ok(dialect) => modules.push(Module {
                 file,
@@ -75,8 +80,13 @@ fn read<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Module<'a>>, Vec<Prob
 
 /// The package that a module says it is of, with dots.
 pub fn package(text: &str) -> String {
-    let line = text.lines().map(str::trim).find_map(|line| line.strip_prefix("package "));
-    let name = line.and_then(|line| line.split([' ', '\t', '#', ';']).find(|part| !part.is_empty())).unwrap_or_default();
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find_map(|line| line.strip_prefix("package "));
+    let name = line
+        .and_then(|line| line.split([' ', '\t', '#', ';']).find(|part| !part.is_empty()))
+        .unwrap_or_default();
     name.replace("[\"", ".").replace("\"]", "")
 }
 
@@ -120,7 +130,8 @@ fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
 }
 
 fn is_prefix(prefix: &str, of: &str) -> bool {
-    of.strip_prefix(prefix).is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('.'))
+    of.strip_prefix(prefix)
+        .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('.'))
 }
 
 /// What follows `data.` wherever it stands.
@@ -148,8 +159,12 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn grouped(texts: &[&str]) -> Vec<Vec<String>> {
-        let files: Vec<File> = texts.iter().enumerate().map(|(n, text)| File::new(format!("{n}.rego"), *text)).collect();
-        let components = compile(files.iter()).unwrap();
+        let files: Vec<File> = texts
+            .iter()
+            .enumerate()
+            .map(|(n, text)| File::new(format!("{n}.rego"), *text))
+            .collect();
+        let components = compile(files.iter()).0;
         let names = |component: &Component<'_>| component.files.iter().map(|module| module.file.path.clone()).collect();
         components.iter().map(names).collect()
     }
@@ -164,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_reads_all_packages_is_with_all_of_them() {
-        let main = "package system\nmain := {\"all\": all}\nall contains d if { some p; d := data.policies[p].deny[_] }\n";
+        let main =
+            "package system\nmain := {\"all\": all}\nall contains d if { some p; d := data.policies[p].deny[_] }\n";
         let policy = "package policies.a\ndeny contains \"a\" if input.x\n";
         let other = "package policies.b\ndeny contains \"b\" if input.y\n";
         assert_eq!(grouped(&[main, policy, other]), [vec!["0.rego", "1.rego", "2.rego"]]);
@@ -176,8 +192,11 @@ mod tests {
             File::new("a.rego", "package a\ndeny[msg] { msg := \"x\" }\n"),
             File::new("b.rego", "package b\ndeny contains \"x\" if true\n"),
         ];
-        let components = compile(files.iter()).unwrap();
-        let dialects: Vec<Dialect> = components.iter().flat_map(|c| c.files.iter().map(|m| m.dialect)).collect();
+        let components = compile(files.iter()).0;
+        let dialects: Vec<Dialect> = components
+            .iter()
+            .flat_map(|c| c.files.iter().map(|m| m.dialect))
+            .collect();
         assert_eq!(dialects, [Dialect::V0, Dialect::V1]);
     }
 }

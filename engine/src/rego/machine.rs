@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::builtins::{Builtin, Fault, Halt, Host};
 use super::plan::{Branch, Change, Collect, Definition, NodeId, Op, Pattern, Replacement, RuleId, RuleSet, Slot, Sort, Source, Step, Template, TreeStep};
 use super::program::{Location, Program};
+use super::number::Number;
 use super::value::{Set, Value};
 
 /// Whether to look for more.
@@ -35,9 +37,25 @@ pub(super) struct Machine<'p, 'h> {
     masks: Vec<&'p [SmolStr]>,
     /// Functions that `with` replaced.
     mocks: Vec<(Mocked, Mock)>,
+    /// Results of functions, the latest ones.
+    calls: Vec<Called>,
+    /// The next of them to be forgotten.
+    oldest: usize,
     /// The file of the rule that is evaluated.
     file: usize,
 }
+
+/// A call and its result.
+struct Called {
+    function: RuleId,
+    args: Args,
+    result: Option<Value>,
+}
+
+/// So many results of functions are kept: policies ask the same of a few values again and again.
+const KEPT_CALLS: usize = 24;
+
+type Args = SmallVec<[Value; 3]>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mocked {
@@ -63,6 +81,8 @@ impl<'p, 'h> Machine<'p, 'h> {
             memo: vec![None; program.rules.len()],
             masks: Vec::new(),
             mocks: Vec::new(),
+            calls: Vec::new(),
+            oldest: 0,
             file: 0,
         }
     }
@@ -137,7 +157,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                 },
                 Op::Builtin { builtin, args, out } => self.builtin(builtin, args, out, frame)?,
                 Op::Call { rule, args, out } => {
-                    let args: Vec<Value> = args.iter().map(|arg| self.make(arg, frame)).collect();
+                    let args: Args = args.iter().map(|arg| self.make(arg, frame)).collect();
                     match self.function(*rule, &args)? {
                         Some(value) => self.matches(out, &value, frame),
                         None => false,
@@ -344,8 +364,9 @@ impl<'p, 'h> Machine<'p, 'h> {
         out: &Pattern,
         frame: usize,
     ) -> Result<bool, Halt> {
-        let args: Vec<Value> = args.iter().map(|arg| self.make(arg, frame)).collect();
-        let value = match self.mock(Mocked::Builtin(builtin.name)) {
+        let args: Args = args.iter().map(|arg| self.make(arg, frame)).collect();
+        let mock = if self.mocks.is_empty() { None } else { self.mock(Mocked::Builtin(builtin.name)) };
+        let value = match mock {
             Some(mock) => self.mocked(mock, &args)?,
             None => self.call_builtin(builtin, &args)?,
         };
@@ -515,12 +536,14 @@ impl<'p, 'h> Machine<'p, 'h> {
             }
         }
         let memo = std::mem::replace(&mut self.memo, vec![None; self.program.rules.len()]);
+        let calls = std::mem::take(&mut self.calls);
         let mut rows = Vec::new();
         let outcome = self.run(steps, frame, &mut |machine, frame| {
             rows.push(slots.iter().map(|slot| machine.slot(frame + slot).cloned()).collect());
             Ok(Flow::More)
         });
         self.memo = memo;
+        self.calls = calls;
         self.input = input;
         self.data = data;
         self.masks.truncate(masks);
@@ -580,7 +603,23 @@ impl<'p, 'h> Machine<'p, 'h> {
         if self.masks.iter().any(|mask| set.path.starts_with(mask)) {
             return Ok(None);
         }
-        self.complete(set, args)
+        let known = self.calls.iter().find(|call| {
+            call.function == id && call.args.len() == args.len() && call.args.iter().zip(args).all(|(a, b)| is_same(a, b))
+        });
+        if let Some(call) = known {
+            return Ok(call.result.clone());
+        }
+        let result = self.complete(set, args)?;
+        let call = Called { function: id, args: args.into(), result: result.clone() };
+        if self.calls.len() < KEPT_CALLS {
+            self.calls.push(call);
+        } else {
+            self.oldest = (self.oldest + 1) % KEPT_CALLS;
+            if let Some(place) = self.calls.get_mut(self.oldest) {
+                *place = call;
+            }
+        }
+        Ok(result)
     }
 
     /// The value of a rule or function: all its definitions have to agree.
@@ -608,6 +647,13 @@ impl<'p, 'h> Machine<'p, 'h> {
         found: &mut Option<Value>,
     ) -> Result<(), Halt> {
         self.spend()?;
+        // Most definitions of a function such as `multiple("Ki") = 1024` are none of this call's.
+        let differs = |(pattern, arg): (&Pattern, &Value)| {
+            matches!(pattern, Pattern::Equal(Template::Const(constant)) if constant != arg)
+        };
+        if definition.args.iter().zip(args).any(differs) {
+            return Ok(());
+        }
         let file = std::mem::replace(&mut self.file, definition.file);
         let frame = self.enter(definition);
         let fits = definition.args.iter().zip(args).all(|(pattern, arg)| self.matches(pattern, arg, frame));
@@ -809,6 +855,19 @@ impl<'p, 'h> Machine<'p, 'h> {
                 Ok(Flow::More)
             }
         }
+    }
+}
+
+/// Whether two arguments are the same, told at once: what is large is only looked at from outside.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Value::Object(a), Value::Object(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Value::Set(a), Value::Set(b)) => std::sync::Arc::ptr_eq(a, b),
+        // 1 and 1.0 are equal, and written differently.
+        (Value::Number(Number::Int(a)), Value::Number(Number::Int(b))) => a == b,
+        (Value::Number(_), _) => false,
+        _ => a == b,
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Body {
     pub never: Option<u32>,
     /// What the rule says: the member of a set, and of that `msg` when it is an object.
     pub message: Option<Message>,
+    /// The member is an object with `path` or `paths`.
+    pub has_path: bool,
 }
 
 /// A text, as far as it is known.
@@ -70,8 +72,12 @@ impl Program {
             line: branch.line,
             never: branch.steps.iter().find(|step| is_never(step)).map(|step| step.line),
             message: (set.sort == Sort::Set).then(|| message(branch)),
+            has_path: has_path(branch),
         };
-        let branches = set.definitions.iter().flat_map(|rule| rule.branches.iter().map(move |branch| (rule.file, branch)));
+        let branches = set
+            .definitions
+            .iter()
+            .flat_map(|rule| rule.branches.iter().map(move |branch| (rule.file, branch)));
         branches.map(body).collect()
     }
 }
@@ -80,27 +86,54 @@ impl Program {
 fn is_never(step: &Step) -> bool {
     match &step.op {
         Op::Fail => true,
-        Op::Match { value: Template::Const(value), pattern: Pattern::True } => *value == Value::Bool(false),
-        Op::Match { value: Template::Const(value), pattern: Pattern::Equal(Template::Const(other)) } => value != other,
+        Op::Match {
+            value: Template::Const(value),
+            pattern: Pattern::True,
+        } => *value == Value::Bool(false),
+        Op::Match {
+            value: Template::Const(value),
+            pattern: Pattern::Equal(Template::Const(other)),
+        } => value != other,
         _ => false,
     }
 }
 
 fn message(branch: &Branch) -> Message {
-    // Places that get a value which is written in the rule.
-    let known: Known<'_> = branch.steps.iter().filter_map(written).collect();
+    let known = known(branch);
     let text = match follow(&known, &branch.value) {
         Some(Template::Object(members)) => {
-            let is_msg = |key: &Template| matches!(key, Template::Const(Value::String(name)) if name == "msg");
-            members.iter().find(|(key, _)| is_msg(key)).and_then(|(_, value)| follow(&known, value).cloned())
+            let msg = members.iter().find(|(key, _)| is_named(key, "msg"));
+            msg.and_then(|(_, value)| follow(&known, value).cloned())
         }
-        Some(Template::Const(value)) if value.as_object().is_some() => value.member("msg").cloned().map(Template::Const),
+        Some(Template::Const(value)) if value.as_object().is_some() => {
+            value.member("msg").cloned().map(Template::Const)
+        }
         other => other.cloned(),
     };
     match text {
-        Some(Template::Const(value)) => value.as_str().map_or(Message::Made, |text| Message::Constant(text.to_owned())),
+        Some(Template::Const(value)) => value
+            .as_str()
+            .map_or(Message::Made, |text| Message::Constant(text.to_owned())),
         _ => Message::Made,
     }
+}
+
+fn has_path(branch: &Branch) -> bool {
+    let is_path = |key: &Template| is_named(key, "path") || is_named(key, "paths");
+    match follow(&known(branch), &branch.value) {
+        Some(Template::Object(members)) => members.iter().any(|(key, _)| is_path(key)),
+        Some(Template::Const(value)) => value.member("path").or(value.member("paths")).is_some(),
+        _ => false,
+    }
+}
+
+fn is_named(key: &Template, name: &str) -> bool {
+    matches!(key, Template::Const(Value::String(key)) if key == name)
+}
+
+/// Places that get a value which is written in the rule.
+fn known(branch: &Branch) -> Known<'_> {
+    branch.steps.iter().filter_map(written).collect()
 }
 
 type Known<'a> = BTreeMap<Slot, &'a Template>;
@@ -115,7 +148,10 @@ fn follow<'a>(known: &Known<'a>, mut template: &'a Template) -> Option<&'a Templ
 
 fn written(step: &Step) -> Option<(Slot, &Template)> {
     match &step.op {
-        Op::Match { value, pattern: Pattern::Bind(slot) } => Some((*slot, value)),
+        Op::Match {
+            value,
+            pattern: Pattern::Bind(slot),
+        } => Some((*slot, value)),
         _ => None,
     }
 }
@@ -128,7 +164,13 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn outlines(text: &str) -> Vec<Outline> {
-        Program::compile(&[Source { file: "a.rego", text, dialect: Dialect::V1 }]).unwrap().outlines()
+        Program::compile(&[Source {
+            file: "a.rego",
+            text,
+            dialect: Dialect::V1,
+        }])
+        .unwrap()
+        .outlines()
     }
 
     fn deny(body: &str) -> Body {
@@ -141,9 +183,22 @@ mod tests {
         let found = outlines("package a\n\ndeny contains \"x\" if f(input.x)\n\nf(x) if x == limit\n\nlimit := 3\n");
         let reads: Vec<(&str, bool, Vec<&str>)> = found
             .iter()
-            .map(|rule| (rule.path.as_str(), rule.is_function, rule.reads.iter().map(String::as_str).collect()))
+            .map(|rule| {
+                (
+                    rule.path.as_str(),
+                    rule.is_function,
+                    rule.reads.iter().map(String::as_str).collect(),
+                )
+            })
             .collect();
-        assert_eq!(reads, [("a.deny", false, vec!["a.f"]), ("a.f", true, vec!["a.limit"]), ("a.limit", false, vec![])]);
+        assert_eq!(
+            reads,
+            [
+                ("a.deny", false, vec!["a.f"]),
+                ("a.f", true, vec!["a.limit"]),
+                ("a.limit", false, vec![])
+            ]
+        );
     }
 
     #[test]
@@ -157,10 +212,19 @@ mod tests {
     fn constant_messages_are_told_from_made_ones() {
         let constant = |text: &str| Some(Message::Constant(text.to_owned()));
         assert_eq!(deny("msg := \"no\"").message, constant("no"));
-        assert_eq!(deny("text := \"no\"\n\tmsg := {\"msg\": text, \"path\": input.path}").message, constant("no"));
+        assert_eq!(
+            deny("text := \"no\"\n\tmsg := {\"msg\": text, \"path\": input.path}").message,
+            constant("no")
+        );
         assert_eq!(deny("msg := {\"msg\": \"no\"}").message, constant("no"));
+        assert!(!deny("msg := {\"msg\": \"no\"}").has_path);
+        assert!(deny("msg := {\"msg\": \"no\", \"path\": \"/spec\"}").has_path);
+        assert!(deny("msg := {\"msg\": \"no\", \"path\": input.path}").has_path);
         assert_eq!(deny("msg := sprintf(\"%v\", [input.x])").message, Some(Message::Made));
         assert_eq!(deny("msg := {\"msg\": input.x}").message, Some(Message::Made));
-        assert_eq!(outlines("package a\n\nf(x) := \"no\" if x\n")[0].bodies[0].message, None);
+        assert_eq!(
+            outlines("package a\n\nf(x) := \"no\" if x\n")[0].bodies[0].message,
+            None
+        );
     }
 }

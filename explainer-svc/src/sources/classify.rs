@@ -22,13 +22,20 @@ const GROUPS: [&str; 2] = ["templates.gatekeeper.sh/", "constraints.gatekeeper.s
 /// Looks at lines and not at the document, so that a broken file is still known for what it should be: the one who
 /// reads it then says what is broken, and no policy gets lost.
 pub(super) fn classify(text: &str) -> Content {
+    if text.trim_start().starts_with('{') {
+        let json = Json::parse_yaml(text.as_bytes()).ok();
+        let member = |key: &str| json.as_ref().and_then(|json| json.text(key));
+        // A bundle may hold Gatekeeper's documents as texts.
+        match kind(member("apiVersion"), member("kind"), false) {
+            Content::Other => {}
+            content => return content,
+        }
+    }
     if GROUPS.iter().any(|group| is_api_version(text, group)) {
         return Content::Gatekeeper;
     }
     if text.trim_start().starts_with('{') {
-        let json = Json::parse_yaml(text.as_bytes()).ok();
-        let member = |key: &str| json.as_ref().and_then(|json| json.text(key));
-        return kind(member("apiVersion"), member("kind"), false);
+        return Content::Other;
     }
     let member = |key: &str| {
         text.lines().find_map(|line| {
@@ -94,6 +101,10 @@ mod tests {
             ("apiVersion: other/v1\nkind: PolicySet\n", Content::Other),
             (
                 r#"{"apiVersion":"whynot.dev/v1","kind":"PolicyBundle","files":[]}"#,
+                Content::Bundle,
+            ),
+            (
+                r#"{"apiVersion":"whynot.dev/v1","kind":"PolicyBundle","files":[{"text":"apiVersion: templates.gatekeeper.sh/v1"}]}"#,
                 Content::Bundle,
             ),
             ("cases:\n  - name: x\n", Content::Cases),

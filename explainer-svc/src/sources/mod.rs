@@ -120,7 +120,11 @@ pub struct Note {
 /// All problems at once. Their files are those of [`File::path`]; [`located`] makes paths of them that can be opened.
 pub fn read(paths: &[PathBuf], options: &Options) -> Result<Sources, Vec<Problem>> {
     let (sources, problems) = survey(paths, options);
-    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(sources)
+    } else {
+        Err(problems)
+    }
 }
 
 /// Reads what can be read of everything that the paths name, with the problems of the rest, as in [`read`].

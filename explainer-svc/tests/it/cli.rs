@@ -35,13 +35,13 @@ static_resources:
     - name: explainer
 "#;
 
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-fn whynot(folder: &Path, arguments: &[&str]) -> Run {
+pub(crate) fn whynot(folder: &Path, arguments: &[&str]) -> Run {
     // Nothing of this environment: some of it would be arguments.
     let mut command = Command::new(env!("CARGO_BIN_EXE_whynot"));
     let output = command
@@ -58,7 +58,7 @@ fn whynot(folder: &Path, arguments: &[&str]) -> Run {
     }
 }
 
-fn write(folder: &TempDir, path: &str, text: &str) {
+pub(crate) fn write(folder: &TempDir, path: &str, text: &str) {
     let path = folder.path().join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
@@ -120,6 +120,9 @@ fn help_texts() {
         ("help", &["--help"][..]),
         ("help_serve", &["serve", "--help"]),
         ("help_policy_build", &["policy", "build", "--help"]),
+        ("help_policy_inspect", &["policy", "inspect", "--help"]),
+        ("help_policy_test", &["policy", "test", "--help"]),
+        ("help_policy_lint", &["policy", "lint", "--help"]),
         ("help_envoy_render", &["envoy", "render", "--help"]),
     ] {
         let run = whynot(folder.path(), arguments);

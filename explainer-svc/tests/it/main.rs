@@ -16,6 +16,10 @@ mod limits;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod repeats;
 #[cfg(test)]
 mod serve;

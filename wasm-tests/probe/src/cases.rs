@@ -10,7 +10,7 @@ use crate::evaluate::{compile, document, evaluate};
 use crate::protocol::{Module, Outcome};
 
 /// One case. Its documents are JSON as text.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Case {
     /// The version of the language and the case's own name: `v1/sets/set_diff`.

@@ -27,8 +27,8 @@ impl Wasm {
     ///
     /// # Errors
     /// It cannot be asked.
-    pub fn run(&mut self, case: Case) -> Result<Verdict> {
-        let verdict = self.answer(&Question::Case(Box::new(case)))?;
+    pub fn run(&mut self, case: &Case) -> Result<Verdict> {
+        let verdict = self.answer(&Question::Case(Box::new(case.clone())))?;
         Ok(verdict.unwrap_or_else(|trap| Verdict::Wrong(format!("the module trapped: {trap}"))))
     }
 

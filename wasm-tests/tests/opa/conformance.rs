@@ -6,7 +6,7 @@ use std::fs;
 
 use serde::Deserialize;
 use wasm_tests::fixtures::repository;
-use wasm_tests::opa::cases::{self, Verdict};
+use wasm_tests::opa::cases::{self, Case, Verdict};
 
 use crate::settings::{filter, in_parallel};
 
@@ -83,15 +83,39 @@ fn mark(patterns: &mut [(String, bool)], fits: impl Fn(&str) -> bool) -> bool {
     covered
 }
 
-#[test]
-fn opas_own_cases_are_answered_as_opa_does() {
-    let mut exceptions = Exceptions::read();
+/// The part of the notes of the cases that are asked for, and the cases.
+fn asked() -> (String, Vec<Case>) {
     let only = filter("WHYNOT_OPA_CASES");
     let mut cases = cases::all().unwrap();
     cases.retain(|case| case.note.contains(&only));
     assert!(!cases.is_empty(), "no case has {only:?} in its note");
+    (only, cases)
+}
 
-    let verdicts = in_parallel(&cases, cases::Case::run);
+#[cfg(feature = "host")]
+#[test]
+fn opas_own_cases_are_answered_in_wasm_as_natively() {
+    use crate::settings::in_parallel_with;
+    use wasm_tests::opa::Wasm;
+
+    let (_, cases) = asked();
+    let in_wasm = in_parallel_with(&cases, Wasm::default, |wasm, case| wasm.run(case).unwrap());
+    let natively = in_parallel(&cases, cases::run);
+    let pairs = cases.iter().zip(natively.iter().zip(&in_wasm));
+    let differs = pairs.filter(|(_, (natively, in_wasm))| natively != in_wasm);
+    let line = |(case, (natively, in_wasm)): (&Case, (&Verdict, &Verdict))| {
+        format!("{}:\n  natively {natively:?}\n  in wasm  {in_wasm:?}", case.note)
+    };
+    let differs: Vec<String> = differs.map(line).collect();
+    eprintln!("{} cases in wasm: {} differ", cases.len(), differs.len());
+    assert!(differs.is_empty(), "{}", differs.join("\n"));
+}
+
+#[test]
+fn opas_own_cases_are_answered_as_opa_does() {
+    let mut exceptions = Exceptions::read();
+    let (only, cases) = asked();
+    let verdicts = in_parallel(&cases, cases::run);
     let (mut right, mut excepted, mut failed) = (0, 0, Vec::new());
     for (case, verdict) in cases.iter().zip(&verdicts) {
         match verdict {

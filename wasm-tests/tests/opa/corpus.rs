@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use engine::policy::bundle::Bundle;
 use engine::policy::metadata;
+use engine::policy::settings::Settings;
 use serde_json::{Value, json};
 use wasm_tests::fixtures::{context, files_below, repository, review_of, reviews};
 use wasm_tests::library;
 use wasm_tests::opa::Module;
 
-/// A policy as Rego alone.
+/// A policy: as Rego alone, and as whynot is given it.
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) name: String,
@@ -18,6 +20,11 @@ pub(crate) struct Policy {
     pub(crate) data: Value,
     /// Inputs as they come.
     pub(crate) inputs: Vec<Value>,
+    /// The policy alone. No namespace is excluded.
+    pub(crate) bundle: Bundle,
+    pub(crate) context: Value,
+    /// What the API server asks.
+    pub(crate) requests: Vec<Value>,
 }
 
 /// All of them.
@@ -35,20 +42,27 @@ fn recorded() -> Vec<Value> {
 }
 
 fn native(recorded: &[Value]) -> Vec<Policy> {
-    let data = json!({"context": context().unwrap()});
+    let context = context().unwrap();
+    let data = json!({"context": context});
     let policy = |policy: library::Policy| {
         let defaults = parameters(&policy);
-        let mut inputs = Vec::new();
+        let (mut inputs, mut requests) = (Vec::new(), Vec::new());
+        // Without parameters some policies object to nothing.
+        let with_parameters = policy.cases.iter().find(|case| !case.parameters.is_empty());
+        let bundle = policy.bundle(with_parameters.unwrap_or(&policy.cases[0]));
         for case in &policy.cases {
             let mut parameters = defaults.clone();
             for (name, value) in &case.parameters {
                 parameters[name] = serde_json::to_value(value).unwrap();
             }
             for variant in case.variants().unwrap() {
-                inputs.extend(native_inputs(variant.review_json()["request"].take(), &parameters));
+                let request = variant.review_json()["request"].take();
+                requests.push(request.clone());
+                inputs.extend(native_inputs(request, &parameters));
             }
         }
         for request in recorded {
+            requests.push(request.clone());
             inputs.extend(native_inputs(request.clone(), &defaults));
         }
         Policy {
@@ -57,6 +71,9 @@ fn native(recorded: &[Value]) -> Vec<Policy> {
             name: policy.id,
             data: data.clone(),
             inputs,
+            bundle,
+            context: context.clone(),
+            requests,
         }
     };
     library::policies().unwrap().into_iter().map(policy).collect()
@@ -113,19 +130,26 @@ fn gatekeeper(recorded: &[Value]) -> Vec<Policy> {
     };
     let taken =
         json!({"Ingress": {"web": ingress("web", "a.example.com"), "other": ingress("other", "c.example.com")}});
-    let data = json!({"inventory": {"namespace": {"shop": {"networking.k8s.io/v1": taken}}, "cluster": {}}});
+    let inventory = json!({"namespace": {"shop": {"networking.k8s.io/v1": taken}}, "cluster": {}});
+    let mut context = context().unwrap();
+    context["inventory"] = inventory.clone();
+    let data = json!({"inventory": inventory});
     let mut requests = recorded.to_vec();
     requests.push(review_of(&ingress("new", "a.example.com"))["request"].take());
+    let settings = Settings {
+        excluded_namespaces: Vec::new(),
+        ..Settings::default()
+    };
     let mut policies = Vec::new();
     for file in files_below(&root).unwrap() {
         if !file.ends_with("template.yaml") {
             continue;
         }
-        let read = |name: &str| -> Value {
+        let parts = ["template.yaml", "constraint.yaml"].map(|name| {
             let text = fs::read_to_string(file.with_file_name(name)).unwrap();
-            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-        };
-        let (template, constraint) = (read("template.yaml"), read("constraint.yaml"));
+            (name.to_owned(), text)
+        });
+        let [template, constraint] = &parts.each_ref().map(|(_, text)| yaml(text));
         let name = format!("gatekeeper/{}", template["metadata"]["name"].as_str().unwrap());
         let modules = template_modules(&name, &template["spec"]["targets"][0]);
         let mut parameters = constraint["spec"]["parameters"].clone();
@@ -139,13 +163,20 @@ fn gatekeeper(recorded: &[Value]) -> Vec<Policy> {
             data: data.clone(),
             inputs: requests.iter().map(input).collect(),
             name,
+            bundle: Bundle::new(settings.clone(), parts),
+            context: context.clone(),
+            requests: requests.clone(),
         });
     }
     policies
 }
 
+pub(crate) fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
 /// The template's Rego first, then its libraries. It is in one of two places.
-fn template_modules(name: &str, target: &Value) -> Vec<Module> {
+pub(crate) fn template_modules(name: &str, target: &Value) -> Vec<Module> {
     let code = target["code"].as_array().into_iter().flatten();
     let source = code
         .filter(|code| code["engine"] == "Rego")
@@ -169,7 +200,7 @@ fn module(file: &str, text: &str, version: &str) -> Module {
     }
 }
 
-fn package(text: &str) -> &str {
+pub(crate) fn package(text: &str) -> &str {
     let line = text.lines().find_map(|line| line.strip_prefix("package "));
     line.unwrap().trim()
 }

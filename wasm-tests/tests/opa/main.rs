@@ -13,6 +13,10 @@ mod generate;
 mod mutate;
 mod policies;
 mod programs;
+#[cfg(feature = "host")]
+mod reviews;
 mod settings;
+#[cfg(feature = "host")]
+mod shown;
 mod shrink;
 mod tree;

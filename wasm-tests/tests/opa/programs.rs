@@ -26,6 +26,8 @@ fn generated_programs_mean_what_opa_says() {
     let mut oracle = Oracle::start().unwrap();
     let mut tally = Tally::default();
     let mut differences = Vec::new();
+    #[cfg_attr(not(feature = "host"), expect(unused_mut, reason = "wasm is left out then"))]
+    let mut elsewhere: Vec<String> = Vec::new();
     let mut next = first;
     while tally.programs < usize::try_from(wanted).unwrap() {
         let batch: Vec<Program> = (next..next + BATCH)
@@ -40,6 +42,8 @@ fn generated_programs_mean_what_opa_says() {
             Answer::Refused(_) => None,
             Answer::Outcomes(_) => Some(Native.ask(request).unwrap()),
         });
+        #[cfg(feature = "host")]
+        elsewhere.extend(differing_in_wasm(&batch, &ours));
         for ((program, theirs), ours) in batch.iter().zip(&theirs).zip(&ours) {
             differences.extend(tally.add(program, theirs, ours.as_ref(), &mut oracle));
         }
@@ -48,6 +52,12 @@ fn generated_programs_mean_what_opa_says() {
     if number("WHYNOT_OPA_REFUSALS", 0) > 0 {
         eprintln!("{}", tally.refusals());
     }
+    assert!(
+        elsewhere.is_empty(),
+        "{} programs mean something else in wasm:\n{}",
+        elsewhere.len(),
+        elsewhere.join("\n")
+    );
     let shown = usize::try_from(number("WHYNOT_OPA_SHOWN", SHOWN)).unwrap();
     let reports: Vec<String> = differences
         .iter()
@@ -71,6 +81,24 @@ fn generated_programs_mean_what_opa_says() {
             "only {count} programs have {form:?}"
         );
     }
+}
+
+/// The programs that the module in wasm does not answer to the letter as this process does.
+#[cfg(feature = "host")]
+fn differing_in_wasm(batch: &[Program], natively: &[Option<Answer>]) -> Vec<String> {
+    use crate::settings::in_parallel_with;
+    use wasm_tests::opa::Wasm;
+
+    let pairs: Vec<_> = batch
+        .iter()
+        .zip(natively)
+        .filter_map(|(program, answer)| Some((program, answer.as_ref()?)))
+        .collect();
+    let differs = in_parallel_with(&pairs, Wasm::default, |wasm, (program, natively)| {
+        let in_wasm = wasm.ask(&program.request()).unwrap();
+        (in_wasm != **natively).then(|| format!("seed {}: natively {natively:?}, in wasm {in_wasm:?}", program.seed))
+    });
+    differs.into_iter().flatten().collect()
 }
 
 /// The line of a program at `file:line`.

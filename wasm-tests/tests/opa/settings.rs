@@ -21,13 +21,26 @@ pub(crate) fn filter(variable: &str) -> String {
 
 /// Splits work between the machine's cores, and keeps the order of the results.
 pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    in_parallel_with(items, || (), |(), item| work(item))
+}
+
+/// The same, where each worker needs something of its own.
+pub(crate) fn in_parallel_with<T: Sync, W, R: Send>(
+    items: &[T],
+    worker: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, &T) -> R + Sync,
+) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let size = items.len().div_ceil(cores).max(1);
-    let work = &work;
+    let (worker, work) = (&worker, &work);
+    let all = |chunk: &[T]| {
+        let mut worker = worker();
+        chunk.iter().map(|item| work(&mut worker, item)).collect::<Vec<R>>()
+    };
     std::thread::scope(|scope| {
         let chunks: Vec<_> = items
             .chunks(size)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<R>>()))
+            .map(|chunk| scope.spawn(move || all(chunk)))
             .collect();
         chunks.into_iter().flat_map(|chunk| chunk.join().unwrap()).collect()
     })

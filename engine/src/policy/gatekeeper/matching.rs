@@ -246,7 +246,10 @@ impl Match {
 
     /// What it asks for, each a name and words for people; what it leaves open is not among them.
     pub fn describe(&self) -> Vec<(&'static str, String)> {
-        let kinds = self.kinds.iter().map(|entry| describe_kinds(&entry.groups, &entry.kinds));
+        let kinds = self
+            .kinds
+            .iter()
+            .map(|entry| describe_kinds(&entry.groups, &entry.kinds));
         let operations: Vec<&str> = self.operations.iter().map(|operation| operation.as_str()).collect();
         let scope = match self.scope {
             Scope::Any => "",
@@ -255,7 +258,11 @@ impl Match {
         };
         let names = |names: &[Wildcard]| names.iter().map(|name| name.0.as_str()).collect::<Vec<_>>().join(", ");
         let selector = |selector: &Option<Selector>| selector.as_ref().map(ToString::to_string).unwrap_or_default();
-        let source = if self.only_generated { "generated objects only, which no request is" } else { "" };
+        let source = if self.only_generated {
+            "generated objects only, which no request is"
+        } else {
+            ""
+        };
         let parts = [
             ("kinds", kinds.collect::<Vec<_>>().join(", ")),
             ("operations", operations.join(", ")),
@@ -264,7 +271,10 @@ impl Match {
             ("excludedNamespaces", names(&self.excluded_namespaces)),
             ("labelSelector", selector(&self.label_selector)),
             ("namespaceSelector", selector(&self.namespace_selector)),
-            ("name", self.name.as_ref().map(|name| name.0.clone()).unwrap_or_default()),
+            (
+                "name",
+                self.name.as_ref().map(|name| name.0.clone()).unwrap_or_default(),
+            ),
             ("source", source.to_owned()),
         ];
         parts.into_iter().filter(|(_, words)| !words.is_empty()).collect()

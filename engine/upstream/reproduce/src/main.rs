@@ -35,6 +35,7 @@ fn main() -> Result<ExitCode> {
         match argument.as_str() {
             "--check" => check = true,
             "--write" => write = true,
+            path if path.ends_with("README.md") => {}
             path => {
                 let text = fs::read_to_string(path).with_context(|| path.to_owned())?;
                 let report = Report::read(&text).with_context(|| path.to_owned())?;
@@ -81,11 +82,7 @@ impl Report {
     fn run(&self) -> Result<String> {
         let mut table = String::from("| query | OPA | interpreter | VM |\n| --- | --- | --- | --- |\n");
         for query in &self.queries {
-            let (opa, interpreter, vm) = (
-                self.opa(query)?,
-                shown(self.interpreter(query)),
-                shown(self.vm(query)),
-            );
+            let (opa, interpreter, vm) = (self.opa(query)?, shown(self.interpreter(query)), shown(self.vm(query)));
             writeln!(table, "| `{query}` | {opa} | {interpreter} | {vm} |")?;
         }
         Ok(table)
@@ -117,6 +114,16 @@ impl Report {
     }
 
     fn opa(&self, query: &str) -> Result<String> {
+        let (text, value) = self.ask_opa(query)?;
+        // As OPA writes it: a number of regorus may be another one.
+        if matches!(value, Value::Number(_)) {
+            let (_, exact) = self.ask_opa(&format!("json.marshal({query})"))?;
+            return Ok(format!("`{}`", exact.as_string()?));
+        }
+        Ok(text)
+    }
+
+    fn ask_opa(&self, query: &str) -> Result<(String, Value)> {
         let folder = env::temp_dir().join(format!("reproduce-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         let policy = folder.join("policy.rego");
@@ -136,9 +143,10 @@ impl Report {
         let answer = Value::from_json_str(&String::from_utf8(output.stdout)?)?;
         let error = &answer["errors"][0]["message"];
         if let Ok(message) = error.as_string() {
-            return Ok(format!("error: {message}"));
+            return Ok((format!("error: {}", first_line(message)), Value::Undefined));
         }
-        Ok(shown(Ok(answer["result"][0]["expressions"][0]["value"].clone())))
+        let value = answer["result"][0]["expressions"][0]["value"].clone();
+        Ok((shown(Ok(value.clone())), value))
     }
 }
 
@@ -154,15 +162,24 @@ fn shown(result: Result<Value>) -> String {
         Ok(Value::Undefined) => "undefined".to_owned(),
         Ok(value) => match value.to_json_str() {
             // Compact, as one word in a table.
-            Ok(text) => format!("`{}`", text.lines().map(str::trim).collect::<String>()),
+            Ok(text) => format!("`{}`", cell(&text.lines().map(str::trim).collect::<String>())),
             Err(error) => format!("error: {error}"),
         },
         Err(error) => {
             // The parser's report draws the source; the sentence is what counts.
             let text = error.to_string();
             let sentence = text.lines().find_map(|line| line.trim().strip_prefix("error: "));
-            let sentence = sentence.or_else(|| text.lines().find(|line| !line.trim().is_empty()));
-            format!("error: {}", sentence.unwrap_or_default().replace('|', "\\|"))
+            format!("error: {}", first_line(sentence.unwrap_or(&text)))
         }
     }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    cell(line.unwrap_or_default().trim_end_matches(':'))
+}
+
+/// As a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }

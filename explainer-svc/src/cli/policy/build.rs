@@ -58,7 +58,12 @@ fn build(given: &Inputs, options: &Options) -> Result<Built, Vec<Problem>> {
     let sources = sources::read(&given.paths, options)?;
     let bundle = inputs::bundle(&sources)?;
     let policies = inputs::compiled(&sources, &bundle)?.policies().len();
-    let turned_off = if bundle.settings.policies.values().any(|entry| entry.enabled == Some(false)) {
+    let turned_off = if bundle
+        .settings
+        .policies
+        .values()
+        .any(|entry| entry.enabled == Some(false))
+    {
         let all = inputs::compiled(&sources, &inputs::all_on(&bundle))?.policies().len();
         all.saturating_sub(policies)
     } else {
@@ -82,7 +87,7 @@ fn report_success(args: &BuildArgs, built: &Built, streams: &mut Streams<'_>) ->
     let text = match args.output {
         Output::Text => {
             for note in notes {
-                writeln!(streams.err, "note: {}: {}", args.inputs.located(&note.file), note.message)?;
+                writeln!(streams.err, "note: {}", args.inputs.note(note))?;
             }
             let off = if *turned_off == 0 {
                 String::new()
@@ -94,7 +99,11 @@ fn report_success(args: &BuildArgs, built: &Built, streams: &mut Streams<'_>) ->
                 Some(path) if path == Path::new("-") => "written to standard output".to_owned(),
                 Some(path) => format!("written to {}", path.display()),
             };
-            format!("{}{off}, revision {}, {written}", count(*policies, "policy"), bundle.revision)
+            format!(
+                "{}{off}, revision {}, {written}",
+                count(*policies, "policy"),
+                bundle.revision
+            )
         }
         Output::Json => {
             let notes: Vec<_> = notes

@@ -13,14 +13,14 @@ use engine::policy::settings::Settings;
 use engine::rego;
 
 use super::super::Failed;
-use crate::sources::{self, Algorithm, Dialect, Exclude, Key, Kind, Options, Sources, Trust, Verification};
+use crate::sources::{self, Algorithm, Dialect, Exclude, Key, Kind, Note, Options, Sources, Trust, Verification};
 
 /// Paths, and how they are read.
 #[derive(Debug, Args)]
 pub(super) struct Inputs {
     /// Folders, single files and OPA bundles (.tar.gz), together one policy set.
     ///
-    /// Read are *.rego with their *_test.rego, ConstraintTemplates and constraints of Gatekeeper, data.json and data.yaml,
+    /// Read are *.rego with their *_test.rego, templates and constraints of Gatekeeper, data.json and data.yaml,
     /// files of cases, policy-set.yaml, and what `whynot policy build` wrote.
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
@@ -28,16 +28,36 @@ pub(super) struct Inputs {
     #[arg(long, value_name = "FILE", help_heading = "Signed bundles")]
     verification_key: Option<PathBuf>,
     /// The name of the key that has to have signed.
-    #[arg(long, value_name = "ID", help_heading = "Signed bundles", requires = "verification_key")]
+    #[arg(
+        long,
+        value_name = "ID",
+        help_heading = "Signed bundles",
+        requires = "verification_key"
+    )]
     verification_key_id: Option<String>,
     /// The only algorithm that is taken, for example ES256; by default all that fit the key.
-    #[arg(long, value_name = "NAME", help_heading = "Signed bundles", requires = "verification_key")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Signed bundles",
+        requires = "verification_key"
+    )]
     signing_alg: Option<Algorithm>,
     /// The scope that the signature has to have.
-    #[arg(long, value_name = "SCOPE", help_heading = "Signed bundles", requires = "verification_key")]
+    #[arg(
+        long,
+        value_name = "SCOPE",
+        help_heading = "Signed bundles",
+        requires = "verification_key"
+    )]
     scope: Option<String>,
     /// Files of a bundle that need not be signed; repeatable.
-    #[arg(long, value_name = "GLOB", help_heading = "Signed bundles", requires = "verification_key")]
+    #[arg(
+        long,
+        value_name = "GLOB",
+        help_heading = "Signed bundles",
+        requires = "verification_key"
+    )]
     exclude_files_verify: Vec<String>,
     /// Takes signed bundles without a look at their signatures.
     #[arg(long, help_heading = "Signed bundles", conflicts_with = "verification_key")]
@@ -82,9 +102,21 @@ impl Inputs {
 
     /// A problem as it is printed: with a path that can be opened.
     pub(super) fn line(&self, problem: &Problem) -> String {
-        let Problem { file, line, message } = problem;
-        let line = if *line == 0 { String::new() } else { format!(":{line}") };
-        format!("{}{line}: {message}", self.located(file))
+        placed(&self.located(&problem.file), problem.line, &problem.message)
+    }
+
+    /// A note as it is printed.
+    pub(super) fn note(&self, note: &Note) -> String {
+        placed(&self.located(&note.file), 0, &note.message)
+    }
+}
+
+/// A message after its place, as far as that is known.
+pub(super) fn placed(file: &str, line: usize, message: &str) -> String {
+    match (file, line) {
+        ("", _) => message.to_owned(),
+        (file, 0) => format!("{file}: {message}"),
+        (file, line) => format!("{file}:{line}: {message}"),
     }
 }
 
@@ -120,7 +152,11 @@ pub(super) fn bundle(sources: &Sources) -> Result<Bundle, Vec<Problem>> {
         let inner = match Bundle::from_json(file.text.as_bytes()) {
             Ok(inner) => inner,
             Err(wrong) => {
-                problems.extend(wrong.into_iter().map(|problem| Problem::at(&file.path, 0, problem.message)));
+                problems.extend(
+                    wrong
+                        .into_iter()
+                        .map(|problem| Problem::at(&file.path, 0, problem.message)),
+                );
                 continue;
             }
         };

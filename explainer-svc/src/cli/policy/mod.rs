@@ -22,7 +22,6 @@ pub(crate) enum PolicyCommand {
     /// are printed at once, with file and line, and then nothing is written.
     ///
     /// Example: whynot policy build policies -o bundle.json
-    #[command(verbatim_doc_comment)]
     Build(build::BuildArgs),
     /// Says what was found in policies, and how it will be applied.
     ///
@@ -30,15 +29,13 @@ pub(crate) enum PolicyCommand {
     /// what happens when it fails; then libraries, tests, data, bundles with their signatures, and what was passed over.
     ///
     /// Example: whynot policy inspect policies bundle.tar.gz --verification-key key.pem
-    #[command(verbatim_doc_comment)]
     Inspect(inspect::InspectArgs),
     /// Runs the tests of policies: *_test.rego, and YAML cases.
     ///
-    /// A case is tried on the policies of its folder (or of the folder that its folder `cases` is in), each alone. Exit code:
+    /// Cases are for the policy in their folder, or in the folder above `cases`, and are tried on it alone. Exit code:
     /// 0 all passed, 1 some failed, 2 they could not be run.
     ///
     /// Example: whynot policy test policies --filter required-labels --coverage
-    #[command(verbatim_doc_comment)]
     Test(test::TestArgs),
     /// Finds what does not stop a build and is probably not meant.
     ///
@@ -46,7 +43,6 @@ pub(crate) enum PolicyCommand {
     /// --deny-warnings also for findings.
     ///
     /// Example: whynot policy lint policies --deny-warnings
-    #[command(verbatim_doc_comment)]
     Lint(lint::LintArgs),
 }
 
@@ -78,15 +74,14 @@ fn json(inputs: &Inputs, problems: &[Problem]) -> serde_json::Value {
 }
 
 /// Prints problems, and how many there are.
-fn report(
-    inputs: &Inputs,
-    problems: &[Problem],
-    consequence: &str,
-    streams: &mut Streams<'_>,
-) -> Result<(), Failed> {
+fn report(inputs: &Inputs, problems: &[Problem], consequence: &str, streams: &mut Streams<'_>) -> Result<(), Failed> {
     for problem in problems {
         writeln!(streams.err, "{}", inputs.line(problem))?;
     }
-    writeln!(streams.err, "error: {}; {consequence}", count(problems.len(), "problem"))?;
+    writeln!(
+        streams.err,
+        "error: {}; {consequence}",
+        count(problems.len(), "problem")
+    )?;
     Ok(())
 }

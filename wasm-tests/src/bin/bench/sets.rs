@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail};
 use engine::{
     admission::Review,
-    context::Context,
+    context::{Context, Namespace},
     eval::PolicySet,
     policy::{
         self,
@@ -23,6 +23,7 @@ use wasm_tests::fixtures::repository;
 
 use crate::{
     Arguments,
+    five::Gatekeeper,
     reviews::{Fault, LABELS, REGISTRY, Size, review},
 };
 
@@ -35,12 +36,21 @@ const FIVE: [&str; 5] = [
     "general/resource-limits",
 ];
 
-/// The five policies: those of the folder that was asked for, or the library's.
+/// The five policies: those of the folder that was asked for, or the same templates and constraints as the others get.
 pub(crate) fn five(arguments: &Arguments) -> Result<Bundle> {
-    match &arguments.policies {
-        Some(folder) => built(folder, &arguments.output),
-        None => Ok(bundle(library(&FIVE)?)),
+    if let Some(folder) = &arguments.policies {
+        return built(folder, &arguments.output);
     }
+    let folder = Gatekeeper::read(&arguments.gatekeeper_policies)?.write(&arguments.output)?;
+    let mut files = Vec::new();
+    for policy in fs::read_dir(&folder)? {
+        for file in fs::read_dir(policy?.path())? {
+            let path = file?.path();
+            let name = path.strip_prefix(&folder).unwrap_or(&path).display().to_string();
+            files.push((name, fs::read_to_string(&path)?));
+        }
+    }
+    Ok(Bundle::new(Settings::default(), files))
 }
 
 /// The first of the five as it is, and copies of all that neither it nor a fault of the first kind concerns: whatever the
@@ -69,7 +79,13 @@ pub(crate) fn many_with_others(count: usize, others: usize) -> Result<Bundle> {
 
 /// Compiled, as the filter does it.
 pub(crate) fn compile(bundle: &Bundle) -> Result<PolicySet> {
-    policy::compile::compile(bundle, Context::default()).map_err(|problems| anyhow!(policy::list(&problems)))
+    // A constraint asks for the labels of the namespace.
+    let namespaces = [("shop".to_owned(), Namespace::default())].into();
+    let context = Context {
+        namespaces,
+        ..Context::default()
+    };
+    policy::compile::compile(bundle, context).map_err(|problems| anyhow!(policy::list(&problems)))
 }
 
 /// Says so when a set does not say of the reviews what it is measured for.

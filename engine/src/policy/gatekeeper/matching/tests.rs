@@ -329,3 +329,21 @@ fn mistakes_are_all_named() {
         assert!(problems.contains(&format!("c.yaml:1: {part}")), "{part}\n{problems}");
     }
 }
+
+#[test]
+fn criteria_are_told_in_words() {
+    let written = "{kinds: [{apiGroups: [apps], kinds: [Deployment]}, {}], scope: Namespaced, namespaces: ['team-*'], \
+                   labelSelector: {matchLabels: {app: web}, matchExpressions: [{key: tier, operator: Exists}]}, name: web-*}";
+    let expected = [
+        ("kinds", "Deployment (apps), every kind"),
+        ("operations", "CREATE, UPDATE, DELETE"),
+        ("scope", "what is in a namespace"),
+        ("namespaces", "team-*"),
+        ("labelSelector", "app=web, tier"),
+        ("name", "web-*"),
+    ];
+    assert_eq!(
+        read(written).unwrap().describe(),
+        expected.map(|(name, words)| (name, words.to_owned()))
+    );
+}

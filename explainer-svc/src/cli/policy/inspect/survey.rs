@@ -131,11 +131,15 @@ impl Survey {
     pub(super) fn new(given: &Inputs, sources: &Sources, mut problems: Vec<Problem>) -> Self {
         let place = |file: &String| given.located(file);
         let bundle = inputs::bundle(sources);
-        let settings = sources.settings.as_ref().zip(bundle.as_ref().ok()).map(|(file, bundle)| SettingsFile {
-            file: place(&file.path),
-            failure_mode: bundle.settings.failure_mode,
-            excluded_namespaces: bundle.settings.excluded_namespaces.clone(),
-        });
+        let settings = sources
+            .settings
+            .as_ref()
+            .zip(bundle.as_ref().ok())
+            .map(|(file, bundle)| SettingsFile {
+                file: place(&file.path),
+                failure_mode: bundle.settings.failure_mode,
+                excluded_namespaces: bundle.settings.excluded_namespaces.clone(),
+            });
         // Without the settings most of it can be told all the same.
         let bundle = bundle.or_else(|more| {
             problems.extend(more);
@@ -150,15 +154,25 @@ impl Survey {
         }
         // What is broken is told above; the rest can be shown all the same.
         let sound = bundle.as_ref().and_then(sound);
-        let policies = sound.as_ref().map_or_else(Vec::new, |(bundle, set)| policies(given, sources, bundle, set));
+        let policies = sound
+            .as_ref()
+            .map_or_else(Vec::new, |(bundle, set)| policies(given, sources, bundle, set));
         let ids: BTreeSet<&str> = policies.iter().map(|policy| policy.id.as_str()).collect();
-        let packages = sources.packages.iter().filter(|package| !ids.contains(id_of(&package.name).as_str()));
+        let packages = sources
+            .packages
+            .iter()
+            .filter(|package| !ids.contains(id_of(&package.name).as_str()));
         let packages = packages.map(|package| other(given, package)).collect();
         Self {
             ok: problems.is_empty(),
-            revision: bundle.as_ref().filter(|_| problems.is_empty()).map(|bundle| bundle.revision.clone()),
+            revision: bundle
+                .as_ref()
+                .filter(|_| problems.is_empty())
+                .map(|bundle| bundle.revision.clone()),
             settings,
-            templates: sound.as_ref().map_or_else(Vec::new, |(bundle, _)| templates(given, bundle)),
+            templates: sound
+                .as_ref()
+                .map_or_else(Vec::new, |(bundle, _)| templates(given, bundle)),
             policies,
             packages,
             tests: sources.tests.iter().map(|file| place(&file.path)).collect(),
@@ -197,7 +211,9 @@ fn sound(bundle: &Bundle) -> Option<(Bundle, PolicySet)> {
             Err(wrong) => wrong,
         };
         let before = bundle.files.len();
-        bundle.files.retain(|file| !wrong.iter().any(|problem| problem.file == file.path));
+        bundle
+            .files
+            .retain(|file| !wrong.iter().any(|problem| problem.file == file.path));
         if bundle.files.len() == before {
             return None;
         }
@@ -217,7 +233,9 @@ fn sound(bundle: &Bundle) -> Option<(Bundle, PolicySet)> {
 }
 
 fn policies(given: &Inputs, sources: &Sources, all_on: &Bundle, set: &PolicySet) -> Vec<Policy> {
-    let written = inputs::bundle(sources).map(|bundle| bundle.settings).unwrap_or_default();
+    let written = inputs::bundle(sources)
+        .map(|bundle| bundle.settings)
+        .unwrap_or_default();
     let policy = |policy: &engine::eval::Policy| {
         let meta = &policy.meta;
         let concerns = match &policy.concern {
@@ -329,7 +347,11 @@ fn templates(given: &Inputs, bundle: &Bundle) -> Vec<Template> {
     let template = |template: &gatekeeper::Template| Template {
         kind: template.kind.clone(),
         file: given.located(&template.file),
-        constraints: loaded.constraints.iter().filter(|constraint| constraint.kind == template.kind).count(),
+        constraints: loaded
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.kind == template.kind)
+            .count(),
     };
     loaded.templates.iter().map(template).collect()
 }

@@ -7,6 +7,7 @@ use engine::verdict::Action;
 
 use super::super::super::style::{Looks, count};
 use super::super::super::{Failed, Streams};
+use super::super::inputs::placed;
 use super::survey::{Other, Packed, Policy, Survey};
 
 /// The width of the column of names.
@@ -16,12 +17,7 @@ pub(super) fn print(survey: &Survey, streams: &mut Streams<'_>) -> Result<(), Fa
     let text = text(survey, streams.looks);
     streams.out.write_all(text.as_bytes())?;
     for found in &survey.problems {
-        let line = if found.line == 0 {
-            String::new()
-        } else {
-            format!(":{}", found.line)
-        };
-        writeln!(streams.err, "{}{line}: {}", found.file, found.message)?;
+        writeln!(streams.err, "{}", placed(&found.file, found.line, &found.message))?;
     }
     if !survey.ok {
         writeln!(streams.err, "error: {}", count(survey.problems.len(), "problem"))?;
@@ -39,7 +35,12 @@ fn text(survey: &Survey, looks: Looks) -> String {
         let reason = looks.dim(&format!("it {}", package.reason));
         format!("data.{}  {}  {reason}", package.name, package.files.join(", "))
     };
-    list(&mut out, "Not compiled, or no policy", broken.iter().map(package), looks);
+    list(
+        &mut out,
+        "Not compiled, or no policy",
+        broken.iter().map(package),
+        looks,
+    );
     list(&mut out, "Libraries", packages.iter().map(package), looks);
     let unused = survey.templates.iter().filter(|template| template.constraints == 0);
     let template = |template: &super::survey::Template| format!("{}  {}", template.kind, template.file);
@@ -48,7 +49,7 @@ fn text(survey: &Survey, looks: Looks) -> String {
     list(&mut out, "Cases", survey.cases.iter().cloned(), looks);
     list(&mut out, "Data", survey.data.iter().cloned(), looks);
     list(&mut out, "Bundles", survey.bundles.iter().map(packed), looks);
-    let note = |note: &super::survey::Note| format!("{}: {}", note.file, note.message);
+    let note = |note: &super::survey::Note| placed(&note.file, 0, &note.message);
     list(&mut out, "Notes", survey.notes.iter().map(note), looks);
     out
 }
@@ -60,12 +61,20 @@ fn summary(survey: &Survey, looks: Looks) -> String {
     } else {
         format!(" ({off} turned off)")
     };
-    let revision = survey.revision.as_ref().map_or(String::new(), |revision| format!(", revision {revision}"));
+    let revision = survey
+        .revision
+        .as_ref()
+        .map_or(String::new(), |revision| format!(", revision {revision}"));
     let mut out = looks.strong(&format!("{}{off}{revision}", count(survey.policies.len(), "policy")));
     out.push('\n');
     if let Some(settings) = &survey.settings {
         field(&mut out, "settings", &settings.file, looks);
-        field(&mut out, "not concerned", &settings.excluded_namespaces.join(", "), looks);
+        field(
+            &mut out,
+            "not concerned",
+            &settings.excluded_namespaces.join(", "),
+            looks,
+        );
     }
     out
 }
@@ -85,7 +94,10 @@ fn policy(policy: &Policy, looks: Looks) -> String {
     if !policy.rego.name.is_empty() {
         field("rego", &format!("{}: {}", policy.rego.name, policy.rego.reason));
     }
-    let rules = policy.rules.iter().map(|rule| format!("{} -> {}", rule.name, action(rule.action)));
+    let rules = policy
+        .rules
+        .iter()
+        .map(|rule| format!("{} -> {}", rule.name, action(rule.action)));
     field("asked", &rules.collect::<Vec<_>>().join(", "));
     if !policy.concerns.contains_key("kinds") {
         field("concerns", "every kind");
@@ -95,7 +107,11 @@ fn policy(policy: &Policy, looks: Looks) -> String {
     for (name, words) in kinds.into_iter().chain(rest) {
         field(label(name), words);
     }
-    if policy.parameters.as_object().is_some_and(|parameters| !parameters.is_empty()) {
+    if policy
+        .parameters
+        .as_object()
+        .is_some_and(|parameters| !parameters.is_empty())
+    {
         field("parameters", &policy.parameters.to_string());
     }
     let failure = match policy.failure_mode {
@@ -125,7 +141,11 @@ fn action(action: Action) -> &'static str {
 }
 
 fn packed(bundle: &Packed) -> String {
-    let roots: Vec<&str> = bundle.roots.iter().map(|root| if root.is_empty() { "everything" } else { root }).collect();
+    let roots: Vec<&str> = bundle
+        .roots
+        .iter()
+        .map(|root| if root.is_empty() { "everything" } else { root })
+        .collect();
     let mut text = format!("{}  owns {}", bundle.path, roots.join(", "));
     if !bundle.revision.is_empty() {
         let _ = write!(text, "; revision {}", bundle.revision);
@@ -136,8 +156,16 @@ fn packed(bundle: &Packed) -> String {
     match &bundle.signed {
         None => text.push_str("; no signature was verified"),
         Some(signed) => {
-            let key = signed.key_id.as_ref().map_or(String::new(), |id| format!(" with the key {id}"));
-            let _ = write!(text, "; signed{key} ({}), {}", signed.algorithm, count(signed.files, "file"));
+            let key = signed
+                .key_id
+                .as_ref()
+                .map_or(String::new(), |id| format!(" with the key {id}"));
+            let _ = write!(
+                text,
+                "; signed{key} ({}), {}",
+                signed.algorithm,
+                count(signed.files, "file")
+            );
             if !signed.excluded.is_empty() {
                 let _ = write!(text, ", not covered: {}", signed.excluded.join(", "));
             }

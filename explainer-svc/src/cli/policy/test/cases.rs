@@ -70,7 +70,11 @@ fn cases(file: &File) -> Result<Vec<(Case, usize)>, Problem> {
     let wrong = |error: serde_saphyr::Error| {
         let line = error.location().map_or(0, |location| row(location.line()));
         let text = error.without_snippet().to_string();
-        Problem::at(&file.path, line, format!("is no file of cases: {}", text.lines().next().unwrap_or_default()))
+        Problem::at(
+            &file.path,
+            line,
+            format!("is no file of cases: {}", text.lines().next().unwrap_or_default()),
+        )
     };
     let cases: CaseFile = serde_saphyr::from_str(&file.text).map_err(wrong)?;
     let places: Places = serde_saphyr::from_str(&file.text).map_err(wrong)?;
@@ -79,13 +83,18 @@ fn cases(file: &File) -> Result<Vec<(Case, usize)>, Problem> {
 }
 
 /// The policy that stands in the folder of the cases, or in the folder above `cases`.
-pub(in super::super) fn policy_of<'a>(path: &str, policies: &'a [Policy]) -> Result<&'a Policy, String> {
+fn policy_of<'a>(path: &str, policies: &'a [Policy]) -> Result<&'a Policy, String> {
     let folder = folder_of(path);
-    let own: Vec<&Policy> = policies.iter().filter(|policy| parent(&policy.meta.file) == folder).collect();
+    let own: Vec<&Policy> = policies
+        .iter()
+        .filter(|policy| parent(&policy.meta.file) == folder)
+        .collect();
     let shown = if folder.is_empty() { "this folder" } else { folder };
     match own.as_slice() {
         [policy] => Ok(policy),
-        [] => Err(format!("no policy is in {shown}; put the cases beside their policy, or in a folder `cases` there")),
+        [] => Err(format!(
+            "no policy is in {shown}; put the cases beside their policy, or in a folder `cases` there"
+        )),
         many => {
             let ids: Vec<&str> = many.iter().map(|policy| policy.meta.id.as_str()).collect();
             Err(format!(
@@ -190,7 +199,11 @@ fn alone(bundle: &Bundle, policy: &Policy, case: &Case) -> Result<Bundle, Vec<Pr
     let is_rego = |path: &str| bundle.files.iter().any(|file| file.path == path && file.is_rego());
     let files: Vec<bundle::File> = if is_rego(&policy.meta.file) {
         let groups = modules::grouped(bundle.files.iter().filter(|file| file.is_rego()))?;
-        let of = |path: &str| groups.iter().find(|group| group.iter().any(|source| source.file == path));
+        let of = |path: &str| {
+            groups
+                .iter()
+                .find(|group| group.iter().any(|source| source.file == path))
+        };
         let group = of(&policy.meta.file).map(Vec::as_slice).unwrap_or_default();
         let is_in = |file: &&bundle::File| group.iter().any(|source| source.file == file.path);
         bundle.files.iter().filter(is_in).cloned().collect()

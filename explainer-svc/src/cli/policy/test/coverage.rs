@@ -31,7 +31,10 @@ impl Coverage {
 /// From 0 to 100, rounded down: 100 is all of them.
 pub(super) fn percent<'a>(files: impl Iterator<Item = &'a Lines>) -> usize {
     let (covered, all) = files.fold((0, 0), |(covered, all), lines| {
-        (covered + lines.covered.len(), all + lines.covered.len() + lines.missed.len())
+        (
+            covered + lines.covered.len(),
+            all + lines.covered.len() + lines.missed.len(),
+        )
     });
     (covered * 100).checked_div(all).unwrap_or(100)
 }

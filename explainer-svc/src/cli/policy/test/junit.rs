@@ -1,4 +1,4 @@
-//! Results as JUnit XML, in the form that systems of continuous integration agree on
+//! Results as `JUnit` XML, in the form that systems of continuous integration agree on
 //! (<https://github.com/testmoapp/junitxml>).
 
 use std::collections::BTreeMap;
@@ -28,7 +28,12 @@ fn xml(results: &Results) -> io::Result<Vec<u8>> {
     writer
         .create_element("testsuites")
         .with_attribute(("name", "whynot policy test"))
-        .with_attributes([("tests", &*tests), ("failures", &failures), ("errors", &errors), ("skipped", &skipped)])
+        .with_attributes([
+            ("tests", &*tests),
+            ("failures", &failures),
+            ("errors", &errors),
+            ("skipped", &skipped),
+        ])
         .with_attribute(("time", time.as_str()))
         .write_inner_content(|writer| {
             for (name, tests) in &suites {
@@ -44,7 +49,12 @@ fn suite(writer: &mut Writer<Vec<u8>>, name: &str, all: &[&Test]) -> io::Result<
     let element = writer
         .create_element("testsuite")
         .with_attribute(("name", clean(name).as_str()))
-        .with_attributes([("tests", &*tests), ("failures", &failures), ("errors", &errors), ("skipped", &skipped)]);
+        .with_attributes([
+            ("tests", &*tests),
+            ("failures", &failures),
+            ("errors", &errors),
+            ("skipped", &skipped),
+        ]);
     element.write_inner_content(|writer| all.iter().try_for_each(|test| case(writer, test)))?;
     Ok(())
 }
@@ -60,7 +70,12 @@ fn counts(tests: &[&Test]) -> [String; 4] {
 }
 
 fn case(writer: &mut Writer<Vec<u8>>, test: &Test) -> io::Result<()> {
-    let (name, class, file, line) = (clean(&test.name), clean(&test.group), clean(&test.file), test.line.to_string());
+    let (name, class, file, line) = (
+        clean(&test.name),
+        clean(&test.group),
+        clean(&test.file),
+        test.line.to_string(),
+    );
     let mut element = writer.create_element("testcase").with_attributes([
         ("name", name.as_str()),
         ("classname", &class),
@@ -81,10 +96,12 @@ fn case(writer: &mut Writer<Vec<u8>>, test: &Test) -> io::Result<()> {
         Outcome::Broken(reason) => ("error", reason),
     };
     let message = clean(reason.lines().next().unwrap_or_default());
-    let text = clean(&format!("{}:{}: {reason}", test.file, test.line));
+    let whole = clean(&format!("{}:{}: {reason}", test.file, test.line));
     element.write_inner_content(|writer| {
-        let element = writer.create_element(kind).with_attribute(("message", message.as_str()));
-        element.write_text_content(BytesText::new(&text)).map(|_| ())
+        let element = writer
+            .create_element(kind)
+            .with_attribute(("message", message.as_str()));
+        element.write_text_content(BytesText::new(&whole)).map(|_| ())
     })?;
     Ok(())
 }

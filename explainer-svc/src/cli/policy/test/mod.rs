@@ -14,6 +14,7 @@ use engine::policy::Problem;
 use engine::policy::bundle::Bundle;
 use regex::Regex;
 
+pub(super) use self::cases::{folder_of, parent};
 use self::coverage::Coverage;
 use super::super::{Failed, Streams};
 use super::inputs::{self, Inputs};
@@ -141,13 +142,15 @@ struct Progress<'s, 'w> {
 }
 
 impl Progress<'_, '_> {
+    /// Shorter than most terminals: what breaks into a second line is not written over.
+    const WIDTH: usize = 70;
+
     fn step(&mut self, name: &str) {
         self.done += 1;
         if !self.shown {
             return;
         }
-        const WIDTH: usize = 70;
-        let name: String = name.chars().take(WIDTH).collect();
+        let name: String = name.chars().take(Self::WIDTH).collect();
         // A terminal that is gone is no reason to stop.
         let _ = write!(self.streams.err, "\r\u{1b}[K{} {name}", self.done);
         let _ = self.streams.err.flush();
@@ -206,7 +209,10 @@ pub(super) fn run(args: &TestArgs, streams: &mut Streams<'_>) -> Result<(), Fail
     if let (Output::Junit, Some(threshold)) = (args.output, too_low) {
         // The format has no place for it.
         let percent = results.coverage.as_ref().map_or(0, Coverage::percent);
-        writeln!(streams.err, "error: coverage is {percent}%, below the threshold of {threshold}%")?;
+        writeln!(
+            streams.err,
+            "error: coverage is {percent}%, below the threshold of {threshold}%"
+        )?;
     }
     if results.failed() == 0 && too_low.is_none() {
         Ok(())
@@ -229,11 +235,45 @@ fn run_all(args: &TestArgs, sources: &Sources, bundle: &Bundle, progress: &mut P
         }
         (found, cases) => {
             // The same file may be wrong for both.
-            let all = found.err().into_iter().flatten().chain(cases.err().into_iter().flatten());
+            let all = found
+                .err()
+                .into_iter()
+                .flatten()
+                .chain(cases.err().into_iter().flatten());
             let unique: BTreeMap<(String, usize, String), Problem> = all
                 .map(|problem| ((problem.file.clone(), problem.line, problem.message.clone()), problem))
                 .collect();
             Err(unique.into_values().collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Looks;
+    use super::*;
+
+    fn shown(shown: bool) -> String {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut streams = Streams {
+            out: &mut out,
+            err: &mut err,
+            looks: Looks::default(),
+        };
+        let mut progress = Progress {
+            streams: &mut streams,
+            done: 0,
+            shown,
+        };
+        progress.step("a");
+        progress.end();
+        assert!(out.is_empty());
+        String::from_utf8(err).unwrap()
+    }
+
+    #[test]
+    fn progress_is_for_terminals_and_leaves_nothing_behind() {
+        assert_eq!(shown(false), "");
+        assert_eq!(shown(true), "\r\u{1b}[K1 a\r\u{1b}[K");
     }
 }

@@ -22,8 +22,13 @@ pub(super) fn run(
         text: file.text.clone(),
         dialect: dialect(&file.kind),
     });
-    let files: Vec<bundle::File> =
-        bundle.files.iter().filter(|file| file.is_rego()).cloned().chain(tests).collect();
+    let files: Vec<bundle::File> = bundle
+        .files
+        .iter()
+        .filter(|file| file.is_rego())
+        .cloned()
+        .chain(tests)
+        .collect();
     let data = Value::from(&serde_json::Value::Object(bundle.data.clone()));
     let mut problems = Vec::new();
     let mut found = Vec::new();
@@ -33,8 +38,15 @@ pub(super) fn run(
         match testing::run_some(&group, &data, |name| filter.wants(name)) {
             Ok(report) => {
                 found.extend(report.tests.into_iter().map(|test| self::test(given, test)));
-                for (file, lines) in report.coverage.into_iter().filter(|(file, _)| !file.ends_with("_test.rego")) {
-                    let text = files.iter().find(|known| known.path == file).map_or("", |known| known.text.as_str());
+                for (file, lines) in report
+                    .coverage
+                    .into_iter()
+                    .filter(|(file, _)| !file.ends_with("_test.rego"))
+                {
+                    let text = files
+                        .iter()
+                        .find(|known| known.path == file)
+                        .map_or("", |known| known.text.as_str());
                     coverage.add(&modules::package(text), given.located(&file), lines);
                 }
             }

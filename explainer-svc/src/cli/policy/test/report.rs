@@ -39,7 +39,10 @@ pub(super) fn text(args: &TestArgs, results: &Results, streams: &mut Streams<'_>
     streams.out.write_all(out.as_bytes())?;
     if let Some(threshold) = results.too_low(args.threshold) {
         let percent = results.coverage.as_ref().map_or(0, Coverage::percent);
-        writeln!(streams.err, "error: coverage is {percent}%, below the threshold of {threshold}%")?;
+        writeln!(
+            streams.err,
+            "error: coverage is {percent}%, below the threshold of {threshold}%"
+        )?;
     }
     Ok(())
 }
@@ -50,8 +53,7 @@ fn line(test: &Test, verbose: bool, looks: Looks) -> String {
         Outcome::Passed if verbose => return format!("{}  {name}\n", looks.good("ok  ")),
         Outcome::Skipped if verbose => return format!("{}  {name}\n", looks.doubtful("skip")),
         Outcome::Passed | Outcome::Skipped => return String::new(),
-        Outcome::Failed(reason) => (looks.bad("FAIL"), reason),
-        Outcome::Broken(reason) => (looks.bad("FAIL"), reason),
+        Outcome::Failed(reason) | Outcome::Broken(reason) => (looks.bad("FAIL"), reason),
     };
     let place = looks.dim(&format!("{}:{}", test.file, test.line));
     let verb = match test.outcome {
@@ -63,11 +65,19 @@ fn line(test: &Test, verbose: bool, looks: Looks) -> String {
 }
 
 fn covered(coverage: &Coverage, looks: Looks) -> String {
-    let mut out = format!("{} {}\n", looks.strong("Coverage"), looks.dim(&format!("({})", Coverage::NOTE)));
+    let mut out = format!(
+        "{} {}\n",
+        looks.strong("Coverage"),
+        looks.dim(&format!("({})", Coverage::NOTE))
+    );
     for (policy, files) in coverage.policies() {
         let percent = percent(files.values());
         let shown = format!("{percent:>4}%");
-        let shown = if percent == 100 { looks.good(&shown) } else { looks.doubtful(&shown) };
+        let shown = if percent == 100 {
+            looks.good(&shown)
+        } else {
+            looks.doubtful(&shown)
+        };
         out.push_str(&format!("{shown}  {policy}\n"));
         for (file, lines) in files.iter().filter(|(_, lines)| !lines.missed.is_empty()) {
             out.push_str(&format!("       {file}: not run: {}\n", ranges(&lines.missed)));
@@ -94,7 +104,9 @@ pub(super) fn json(args: &TestArgs, results: &Results, streams: &mut Streams<'_>
     };
     let coverage = results.coverage.as_ref().map(|coverage| {
         let policy = |(policy, files): (&str, &std::collections::BTreeMap<String, engine::testing::Coverage>)| {
-            let of = files.iter().map(|(file, lines)| json!({"file": file, "missed": lines.missed}));
+            let of = files
+                .iter()
+                .map(|(file, lines)| json!({"file": file, "missed": lines.missed}));
             json!({"policy": policy, "percent": percent(files.values()), "files": of.collect::<Vec<_>>()})
         };
         json!({
@@ -116,5 +128,9 @@ pub(super) fn json(args: &TestArgs, results: &Results, streams: &mut Streams<'_>
 pub(super) fn unreadable(given: &Inputs, problems: &[Problem], streams: &mut Streams<'_>) -> Result<(), Failed> {
     let report = json!({"ok": false, "tests": [], "problems": super::super::json(given, problems)});
     writeln!(streams.out, "{}", serde_json::to_string_pretty(&report)?)?;
-    Ok(writeln!(streams.err, "error: {}; nothing was tested", count(problems.len(), "problem"))?)
+    Ok(writeln!(
+        streams.err,
+        "error: {}; nothing was tested",
+        count(problems.len(), "problem")
+    )?)
 }
