@@ -114,7 +114,9 @@ fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
         for path in data_references(&module.file.text) {
             for (package, places) in &by_package {
                 if is_prefix(package, path) || is_prefix(path, package) {
-                    places.iter().for_each(|other| join(place, *other));
+                    for other in places {
+                        join(place, *other);
+                    }
                 }
             }
         }

@@ -9,6 +9,8 @@
 
 mod conformance;
 mod corpus;
+#[cfg(feature = "host")]
+mod gatekeeper;
 mod generate;
 mod mutate;
 mod policies;
@@ -20,3 +22,5 @@ mod settings;
 mod shown;
 mod shrink;
 mod tree;
+#[cfg(feature = "host")]
+mod trial;

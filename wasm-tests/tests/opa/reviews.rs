@@ -3,27 +3,19 @@
 //! `WHYNOT_OPA_SEED` and `WHYNOT_OPA_PAIRS` say where to begin and how many.
 
 use engine::admission::Review;
-use engine::answer::{decide, refusal};
-use engine::context::Context;
-use engine::eval::{MAX_MESSAGE, MAX_VIOLATIONS, PolicySet};
-use engine::explain::wire::Decision;
-use engine::policy::compile::compile;
-use engine::verdict::{Action, FailureKind};
 use fastrand::Rng;
 use serde_json::{Value, json};
-use wasm_tests::fixtures::configuration;
-use wasm_tests::host::{self, Host};
-use wasm_tests::opa::{Evaluator as _, Oracle, Outcome, Request};
+use wasm_tests::opa::Oracle;
 
-use crate::corpus::{Policy, policies};
+use crate::corpus::policies;
 use crate::mutate::mutated;
 use crate::settings::{in_parallel_with, number, seed};
-use crate::shown;
 use crate::shrink::smaller_json;
+use crate::trial::{Tally, Trial, bytes};
 
 const CHANGES: usize = 4;
 
-/// A host keeps what it was sent: another one after so many.
+/// What is asked at once.
 const BATCH: usize = 100;
 
 /// How many differences of one policy are made small and shown.
@@ -38,48 +30,6 @@ const BELOW: [&str; 6] = [
     "request",
 ];
 
-/// An answer, and what the explainer is told before it.
-#[derive(Debug, PartialEq)]
-struct Said {
-    status: u32,
-    body: String,
-    explained: Option<Value>,
-}
-
-/// What one policy makes of a request.
-#[derive(Debug, PartialEq, Eq, Default)]
-struct Findings {
-    messages: Vec<String>,
-    failures: Vec<FailureKind>,
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    reviews: usize,
-    refused: usize,
-    /// Of the reviews; OPA is asked about these.
-    concerned: usize,
-    denied: usize,
-    failed: usize,
-}
-
-impl Tally {
-    fn add(&mut self, other: &Self) {
-        let Self {
-            reviews,
-            refused,
-            concerned,
-            denied,
-            failed,
-        } = other;
-        self.reviews += reviews;
-        self.refused += refused;
-        self.concerned += concerned;
-        self.denied += denied;
-        self.failed += failed;
-    }
-}
-
 #[test]
 fn reviews_are_answered_by_the_filter_as_natively_and_as_by_opa() {
     let (first, pairs) = (seed(), usize::try_from(number("WHYNOT_OPA_PAIRS", 10_000)).unwrap());
@@ -91,7 +41,7 @@ fn reviews_are_answered_by_the_filter_as_natively_and_as_by_opa() {
         || Oracle::start().unwrap(),
         |oracle, (place, policy)| {
             let mut random = Rng::with_seed(first.wrapping_mul(1_000_003).wrapping_add(*place));
-            Trial::new(policy, oracle).run(&mut random, each)
+            tried(Trial::new(policy, oracle), &mut random, each)
         },
     );
     let mut tally = Tally::default();
@@ -119,258 +69,50 @@ fn reviews_are_answered_by_the_filter_as_natively_and_as_by_opa() {
     assert!(tally.denied * 5 > tally.concerned, "{tally:?}");
 }
 
-/// One policy, in the three places.
-struct Trial<'a> {
-    policy: &'a Policy,
-    context: Context,
-    set: PolicySet,
-    configuration: String,
-    oracle: &'a mut Oracle,
-    tally: Tally,
-}
-
-impl<'a> Trial<'a> {
-    fn new(policy: &'a Policy, oracle: &'a mut Oracle) -> Self {
-        let context: Context = serde_json::from_value(policy.context.clone()).unwrap();
-        let set = compile(&policy.bundle, context.clone())
-            .unwrap_or_else(|problems| panic!("{}", engine::policy::list(&problems)));
-        assert_eq!(set.policies().len(), 1, "{}", policy.name);
-        assert_eq!(set.policies()[0].entries.len(), 1, "{}", policy.name);
-        let mut configuration = configuration(&policy.bundle).unwrap();
-        configuration["context"] = policy.context.clone();
-        Self {
-            policy,
-            context,
-            set,
-            configuration: configuration.to_string(),
-            oracle,
-            tally: Tally::default(),
-        }
-    }
-
-    /// Tampers with reviews that concern the policy; with others there is little to compare.
-    fn run(mut self, random: &mut Rng, count: usize) -> (Tally, Vec<String>) {
-        let evaluated = |request: &&Value| {
-            let review = Review::parse(&bytes(request)).unwrap();
-            self.set.evaluate(&review).evaluated() > 0
-        };
-        let originals: Vec<&Value> = self.policy.requests.iter().filter(evaluated).collect();
-        let requests: Vec<Value> = (0..count)
-            .map(|_| {
-                let document = json!({"request": originals[random.usize(0..originals.len())]});
-                mutated(random, &document, CHANGES, &BELOW)["request"].take()
-            })
-            .collect();
-        let mut different = Vec::new();
-        for requests in requests.chunks(BATCH) {
-            let differences = self.differences(requests);
-            different.extend(
-                requests
-                    .iter()
-                    .zip(differences)
-                    .filter_map(|(request, difference)| difference.is_some().then(|| request.clone())),
-            );
-        }
-        let tally = std::mem::take(&mut self.tally);
-        let reports = different.into_iter().enumerate().map(|(place, request)| {
-            if place < SHOWN {
-                self.report(request)
-            } else {
-                format!("--- {} --- {request}", self.policy.name)
-            }
-        });
-        let reports = reports.collect();
-        (tally, reports)
-    }
-
-    /// The smallest request on which they still differ.
-    fn report(&mut self, mut request: Value) -> String {
-        let mut differs = |request: &Value| self.differences(std::slice::from_ref(request)).remove(0);
-        while let Some(smaller) = smaller_json(&request)
-            .into_iter()
-            .find(|request| differs(request).is_some())
-        {
-            request = smaller;
-        }
-        let difference = differs(&request).unwrap_or_default();
-        format!("--- {} ---\n{request}\n{difference}", self.policy.name)
-    }
-
-    /// How the answers to each request differ.
-    fn differences(&mut self, requests: &[Value]) -> Vec<Option<String>> {
-        let host = Host::new(&self.configuration).unwrap_or_else(|error| panic!("{}: {error}", self.policy.name));
-        let mut found: Vec<Option<String>> = Vec::new();
-        // For OPA: which request, what it has to say, and the inputs.
-        let mut asked: Vec<(usize, Findings, usize)> = Vec::new();
-        let mut inputs = Vec::new();
-        for (place, request) in requests.iter().enumerate() {
-            let bytes = bytes(request);
-            self.tally.reviews += 1;
-            let (natively, findings) = self.natively(&bytes);
-            let filter = in_filter(&host, &bytes);
-            found.push((natively != filter).then(|| format!("natively: {natively:?}\nfilter:   {filter:?}")));
-            let Some((findings, evaluated)) = findings else {
-                self.tally.refused += 1;
-                continue;
-            };
-            if evaluated == 0 {
-                continue;
-            }
-            self.tally.concerned += 1;
-            self.tally.denied += usize::from(!findings.messages.is_empty());
-            self.tally.failed += findings.failures.len();
-            let shown = shown::inputs(&self.set.policies()[0], request, &self.context);
-            if shown.len() != evaluated {
-                found[place] = Some(format!("seen {evaluated} times, expected {}", shown.len()));
-                continue;
-            }
-            asked.push((place, findings, shown.len()));
-            inputs.extend(shown.iter().map(|input| Some(input.to_string())));
-        }
-        let outcomes = self.opa(inputs);
-        let mut outcomes = outcomes.iter();
-        for (place, ours, count) in asked {
-            let mut theirs = Findings::default();
-            outcomes.by_ref().take(count).for_each(|outcome| theirs.add(outcome));
-            theirs.messages.sort();
-            if ours != theirs {
-                found[place] = Some(format!("whynot: {ours:?}\nOPA:    {theirs:?}"));
-            }
-        }
-        found
-    }
-
-    fn opa(&mut self, inputs: Vec<Option<String>>) -> Vec<Outcome> {
-        let request = Request {
-            modules: self.policy.modules.clone(),
-            data: self.policy.data.to_string(),
-            inputs,
-            queries: vec![self.policy.query.clone()],
-        };
-        match self.oracle.ask(&request).unwrap() {
-            wasm_tests::opa::Answer::Outcomes(outcomes) => outcomes.concat(),
-            wasm_tests::opa::Answer::Refused(reasons) => panic!("{}: {reasons:?}", self.policy.name),
-        }
-    }
-
-    /// The answer; when the review could be read also what was found, and how often the policy was evaluated.
-    fn natively(&self, bytes: &[u8]) -> (Said, Option<(Findings, usize)>) {
-        let review = match Review::parse(bytes) {
-            Ok(review) => review,
-            Err(error) => {
-                let answer = refusal(&error);
-                let said = Said {
-                    status: if answer.is_some() { 200 } else { 400 },
-                    body: answer.map_or_else(|| format!("whynot: {error}\n"), |answer| text(&answer.to_bytes())),
-                    explained: None,
-                };
-                return (said, None);
-            }
-        };
-        let verdict = self.set.evaluate(&review);
-        let policy = &self.set.policies()[0];
-        let mut messages: Vec<String> = verdict
-            .violations()
-            .map(|violation| violation.message.clone())
-            .collect();
-        messages.sort();
-        let failures: Vec<FailureKind> = verdict.failures().iter().map(|failure| failure.kind).collect();
-        let ids = verdict.violations().map(|violation| &violation.policy);
-        for id in ids.chain(verdict.failures().iter().map(|failure| &failure.policy)) {
-            assert_eq!(*id, policy.meta.id);
-        }
-        // The decision follows from what OPA is held against.
-        let objects = !messages.is_empty() && policy.meta.custom.action == Action::Deny;
-        let is_denied = objects || (!failures.is_empty() && !policy.tolerant);
-        assert_eq!(verdict.decision() == Decision::Deny, is_denied, "{verdict:?}");
-        // Nobody can tell whether it concerns the request, which Gatekeeper counts as a violation: OPA has no part in that.
-        let is_unknown =
-            |detail: &str| detail.contains("namespaceSelector") || detail.contains("neither an object nor");
-        let before = verdict
-            .failures()
-            .iter()
-            .any(|failure| is_unknown(&failure.detail) || failure.detail.contains("no oldObject"));
-        let evaluated = if before { 0 } else { verdict.evaluated() };
-        let decided = decide(&self.set, &review);
-        let said = Said {
-            status: 200,
-            body: text(&decided.own_answer().to_bytes()),
-            explained: (!decided.is_silent).then(|| without_deadline(serde_json::to_value(&decided.request).unwrap())),
-        };
-        (said, Some((Findings { messages, failures }, evaluated)))
-    }
-}
-
-/// The same from the module. The explainer does not answer, so that the words are the engine's own.
-fn in_filter(host: &Host, bytes: &[u8]) -> Said {
-    let mut request = host.request("POST", "/validate?timeout=10s", [("content-type", "application/json")]);
-    request.body(bytes, true);
-    let explained = (request.outcome() == host::Outcome::Pending).then(|| {
-        let call = host.calls().pop().unwrap();
-        host.fail_call(call.token);
-        without_deadline(serde_json::from_slice(&call.body).unwrap())
-    });
-    let outcome = request.outcome();
-    request.end();
-    match outcome {
-        host::Outcome::Local(response) => Said {
-            status: response.status,
-            body: text(&response.body),
-            explained,
-        },
-        other => panic!("{other:?} to {}", text(bytes)),
-    }
-}
-
-/// Natively nobody waits.
-fn without_deadline(mut explained: Value) -> Value {
-    explained["deadlineMs"].take();
-    explained
-}
-
-fn bytes(request: &Value) -> Vec<u8> {
-    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
-        .to_string()
-        .into_bytes()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-impl Findings {
-    /// What has to follow from what OPA says.
-    fn add(&mut self, outcome: &Outcome) {
-        let failure = match outcome {
-            Outcome::Value(value) => match messages(value) {
-                Ok(messages) => return self.messages.extend(messages),
-                Err(failure) => failure,
-            },
-            Outcome::Undefined => FailureKind::Undefined,
-            Outcome::Error(_) => FailureKind::Error,
-            other => panic!("OPA: {other}"),
-        };
-        self.failures.push(failure);
-    }
-}
-
-/// A set of texts, or of objects with a text as `msg`; anything else is a failure.
-fn messages(value: &engine::rego::value::Value) -> Result<Vec<String>, FailureKind> {
-    let set = value.as_set().ok_or(FailureKind::Shape)?;
-    if set.len() > MAX_VIOLATIONS {
-        return Err(FailureKind::Limit);
-    }
-    let message = |element: &engine::rego::value::Value| {
-        let message = element
-            .as_str()
-            .or_else(|| element.member("msg")?.as_str())
-            .unwrap_or_default()
-            .trim();
-        match message.len() {
-            0 => Err(FailureKind::Shape),
-            length if length > MAX_MESSAGE => Err(FailureKind::Limit),
-            _ => Ok(message.to_owned()),
-        }
+/// Tampers with reviews that concern the policy; with others there is little to compare.
+fn tried(mut trial: Trial<'_>, random: &mut Rng, count: usize) -> (Tally, Vec<String>) {
+    let evaluated = |request: &&Value| {
+        let review = Review::parse(&bytes(request)).unwrap();
+        trial.set.evaluate(&review).evaluated() > 0
     };
-    set.iter().map(message).collect()
+    let originals: Vec<&Value> = trial.policy.requests.iter().filter(evaluated).collect();
+    let requests: Vec<Value> = (0..count)
+        .map(|_| {
+            let document = json!({"request": originals[random.usize(0..originals.len())]});
+            mutated(random, &document, CHANGES, &BELOW)["request"].take()
+        })
+        .collect();
+    let mut different = Vec::new();
+    for requests in requests.chunks(BATCH) {
+        let differences = trial.differences(requests);
+        different.extend(
+            requests
+                .iter()
+                .zip(differences)
+                .filter_map(|(request, difference)| difference.is_some().then(|| request.clone())),
+        );
+    }
+    let tally = std::mem::take(&mut trial.tally);
+    let reports = different.into_iter().enumerate().map(|(place, request)| {
+        if place < SHOWN {
+            report(&mut trial, request)
+        } else {
+            format!("--- {} --- {request}", trial.policy.name)
+        }
+    });
+    let reports = reports.collect();
+    (tally, reports)
+}
+
+/// The smallest request on which they still differ.
+fn report(trial: &mut Trial<'_>, mut request: Value) -> String {
+    let mut differs = |request: &Value| trial.differences(std::slice::from_ref(request)).remove(0);
+    while let Some(smaller) = smaller_json(&request)
+        .into_iter()
+        .find(|request| differs(request).is_some())
+    {
+        request = smaller;
+    }
+    let difference = differs(&request).unwrap_or_default();
+    format!("--- {} ---\n{request}\n{difference}", trial.policy.name)
 }
