@@ -90,8 +90,8 @@ impl Review {
             uid: salvage_uid(body),
             reason,
         };
-        let envelope = Document::parse(body)
-            .map_err(|error| broken(format!("the AdmissionReview is not valid JSON: {error}")))?;
+        let envelope =
+            Document::parse(body).map_err(|error| broken(format!("the AdmissionReview is not valid JSON: {error}")))?;
         Self::from_document(&envelope).map_err(broken)
     }
 

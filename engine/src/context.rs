@@ -61,7 +61,9 @@ impl Context {
         let mut json = serde_json::to_value(self).unwrap_or_default();
         if let Some(members) = json.as_object_mut() {
             members.remove("inventory");
-            members.entry("teams").or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
+            members
+                .entry("teams")
+                .or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
         }
         Document::from(json)
     }
@@ -72,6 +74,8 @@ impl Context {
         let covers = |pattern: &String| Glob::new(pattern).is_ok_and(|glob| glob.matches(namespace));
         let by_pattern = |team: &Team| team.namespaces.iter().any(covers);
         let find = |fits: &dyn Fn(&Team) -> bool| self.teams.iter().find(|(_, team)| fits(team));
-        find(&exact).or_else(|| find(&by_pattern)).map(|(name, _)| name.as_str())
+        find(&exact)
+            .or_else(|| find(&by_pattern))
+            .map(|(name, _)| name.as_str())
     }
 }

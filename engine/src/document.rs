@@ -65,9 +65,14 @@ impl Document {
     /// This object without some of its members.
     #[must_use]
     pub fn without(&self, keys: &[&str]) -> Self {
-        let Value::Object(object) = &self.0 else { return self.clone() };
+        let Value::Object(object) = &self.0 else {
+            return self.clone();
+        };
         let is_kept = |key: &Value| !key.as_str().is_some_and(|key| keys.contains(&key));
-        let members = object.iter().filter(|(key, _)| is_kept(key)).map(|(key, value)| (key.clone(), value.clone()));
+        let members = object
+            .iter()
+            .filter(|(key, _)| is_kept(key))
+            .map(|(key, value)| (key.clone(), value.clone()));
         Self(Value::Object(Arc::new(Object::new(members.collect()))))
     }
 
@@ -86,7 +91,10 @@ impl Document {
 
     /// The elements of an array; none for anything else.
     pub fn items(&self) -> Vec<Document> {
-        self.0.as_array().map(|items| items.iter().cloned().map(Self).collect()).unwrap_or_default()
+        self.0
+            .as_array()
+            .map(|items| items.iter().cloned().map(Self).collect())
+            .unwrap_or_default()
     }
 
     /// Whether this is JSON `null`.
@@ -96,8 +104,12 @@ impl Document {
 
     /// The string members of an object: labels, annotations. Members of other types are left out.
     pub fn string_map(&self) -> BTreeMap<String, String> {
-        let Value::Object(object) = &self.0 else { return BTreeMap::new() };
-        let texts = object.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.as_str()?.to_owned())));
+        let Value::Object(object) = &self.0 else {
+            return BTreeMap::new();
+        };
+        let texts = object
+            .iter()
+            .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value.as_str()?.to_owned())));
         texts.collect()
     }
 
@@ -121,7 +133,10 @@ impl From<&str> for Document {
 
 impl From<&BTreeMap<String, String>> for Document {
     fn from(map: &BTreeMap<String, String>) -> Self {
-        Self::object(map.iter().map(|(key, value)| (key.as_str(), Document::from(value.as_str()))))
+        Self::object(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), Document::from(value.as_str()))),
+        )
     }
 }
 

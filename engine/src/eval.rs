@@ -101,7 +101,10 @@ pub struct PolicySet(Arc<Inner>);
 impl fmt::Debug for PolicySet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids = self.policies().iter().map(|policy| &policy.meta.id);
-        out.debug_struct("PolicySet").field("revision", &self.revision()).field("policies", &ids.collect::<Vec<_>>()).finish()
+        out.debug_struct("PolicySet")
+            .field("revision", &self.revision())
+            .field("policies", &ids.collect::<Vec<_>>())
+            .finish()
     }
 }
 
@@ -180,9 +183,18 @@ impl PolicySet {
     pub fn namespace_labels(&self, review: &Review) -> Option<BTreeMap<String, String>> {
         if is_namespace(review) {
             let object = review.object();
-            return Some(object.at(&["metadata", "labels"]).map(|labels| labels.string_map()).unwrap_or_default());
+            return Some(
+                object
+                    .at(&["metadata", "labels"])
+                    .map(|labels| labels.string_map())
+                    .unwrap_or_default(),
+            );
         }
-        self.0.context.namespaces.get(&review.namespace).map(|namespace| namespace.labels.clone())
+        self.0
+            .context
+            .namespaces
+            .get(&review.namespace)
+            .map(|namespace| namespace.labels.clone())
     }
 
     /// Decides.
@@ -229,11 +241,16 @@ impl PolicySet {
         }
         let namespace_labels = self.namespace_labels(review);
         // As the API server's own selectors do: an update that takes a label away is still one of an object that had it.
-        let objects: Vec<Document> =
-            [review.object(), review.old_object()].into_iter().filter(|object| !object.is_null()).collect();
+        let objects: Vec<Document> = [review.object(), review.old_object()]
+            .into_iter()
+            .filter(|object| !object.is_null())
+            .collect();
         let labels = |of: &dyn Fn(&Document) -> Document| -> Vec<BTreeMap<String, String>> {
             let labels = |object| of(object).at(&["metadata", "labels"]).map(|map| map.string_map());
-            objects.iter().map(|object| labels(object).unwrap_or_default()).collect()
+            objects
+                .iter()
+                .map(|object| labels(object).unwrap_or_default())
+                .collect()
         };
         let own = labels(&Document::clone);
         let mut tasks = self.matching(review, &review.kind, &own, namespace_labels.as_ref(), None);
@@ -271,7 +288,11 @@ impl PolicySet {
         // Made once for all constraints, when there is one.
         let mut constrained: Option<gatekeeper::Subject<'_>> = None;
         let task = |policy| {
-            let plain = Task { policy, workload, unknown: None };
+            let plain = Task {
+                policy,
+                workload,
+                unknown: None,
+            };
             let policy: &Policy = policy;
             match &policy.concern {
                 // A policy on everything sees the workload itself; only one that names Pods also sees the template.
@@ -289,17 +310,29 @@ impl PolicySet {
                     match criteria.matches(subject) {
                         Outcome::Differs => None,
                         Outcome::Matches => Some(plain),
-                        Outcome::Unknown(reason) => Some(Task { unknown: Some(reason), ..plain }),
+                        Outcome::Unknown(reason) => Some(Task {
+                            unknown: Some(reason),
+                            ..plain
+                        }),
                     }
                 }
             }
         };
-        candidates.into_iter().filter_map(|position| self.0.policies.get(position)).filter_map(task).collect()
+        candidates
+            .into_iter()
+            .filter_map(|position| self.0.policies.get(position))
+            .filter_map(task)
+            .collect()
     }
 
     fn gatekeeper_labels(&self, review: &Review) -> Option<Labels<'_>> {
         self.0.context.namespaces.get(&review.namespace)?;
-        Some(Labels(self.0.data.at(&["context", "namespaces", &review.namespace, "labels"])))
+        Some(Labels(self.0.data.at(&[
+            "context",
+            "namespaces",
+            &review.namespace,
+            "labels",
+        ])))
     }
 }
 
@@ -317,13 +350,18 @@ impl Shown<'_> {
         let input = self.input(task)?;
         let mut findings = Vec::new();
         for entry in &policy.entries {
-            let value = policy.program.value(&entry.location, Some(&input), &self.set.0.data, host);
+            let value = policy
+                .program
+                .value(&entry.location, Some(&input), &self.set.0.data, host);
             let value = value.map_err(|halt| match halt {
                 Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
                 Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
             })?;
             let Some(value) = value else {
-                return Err(Stop::new(FailureKind::Undefined, format!("`{}` is undefined", entry.rule)));
+                return Err(Stop::new(
+                    FailureKind::Undefined,
+                    format!("`{}` is undefined", entry.rule),
+                ));
             };
             let more = match policy.form {
                 Form::Response => finding::read_response(&value, &policy.meta)?,
@@ -357,7 +395,10 @@ impl Shown<'_> {
             Form::Admission => {
                 let namespace = self.namespace.get_or_insert_with(|| self.set.namespace(review)).clone();
                 let request = match task.workload {
-                    Some(workload) => self.pod_request.get_or_insert_with(|| workload.request(review).0).clone(),
+                    Some(workload) => self
+                        .pod_request
+                        .get_or_insert_with(|| workload.request(review).0)
+                        .clone(),
                     None => review.request.0.clone(),
                 };
                 let mut members = vec![
@@ -367,12 +408,19 @@ impl Shown<'_> {
                 ];
                 if let Some(owner) = review.controller() {
                     let text = |key: &'static str, value: &str| (Value::string(key), Value::string(value));
-                    let owner = vec![text("kind", &owner.kind), text("name", &owner.name), text("uid", &owner.uid)];
+                    let owner = vec![
+                        text("kind", &owner.kind),
+                        text("name", &owner.name),
+                        text("uid", &owner.uid),
+                    ];
                     members.push((Value::string("owner"), Value::object(owner)));
                 }
                 members.push((Value::string("parameters"), policy.parameters.clone()));
                 members.push((Value::string("request"), request));
-                members.extend(task.workload.map(|workload| (Value::string("template"), workload.origin(review).0)));
+                members.extend(
+                    task.workload
+                        .map(|workload| (Value::string("template"), workload.origin(review).0)),
+                );
                 Value::object(members)
             }
         })
@@ -385,7 +433,10 @@ impl PolicySet {
         let known = self.0.context.namespaces.get(&review.namespace);
         let mut members = vec![("name", Document::from(review.namespace.as_str()))];
         // What is not known is undefined, and not an empty map, which would say that there are no labels.
-        members.extend(self.namespace_labels(review).map(|labels| ("labels", Document::from(&labels))));
+        members.extend(
+            self.namespace_labels(review)
+                .map(|labels| ("labels", Document::from(&labels))),
+        );
         members.extend(known.map(|namespace| ("annotations", Document::from(&namespace.annotations))));
         let team = self.0.context.team_of(&review.namespace);
         members.extend(team.map(|team| ("team", Document::from(team))));
@@ -400,7 +451,11 @@ impl PolicySet {
             ("labels", Document::from(&known.labels)),
             ("annotations", Document::from(&known.annotations)),
         ]);
-        let object = [("apiVersion", Document::from("v1")), ("kind", Document::from("Namespace")), ("metadata", metadata)];
+        let object = [
+            ("apiVersion", Document::from("v1")),
+            ("kind", Document::from("Namespace")),
+            ("metadata", metadata),
+        ];
         Some(Document::object(object).0)
     }
 }
@@ -416,7 +471,9 @@ fn is_leaving(review: &Review) -> bool {
         return false;
     }
     let (object, old) = (review.object(), review.old_object());
-    let leaving = object.at(&["metadata", "deletionTimestamp"]).is_some_and(|value| !value.is_null());
+    let leaving = object
+        .at(&["metadata", "deletionTimestamp"])
+        .is_some_and(|value| !value.is_null());
     let labels = ["labels", "annotations"].map(|key| ["metadata", key]);
     leaving
         && object.without(&["metadata", "status"]) == old.without(&["metadata", "status"])

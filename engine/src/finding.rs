@@ -28,14 +28,19 @@ pub(crate) fn read(
 ) -> Result<Vec<Finding>, Stop> {
     let rule = &entry.rule;
     let Value::Set(set) = output else {
-        let detail = format!("`{rule}` is {}, not a set; write `{rule} contains … if {{ … }}`", type_of(output));
+        let detail = format!(
+            "`{rule}` is {}, not a set; write `{rule} contains … if {{ … }}`",
+            type_of(output)
+        );
         return Err(Stop::new(FailureKind::Shape, detail));
     };
     if set.len() > MAX_VIOLATIONS {
         let detail = format!("it reported {} violations; {MAX_VIOLATIONS} are the limit", set.len());
         return Err(Stop::new(FailureKind::Limit, detail));
     }
-    set.iter().map(|element| finding(element, entry, meta, workload)).collect()
+    set.iter()
+        .map(|element| finding(element, entry, meta, workload))
+        .collect()
 }
 
 /// Reads the answer of a webhook that is written in Rego.
@@ -44,17 +49,27 @@ pub(crate) fn read_response(output: &Value, meta: &PolicyMeta) -> Result<Vec<Fin
         let detail = "`main` has to be an AdmissionReview with `response.allowed`, true or false";
         return Err(Stop::new(FailureKind::Shape, detail));
     };
-    let warnings = output.at(&["response", "warnings"]).and_then(Value::as_array).unwrap_or_default();
+    let warnings = output
+        .at(&["response", "warnings"])
+        .and_then(Value::as_array)
+        .unwrap_or_default();
     let warn = Entry {
         rule: "main".to_owned(),
         location: Location::default(),
         action: Some(Action::Warn),
     };
-    let mut findings = warnings.iter().map(|text| finding(text, &warn, meta, None)).collect::<Result<Vec<_>, _>>()?;
+    let mut findings = warnings
+        .iter()
+        .map(|text| finding(text, &warn, meta, None))
+        .collect::<Result<Vec<_>, _>>()?;
     if !allowed {
-        let said = ["message", "reason"].iter().find_map(|key| output.at(&["response", "status", key]));
+        let said = ["message", "reason"]
+            .iter()
+            .find_map(|key| output.at(&["response", "status", key]));
         let said = said.filter(|text| text.as_str().is_some_and(|text| !text.trim().is_empty()));
-        let message = said.cloned().unwrap_or_else(|| Value::string("The policy denied the request and gave no reason."));
+        let message = said
+            .cloned()
+            .unwrap_or_else(|| Value::string("The policy denied the request and gave no reason."));
         let deny = Entry { action: None, ..warn };
         findings.push(finding(&message, &deny, meta, None)?);
     }
@@ -69,13 +84,18 @@ fn finding(
 ) -> Result<Finding, Stop> {
     let rule = &entry.rule;
     let shape = |detail: String| Stop::new(FailureKind::Shape, detail);
-    let message = element.as_str().or_else(|| element.member("msg").and_then(Value::as_str));
-    let message = message.map(str::trim).filter(|message| !message.is_empty()).ok_or_else(|| {
-        shape(format!(
-            "an element of `{rule}` is {}; it must be a text, or an object with a text as `msg`",
-            type_of(element)
-        ))
-    })?;
+    let message = element
+        .as_str()
+        .or_else(|| element.member("msg").and_then(Value::as_str));
+    let message = message
+        .map(str::trim)
+        .filter(|message| !message.is_empty())
+        .ok_or_else(|| {
+            shape(format!(
+                "an element of `{rule}` is {}; it must be a text, or an object with a text as `msg`",
+                type_of(element)
+            ))
+        })?;
     if message.len() > MAX_MESSAGE {
         let detail = format!("a message has {} bytes; {MAX_MESSAGE} are the limit", message.len());
         return Err(Stop::new(FailureKind::Limit, detail));

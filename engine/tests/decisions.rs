@@ -199,7 +199,10 @@ fn a_builtin_that_fails_is_undefined_as_in_opa() {
     assert_eq!(found("count(1) >= 0"), 0);
     assert_eq!(found("regex.match(\"(\", \"x\")"), 0);
     // What Go words all the same is worded.
-    assert_eq!(found("sprintf(\"%d\", [input.request.object.metadata.name]) == \"%!d(string=hunter2)\""), 1);
+    assert_eq!(
+        found("sprintf(\"%d\", [input.request.object.metadata.name]) == \"%!d(string=hunter2)\""),
+        1
+    );
     assert_eq!(found("sprintf(\"%s %s\", [\"a\"]) == \"a %!s(MISSING)\""), 1);
     assert_eq!(found("some x in input.request.object.metadata.name; x"), 0);
 }

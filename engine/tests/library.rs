@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::context::Context;
+use engine::policy::{self, bundle::Bundle};
 use engine::rego::value::Value;
 use engine::rego::{Dialect, Source};
 use engine::testing::{self, Outcome};
-use engine::policy::{self, bundle::Bundle};
 
 fn library() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
@@ -82,10 +82,20 @@ fn the_rego_tests_pass() {
     for (path, text) in policies() {
         let test_path = path.replace("policy.rego", "policy_test.rego");
         let tests = fs::read_to_string(library().join(&test_path)).unwrap_or_else(|_| panic!("{path} has no tests"));
-        let source = |file, text| Source { file, text, dialect: Dialect::V1 };
-        let report = testing::run(&[source(&path, &text), source(&test_path, &tests)], &Value::object(Vec::new()));
+        let source = |file, text| Source {
+            file,
+            text,
+            dialect: Dialect::V1,
+        };
+        let report = testing::run(
+            &[source(&path, &text), source(&test_path, &tests)],
+            &Value::object(Vec::new()),
+        );
         let report = report.unwrap();
-        assert!(!report.tests.is_empty(), "{test_path} has no rule that begins with test_");
+        assert!(
+            !report.tests.is_empty(),
+            "{test_path} has no rule that begins with test_"
+        );
         count += report.tests.len();
         let not_passed = report.tests.iter().filter(|test| test.outcome != Outcome::Passed);
         failed.extend(not_passed.map(|test| format!("{}: {:?}", test.name, test.outcome)));

@@ -60,17 +60,32 @@ pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Probl
     draft.rego();
     draft.gatekeeper();
     let unused = draft.unused_overrides();
-    let Draft { mut policies, mut problems, .. } = draft;
+    let Draft {
+        mut policies,
+        mut problems,
+        ..
+    } = draft;
     problems.extend(unused);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let excluded: Vec<Glob> =
-        bundle.settings.excluded_namespaces.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect();
+    let excluded: Vec<Glob> = bundle
+        .settings
+        .excluded_namespaces
+        .iter()
+        .filter_map(|pattern| Glob::new(pattern).ok())
+        .collect();
     policies.sort_by(|a, b| a.meta.id.cmp(&b.meta.id));
     let index = Index::new(policies.iter().map(|policy| hints(&policy.concern)));
     let data = serde_json::Value::Object(bundle.data.clone());
-    Ok(PolicySet::new(bundle.revision.clone(), policies, index, excluded, context, &Value::from(&data)))
+    Ok(PolicySet::new(
+        bundle.revision.clone(),
+        policies,
+        index,
+        excluded,
+        context,
+        &Value::from(&data),
+    ))
 }
 
 fn hints(concern: &Concern) -> Hints {
@@ -78,7 +93,10 @@ fn hints(concern: &Concern) -> Hints {
         Concern::Criteria(criteria) => criteria.hints(),
         Concern::Constraint(criteria) => Hints {
             kinds: criteria.exact_kinds().map(|kinds| {
-                kinds.into_iter().map(|(group, kind)| (group.to_owned(), kind.to_owned())).collect()
+                kinds
+                    .into_iter()
+                    .map(|(group, kind)| (group.to_owned(), kind.to_owned()))
+                    .collect()
             }),
             ..Hints::default()
         },
@@ -124,7 +142,8 @@ impl Draft<'_> {
         }
         if !has_entry {
             let advice = "there is no rule `deny`: a policy says what it objects to in `deny contains …`";
-            self.problems.extend(files.iter().map(|module| Problem::at(&module.file.path, 0, advice)));
+            self.problems
+                .extend(files.iter().map(|module| Problem::at(&module.file.path, 0, advice)));
         }
     }
 
@@ -164,7 +183,10 @@ impl Draft<'_> {
             form,
             tolerant: is_tolerant(&settings, &self.bundle.settings),
             parameters: Value::from(&parameters),
-            entries: entries.into_iter().map(|entry| asked(program, package, entry)).collect(),
+            entries: entries
+                .into_iter()
+                .map(|entry| asked(program, package, entry))
+                .collect(),
             program: Arc::clone(program),
         };
         Ok((settings.enabled != Some(false)).then_some(policy))
@@ -186,7 +208,11 @@ impl Draft<'_> {
             Ok(loaded) => loaded,
             Err(problems) => return self.problems.extend(problems),
         };
-        for other in loaded.others.iter().filter(|other| !other.api_version.contains("gatekeeper.sh")) {
+        for other in loaded
+            .others
+            .iter()
+            .filter(|other| !other.api_version.contains("gatekeeper.sh"))
+        {
             let message = format!(
                 "{} {} is neither a ConstraintTemplate nor a constraint; take it out of the policies",
                 other.kind, other.name
@@ -202,7 +228,11 @@ impl Draft<'_> {
                 }
             };
             let annotations = metadata::parse(&template.file, &template.module.text).unwrap_or_default();
-            for constraint in loaded.constraints.iter().filter(|constraint| constraint.kind == template.kind) {
+            for constraint in loaded
+                .constraints
+                .iter()
+                .filter(|constraint| constraint.kind == template.kind)
+            {
                 match self.constraint(constraint, &annotations, &program) {
                     Ok(policy) => self.policies.extend(policy),
                     Err(problems) => self.problems.extend(problems),
@@ -230,7 +260,9 @@ impl Draft<'_> {
             meta.why = constraint.description.clone().unwrap_or_default().trim().to_owned();
         }
         // The strictest counts; none: admission is not among its enforcement points.
-        let Some(action) = constraint.actions.iter().min().copied() else { return Ok(None) };
+        let Some(action) = constraint.actions.iter().min().copied() else {
+            return Ok(None);
+        };
         meta.custom.action = settings.action.unwrap_or(action);
         let parameters = match (&constraint.parameters, settings.parameters.is_empty()) {
             (parameters, true) => parameters.clone(),
@@ -268,7 +300,9 @@ impl Draft<'_> {
             |pattern: &&String| Glob::new(pattern).is_ok_and(|glob| !self.ids.keys().any(|id| glob.matches(id)));
         let message = |pattern: &String| format!("policies.{pattern}: no policy has this id");
         let unused = self.bundle.settings.policies.keys().filter(is_unused);
-        unused.map(|pattern| Problem::at(Settings::FILE, 0, message(pattern))).collect()
+        unused
+            .map(|pattern| Problem::at(Settings::FILE, 0, message(pattern)))
+            .collect()
     }
 }
 
@@ -300,16 +334,19 @@ fn compile_template(template: &Template) -> Result<Program, Vec<Problem>> {
     let sources: Vec<Source<'_>> = modules
         .iter()
         .zip(&names)
-        .map(|(module, name)| Source { file: name, text: &module.text, dialect })
+        .map(|(module, name)| Source {
+            file: name,
+            text: &module.text,
+            dialect,
+        })
         .collect();
     let in_yaml = |problem: Problem| {
         let module = problem.file.parse::<usize>().ok().and_then(|place| modules.get(place));
         let line = module.map_or(template.line, |module| module.yaml_line(problem.line));
         Problem::at(&template.file, line, problem.message)
     };
-    let program = Program::compile(&sources).map_err(|problems| {
-        problems.into_iter().map(in_yaml).collect::<Vec<_>>()
-    })?;
+    let program =
+        Program::compile(&sources).map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
     check_documents(&program, Form::Gatekeeper, &serde_json::Map::new())
         .map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
     Ok(program)
@@ -325,7 +362,10 @@ fn check_documents(
     for read in program.documents() {
         let names: Vec<&str> = read.path.iter().map(|name| name.as_str()).collect();
         let root = if read.is_input { "input" } else { "data" };
-        let path = std::iter::once(root).chain(names.iter().copied()).collect::<Vec<_>>().join(".");
+        let path = std::iter::once(root)
+            .chain(names.iter().copied())
+            .collect::<Vec<_>>()
+            .join(".");
         let is_there = match (read.is_input, names.as_slice()) {
             (_, []) => true,
             (true, [first, ..]) => match form {
@@ -349,8 +389,10 @@ fn check_documents(
             (false, _) if names.first() == Some(&"context") => {
                 format!("a policy sees data.context.{}", CONTEXT.join(", data.context."))
             }
-            (false, _) => "no rule and no data has this name; the set has data.context, data.inventory and its own files"
-                .to_owned(),
+            (false, _) => {
+                "no rule and no data has this name; the set has data.context, data.inventory and its own files"
+                    .to_owned()
+            }
         };
         let line = usize::try_from(read.line).unwrap_or(0);
         problems.push(Problem::at(&read.file, line, format!("{path} is not there: {sees}")));

@@ -32,7 +32,10 @@ struct Bucket {
 impl Bucket {
     fn add(&mut self, hints: &Hints, position: usize) {
         match hints {
-            Hints { namespaces: Some(namespaces), .. } => {
+            Hints {
+                namespaces: Some(namespaces),
+                ..
+            } => {
                 for namespace in namespaces {
                     self.by_namespace.entry(namespace.clone()).or_default().push(position);
                 }
@@ -103,14 +106,31 @@ mod tests {
         let pods = || Some(vec![(String::new(), "Pod".to_owned())]);
         let label = ("team".to_owned(), "a".to_owned());
         let hints = [
-            Hints { kinds: pods(), ..Hints::default() },
-            Hints { kinds: pods(), namespaces: Some(vec!["shop".into()]), label: Some(label.clone()) },
-            Hints { label: Some(label), ..Hints::default() },
-            Hints { kinds: Some(vec![("apps".into(), "Deployment".into())]), ..Hints::default() },
+            Hints {
+                kinds: pods(),
+                ..Hints::default()
+            },
+            Hints {
+                kinds: pods(),
+                namespaces: Some(vec!["shop".into()]),
+                label: Some(label.clone()),
+            },
+            Hints {
+                label: Some(label),
+                ..Hints::default()
+            },
+            Hints {
+                kinds: Some(vec![("apps".into(), "Deployment".into())]),
+                ..Hints::default()
+            },
             Hints::default(),
         ];
         let index = Index::new(hints.into_iter());
-        let pod = GroupVersionKind { group: String::new(), version: "v1".into(), kind: "Pod".into() };
+        let pod = GroupVersionKind {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "Pod".into(),
+        };
         let team = |name: &str| [BTreeMap::from([("team".to_owned(), name.to_owned())])];
         assert_eq!(index.candidates(&pod, Some("shop"), &team("a")), [0, 1, 2, 4]);
         assert_eq!(index.candidates(&pod, Some("other"), &team("b")), [0, 4]);

@@ -46,9 +46,14 @@ pub(super) fn attach(units: &mut [Unit], sources: &[Source<'_>]) {
             let mut chain = vec![entry(&path, own)];
             chain.extend(document.map(|annotation| entry(&path, Some(annotation))));
             chain.extend(package.map(|(package, _, annotation)| entry(package, Some(annotation))));
-            chain.extend(above.into_iter().map(|(package, annotation)| entry(package, Some(annotation))));
+            chain.extend(
+                above
+                    .into_iter()
+                    .map(|(package, annotation)| entry(package, Some(annotation))),
+            );
             let rule = own.or(document).map_or_else(|| Value::object(Vec::new()), content);
-            unit.metadata.insert(u32::try_from(line).unwrap_or(0), (rule, Value::array(chain)));
+            unit.metadata
+                .insert(u32::try_from(line).unwrap_or(0), (rule, Value::array(chain)));
         }
     }
 }
@@ -86,7 +91,12 @@ fn content(annotation: &Annotation) -> Value {
 /// A list whose items may be short texts.
 fn list(value: &serde_json::Value, parts: impl Fn(&str) -> Vec<(&'static str, String)>) -> Value {
     let item = |item: &serde_json::Value| match item.as_str() {
-        Some(text) => Value::object(parts(text).into_iter().map(|(key, text)| (key.into(), text.into())).collect()),
+        Some(text) => Value::object(
+            parts(text)
+                .into_iter()
+                .map(|(key, text)| (key.into(), text.into()))
+                .collect(),
+        ),
         None => Value::from(item),
     };
     Value::array(value.as_array().into_iter().flatten().map(item).collect())

@@ -49,9 +49,11 @@ impl Expander<'_> {
             Kind::Term(term) => Kind::Term(self.term(term, line, &mut before)),
             Kind::Call(call) => Kind::Call(self.call(call, line, &mut before)),
             // `x := f(y)`: the variable takes the result, without one in between.
-            Kind::Unify { left: Term::Var(var), right: Term::Call(call), sort }
-                if !expr.negated && sort != Unify::Compare && call.args.len() == takes(&call.function) =>
-            {
+            Kind::Unify {
+                left: Term::Var(var),
+                right: Term::Call(call),
+                sort,
+            } if !expr.negated && sort != Unify::Compare && call.args.len() == takes(&call.function) => {
                 let mut call = self.call(*call, line, &mut before);
                 call.args.push(Term::Var(var));
                 Kind::Call(call)
@@ -61,10 +63,20 @@ impl Expander<'_> {
                 right: self.term(right, line, &mut before),
                 sort,
             },
-            Kind::Every { key, value, domain, body } => {
+            Kind::Every {
+                key,
+                value,
+                domain,
+                body,
+            } => {
                 let domain = self.hoisted(domain, line, &mut before);
                 let body = self.body(body);
-                Kind::Every { key, value, domain, body }
+                Kind::Every {
+                    key,
+                    value,
+                    domain,
+                    body,
+                }
             }
             Kind::Not(body) => Kind::Not(self.body(body)),
         };
@@ -103,7 +115,11 @@ impl Expander<'_> {
             Term::Set(items) => Term::Set(items.into_iter().map(|item| self.term(item, line, out)).collect()),
             Term::Object(fields) => {
                 let fields = fields.into_iter();
-                Term::Object(fields.map(|(k, v)| (self.term(k, line, out), self.term(v, line, out))).collect())
+                Term::Object(
+                    fields
+                        .map(|(k, v)| (self.term(k, line, out), self.term(v, line, out)))
+                        .collect(),
+                )
             }
             Term::Comprehension(comprehension) => Term::Comprehension(Box::new(match *comprehension {
                 Comprehension::Array { item, body } => {
@@ -133,7 +149,14 @@ impl Expander<'_> {
             right => {
                 let var = self.fresh();
                 let left = Term::Var(var);
-                out.push(plain(Kind::Unify { left, right, sort: Unify::Assign }, line));
+                out.push(plain(
+                    Kind::Unify {
+                        left,
+                        right,
+                        sort: Unify::Assign,
+                    },
+                    line,
+                ));
                 var
             }
         }
@@ -150,7 +173,14 @@ impl Expander<'_> {
             Term::Ref(_) | Term::Comprehension(_) => {
                 let var = self.fresh();
                 let left = Term::Var(var);
-                out.push(plain(Kind::Unify { left, right: term, sort: Unify::Assign }, line));
+                out.push(plain(
+                    Kind::Unify {
+                        left,
+                        right: term,
+                        sort: Unify::Assign,
+                    },
+                    line,
+                ));
                 Term::Var(var)
             }
             Term::Array(items) => {
@@ -175,13 +205,21 @@ impl Expander<'_> {
     /// What stands before a body is evaluated at its end.
     pub(super) fn with_heads(&mut self, heads: Vec<Term>, body: Vec<Expr>, line: u32) -> (Vec<Term>, Vec<Expr>) {
         let mut body = self.body(body);
-        let heads = heads.into_iter().map(|head| self.hoisted(head, line, &mut body)).collect();
+        let heads = heads
+            .into_iter()
+            .map(|head| self.hoisted(head, line, &mut body))
+            .collect();
         (heads, body)
     }
 }
 
 fn plain(kind: Kind, line: u32) -> Expr {
-    Expr { kind, negated: false, with: Vec::new(), line }
+    Expr {
+        kind,
+        negated: false,
+        with: Vec::new(),
+        line,
+    }
 }
 
 /// How many arguments go in.
@@ -201,11 +239,27 @@ struct Look {
     sets_and_keys: bool,
 }
 
-const ALL: Look = Look { closures: false, heads: true, sets_and_keys: true };
+const ALL: Look = Look {
+    closures: false,
+    heads: true,
+    sets_and_keys: true,
+};
 /// What a pattern can give values to.
-const OUTPUTS: Look = Look { closures: false, heads: false, sets_and_keys: false };
-const IN_REFERENCES: Look = Look { closures: false, heads: false, sets_and_keys: true };
-const WITH_CLOSURES: Look = Look { closures: true, heads: true, sets_and_keys: true };
+const OUTPUTS: Look = Look {
+    closures: false,
+    heads: false,
+    sets_and_keys: false,
+};
+const IN_REFERENCES: Look = Look {
+    closures: false,
+    heads: false,
+    sets_and_keys: true,
+};
+const WITH_CLOSURES: Look = Look {
+    closures: true,
+    heads: true,
+    sets_and_keys: true,
+};
 
 fn term_vars(term: &Term, look: Look, vars: &mut Vars) {
     match term {
@@ -329,7 +383,9 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
         return out;
     }
     let mut needed = Vars::new();
-    expr.with.iter().for_each(|with| term_vars(&with.value, ALL, &mut needed));
+    expr.with
+        .iter()
+        .for_each(|with| term_vars(&with.value, ALL, &mut needed));
     if !needed.is_subset(safe) {
         return out;
     }
@@ -338,7 +394,9 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
     }
     match &expr.kind {
         Kind::Term(_) | Kind::Every { .. } | Kind::Not(_) => {}
-        Kind::Unify { sort: Unify::Compare, .. } => {}
+        Kind::Unify {
+            sort: Unify::Compare, ..
+        } => {}
         Kind::Unify { left, right, sort } => {
             let mut basis: Vars = out.union(safe).copied().collect();
             if *sort == Unify::Assign {
@@ -346,7 +404,11 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
                 term_vars(left, ALL, &mut assigned);
                 basis.retain(|var| !assigned.contains(var));
             }
-            let mut unifier = Unifier { safe: &basis, unified: Vars::new(), unknown: Vec::new() };
+            let mut unifier = Unifier {
+                safe: &basis,
+                unified: Vars::new(),
+                unknown: Vec::new(),
+            };
             unifier.unify(left, right);
             out.extend(unifier.unified);
             out.retain(|var| !safe.contains(var));
@@ -502,7 +564,9 @@ pub(super) fn order(body: Vec<Expr>, globals: &Vars) -> Result<Vec<Expr>, Vec<(V
         .iter()
         .map(|expr| {
             let vars = closure_vars(expr);
-            vars.into_iter().filter(|var| body_vars.contains(var) && !globals.contains(var)).collect()
+            vars.into_iter()
+                .filter(|var| body_vars.contains(var) && !globals.contains(var))
+                .collect()
         })
         .collect();
     let mut pending: Vec<(Expr, Vars, Vars)> = body

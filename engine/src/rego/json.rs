@@ -20,12 +20,21 @@ pub fn parse(bytes: &[u8]) -> Result<Value, String> {
         return Err(format!("it is not UTF-8 at byte {}", error.valid_up_to()));
     }
     let mut json = Jiter::new(bytes);
-    let mut reader = Reader { stack: Vec::new(), depth: 0 };
-    let value = json.peek().map_err(Wrong::from).and_then(|peek| reader.value(&mut json, peek));
+    let mut reader = Reader {
+        stack: Vec::new(),
+        depth: 0,
+    };
+    let value = json
+        .peek()
+        .map_err(Wrong::from)
+        .and_then(|peek| reader.value(&mut json, peek));
     let value = value.and_then(|value| json.finish().map(|()| value).map_err(Wrong::from));
     value.map_err(|wrong| match wrong {
         Wrong::Json(error) => error.description(&json),
-        Wrong::Depth => format!("lists and objects are nested more than {MAX_DEPTH} deep at {}", json.current_position()),
+        Wrong::Depth => format!(
+            "lists and objects are nested more than {MAX_DEPTH} deep at {}",
+            json.current_position()
+        ),
         Wrong::Number => format!("a number is out of range at {}", json.current_position()),
     })
 }
@@ -61,7 +70,11 @@ impl Reader {
             Peek::Array | Peek::Object if self.depth >= MAX_DEPTH => Err(Wrong::Depth),
             Peek::Array | Peek::Object => {
                 self.depth += 1;
-                let value = if peek == Peek::Array { self.array(json) } else { self.object(json) };
+                let value = if peek == Peek::Array {
+                    self.array(json)
+                } else {
+                    self.object(json)
+                };
                 self.depth -= 1;
                 value
             }
@@ -124,12 +137,17 @@ impl From<&serde_json::Value> for Value {
         match json {
             serde_json::Value::Null => Self::Null,
             serde_json::Value::Bool(value) => Self::Bool(*value),
-            serde_json::Value::Number(number) => Self::Number(Number::parse(&number.to_string()).unwrap_or(Number::Int(0))),
+            serde_json::Value::Number(number) => {
+                Self::Number(Number::parse(&number.to_string()).unwrap_or(Number::Int(0)))
+            }
             serde_json::Value::String(text) => Self::string(text),
             serde_json::Value::Array(items) => Self::Array(items.iter().map(Self::from).collect()),
-            serde_json::Value::Object(members) => {
-                Self::object(members.iter().map(|(key, value)| (Self::string(key), value.into())).collect())
-            }
+            serde_json::Value::Object(members) => Self::object(
+                members
+                    .iter()
+                    .map(|(key, value)| (Self::string(key), value.into()))
+                    .collect(),
+            ),
         }
     }
 }

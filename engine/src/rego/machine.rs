@@ -6,9 +6,12 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::builtins::{Builtin, Fault, Halt, Host};
-use super::plan::{Branch, Change, Collect, Definition, NodeId, Op, Pattern, Replacement, RuleId, RuleSet, Slot, Sort, Source, Step, Template, TreeStep};
-use super::program::{Location, Program};
 use super::number::Number;
+use super::plan::{
+    Branch, Change, Collect, Definition, NodeId, Op, Pattern, Replacement, RuleId, RuleSet, Slot, Sort, Source, Step,
+    Template, TreeStep,
+};
+use super::program::{Location, Program};
 use super::value::{Set, Value};
 
 /// Whether to look for more.
@@ -167,7 +170,12 @@ impl<'p, 'h> Machine<'p, 'h> {
                     let flow = self.run(inner, frame, &mut |_, _| Ok(Flow::Stop))?;
                     flow == Flow::More
                 }
-                Op::Every { domain, key, value, steps } => self.every(domain, key, value, steps, frame)?,
+                Op::Every {
+                    domain,
+                    key,
+                    value,
+                    steps,
+                } => self.every(domain, key, value, steps, frame)?,
                 Op::Collect { sort, steps, out } => {
                     let value = self.collect(sort, steps, frame)?;
                     self.matches(out, &value, frame)
@@ -267,8 +275,12 @@ impl<'p, 'h> Machine<'p, 'h> {
         frame: usize,
         sink: Sink<'_, 'p, 'h>,
     ) -> Outcome {
-        let Some(collection) = self.slot(frame + slot).cloned() else { return Ok(Flow::More) };
-        self.members(&collection, key, value, frame, &mut |machine, _| machine.run(after, frame, sink))
+        let Some(collection) = self.slot(frame + slot).cloned() else {
+            return Ok(Flow::More);
+        };
+        self.members(&collection, key, value, frame, &mut |machine, _| {
+            machine.run(after, frame, sink)
+        })
     }
 
     /// Goes on for each member that fits.
@@ -328,15 +340,18 @@ impl<'p, 'h> Machine<'p, 'h> {
             Pattern::Equal(Template::Slot(slot)) => self.slot(frame + slot) == Some(value),
             Pattern::Equal(template) => self.make(template, frame) == *value,
             Pattern::Array(patterns) => match value {
-                Value::Array(items) if items.len() == patterns.len() => {
-                    patterns.iter().zip(items.iter()).all(|(pattern, item)| self.matches(pattern, item, frame))
-                }
+                Value::Array(items) if items.len() == patterns.len() => patterns
+                    .iter()
+                    .zip(items.iter())
+                    .all(|(pattern, item)| self.matches(pattern, item, frame)),
                 _ => false,
             },
             Pattern::Object(patterns) => match value {
                 Value::Object(object) if object.len() == patterns.len() => patterns.iter().all(|(key, pattern)| {
                     let key = self.make(key, frame);
-                    object.get(&key).is_some_and(|member| self.matches(pattern, member, frame))
+                    object
+                        .get(&key)
+                        .is_some_and(|member| self.matches(pattern, member, frame))
                 }),
                 _ => false,
             },
@@ -351,7 +366,9 @@ impl<'p, 'h> Machine<'p, 'h> {
             Template::Array(items) => Value::Array(items.iter().map(|item| self.make(item, frame)).collect()),
             Template::Set(items) => Value::set(items.iter().map(|item| self.make(item, frame)).collect()),
             Template::Object(fields) => {
-                let fields = fields.iter().map(|(key, value)| (self.make(key, frame), self.make(value, frame)));
+                let fields = fields
+                    .iter()
+                    .map(|(key, value)| (self.make(key, frame), self.make(value, frame)));
                 Value::object(fields.collect())
             }
         }
@@ -365,7 +382,11 @@ impl<'p, 'h> Machine<'p, 'h> {
         frame: usize,
     ) -> Result<bool, Halt> {
         let args: Args = args.iter().map(|arg| self.make(arg, frame)).collect();
-        let mock = if self.mocks.is_empty() { None } else { self.mock(Mocked::Builtin(builtin.name)) };
+        let mock = if self.mocks.is_empty() {
+            None
+        } else {
+            self.mock(Mocked::Builtin(builtin.name))
+        };
         let value = match mock {
             Some(mock) => self.mocked(mock, &args)?,
             None => self.call_builtin(builtin, &args)?,
@@ -427,7 +448,11 @@ impl<'p, 'h> Machine<'p, 'h> {
                     items.push(machine.make(item, frame));
                     Ok(Flow::More)
                 })?;
-                Ok(if matches!(sort, Collect::Array(_)) { Value::array(items) } else { Value::set(items) })
+                Ok(if matches!(sort, Collect::Array(_)) {
+                    Value::array(items)
+                } else {
+                    Value::set(items)
+                })
             }
             Collect::Object(key, value) => {
                 let mut entries: Vec<(Value, Value)> = Vec::new();
@@ -564,7 +589,9 @@ impl<'p, 'h> Machine<'p, 'h> {
         if let Some(Some(known)) = self.memo.get(id) {
             return Ok(known.clone());
         }
-        let Some(set) = self.program.rules.get(id) else { return Ok(None) };
+        let Some(set) = self.program.rules.get(id) else {
+            return Ok(None);
+        };
         let value = if self.masks.iter().any(|mask| set.path.starts_with(mask)) {
             at_path(&self.data, &set.path).cloned()
         } else {
@@ -584,7 +611,9 @@ impl<'p, 'h> Machine<'p, 'h> {
     /// The value of a rule of which only one member is asked for. A conflict of other members is not seen then.
     fn rule_for(&mut self, id: RuleId, key: Option<&Value>) -> Result<Option<Value>, Halt> {
         let value = self.rule(id);
-        let (Err(Halt::Error(_)), Some(key), Some(set)) = (&value, key, self.program.rules.get(id)) else { return value };
+        let (Err(Halt::Error(_)), Some(key), Some(set)) = (&value, key, self.program.rules.get(id)) else {
+            return value;
+        };
         if set.sort != Sort::Object {
             return value;
         }
@@ -599,18 +628,26 @@ impl<'p, 'h> Machine<'p, 'h> {
         {
             return self.mocked(mock, args);
         }
-        let Some(set) = self.program.rules.get(id) else { return Ok(None) };
+        let Some(set) = self.program.rules.get(id) else {
+            return Ok(None);
+        };
         if self.masks.iter().any(|mask| set.path.starts_with(mask)) {
             return Ok(None);
         }
         let known = self.calls.iter().find(|call| {
-            call.function == id && call.args.len() == args.len() && call.args.iter().zip(args).all(|(a, b)| is_same(a, b))
+            call.function == id
+                && call.args.len() == args.len()
+                && call.args.iter().zip(args).all(|(a, b)| is_same(a, b))
         });
         if let Some(call) = known {
             return Ok(call.result.clone());
         }
         let result = self.complete(set, args)?;
-        let call = Called { function: id, args: args.into(), result: result.clone() };
+        let call = Called {
+            function: id,
+            args: args.into(),
+            result: result.clone(),
+        };
         if self.calls.len() < KEPT_CALLS {
             self.calls.push(call);
         } else {
@@ -648,15 +685,17 @@ impl<'p, 'h> Machine<'p, 'h> {
     ) -> Result<(), Halt> {
         self.spend()?;
         // Most definitions of a function such as `multiple("Ki") = 1024` are none of this call's.
-        let differs = |(pattern, arg): (&Pattern, &Value)| {
-            matches!(pattern, Pattern::Equal(Template::Const(constant)) if constant != arg)
-        };
+        let differs = |(pattern, arg): (&Pattern, &Value)| matches!(pattern, Pattern::Equal(Template::Const(constant)) if constant != arg);
         if definition.args.iter().zip(args).any(differs) {
             return Ok(());
         }
         let file = std::mem::replace(&mut self.file, definition.file);
         let frame = self.enter(definition);
-        let fits = definition.args.iter().zip(args).all(|(pattern, arg)| self.matches(pattern, arg, frame));
+        let fits = definition
+            .args
+            .iter()
+            .zip(args)
+            .all(|(pattern, arg)| self.matches(pattern, arg, frame));
         let mut outcome = Ok(Flow::More);
         if fits {
             for branch in &definition.branches {
@@ -701,7 +740,11 @@ impl<'p, 'h> Machine<'p, 'h> {
                 self.run(&branch.steps, frame, &mut |machine, frame| {
                     machine.cover(branch.line);
                     members.push(machine.make(&branch.value, frame));
-                    Ok(if matches!(branch.value, Template::Const(_)) { Flow::Stop } else { Flow::More })
+                    Ok(if matches!(branch.value, Template::Const(_)) {
+                        Flow::Stop
+                    } else {
+                        Flow::More
+                    })
                 })?;
             }
             self.stack.truncate(frame);
@@ -712,7 +755,11 @@ impl<'p, 'h> Machine<'p, 'h> {
 
     fn object(&mut self, set: &'p RuleSet) -> Result<Value, Halt> {
         let parts = self.parts(set, None)?;
-        let branches: Vec<&Branch> = set.definitions.iter().flat_map(|definition| &definition.branches).collect();
+        let branches: Vec<&Branch> = set
+            .definitions
+            .iter()
+            .flat_map(|definition| &definition.branches)
+            .collect();
         let mut fixed = Vec::new();
         fixed_parts(&branches, &mut Vec::new(), &mut fixed);
         assemble(parts, fixed, 0)
@@ -745,7 +792,9 @@ impl<'p, 'h> Machine<'p, 'h> {
 
     /// All of a package: its data, its rules and the packages below.
     fn document(&mut self, node: NodeId, base: Option<Value>) -> Result<Option<Value>, Halt> {
-        let Some(here) = self.program.nodes.get(node) else { return Ok(base) };
+        let Some(here) = self.program.nodes.get(node) else {
+            return Ok(base);
+        };
         if let Some(rule) = here.rule {
             return self.rule(rule);
         }
@@ -807,7 +856,11 @@ impl<'p, 'h> Machine<'p, 'h> {
                 self.tree(child, below, rest, frame, each)
             }
             Some((TreeStep::Scan(pattern), rest)) => {
-                let mut keys: Vec<Value> = here.children.iter().map(|(name, _)| Value::String(name.clone())).collect();
+                let mut keys: Vec<Value> = here
+                    .children
+                    .iter()
+                    .map(|(name, _)| Value::String(name.clone()))
+                    .collect();
                 if let Some(Value::Object(object)) = &base {
                     keys.extend(object.iter().map(|(key, _)| key.clone()));
                 }
@@ -839,9 +892,11 @@ impl<'p, 'h> Machine<'p, 'h> {
             }
             Some((TreeStep::Scan(pattern), rest)) => {
                 let entries: Vec<(Value, Value)> = match value {
-                    Value::Array(items) => {
-                        items.iter().enumerate().map(|(place, item)| (place.into(), item.clone())).collect()
-                    }
+                    Value::Array(items) => items
+                        .iter()
+                        .enumerate()
+                        .map(|(place, item)| (place.into(), item.clone()))
+                        .collect(),
                     Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
                     Value::Set(set) => set.iter().map(|member| (member.clone(), member.clone())).collect(),
                     _ => Vec::new(),
@@ -880,7 +935,9 @@ fn at_path<'v>(value: &'v Value, path: &[SmolStr]) -> Option<&'v Value> {
 
 /// The value with another one at a path; what is no object on the way becomes one.
 fn replaced(value: Option<&Value>, path: &[SmolStr], new: Value) -> Value {
-    let Some((name, rest)) = path.split_first() else { return new };
+    let Some((name, rest)) = path.split_first() else {
+        return new;
+    };
     let below = replaced(value.and_then(|value| value.member(name)), rest, new);
     let key = Value::String(name.clone());
     match value {
@@ -945,12 +1002,16 @@ fn assemble(
     let conflict = || Halt::Error("object keys must be unique".to_owned());
     // All parts end here: a set, or one value.
     if parts.iter().any(|(keys, _, _)| keys.len() == depth) {
-        let is_set = parts.iter().all(|(keys, _, is_member)| keys.len() == depth && *is_member);
+        let is_set = parts
+            .iter()
+            .all(|(keys, _, is_member)| keys.len() == depth && *is_member);
         if is_set && depth > 0 {
             return Ok(Value::set(parts.into_iter().map(|(_, value, _)| value).collect()));
         }
         let mut values = parts.into_iter();
-        let Some((keys, first, _)) = values.next() else { return Err(conflict()) };
+        let Some((keys, first, _)) = values.next() else {
+            return Err(conflict());
+        };
         let agrees = keys.len() == depth
             && values.all(|(keys, value, is_member)| keys.len() == depth && !is_member && value == first);
         return if agrees { Ok(first) } else { Err(conflict()) };
@@ -969,6 +1030,8 @@ fn assemble(
             by_key.entry(key).or_default().1.push(part);
         }
     }
-    let entries = by_key.into_iter().map(|(key, (parts, fixed))| Ok((key, assemble(parts, fixed, depth + 1)?)));
+    let entries = by_key
+        .into_iter()
+        .map(|(key, (parts, fixed))| Ok((key, assemble(parts, fixed, depth + 1)?)));
     Ok(Value::object(entries.collect::<Result<Vec<_>, Halt>>()?))
 }

@@ -24,22 +24,62 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) enum Op {
     /// Follows names and indexes.
-    Path { source: Source, keys: Box<[Template]>, out: Pattern },
+    Path {
+        source: Source,
+        keys: Box<[Template]>,
+        out: Pattern,
+    },
     /// Tries each member of a collection.
-    Scan { slot: Slot, key: Pattern, value: Pattern },
+    Scan {
+        slot: Slot,
+        key: Pattern,
+        value: Pattern,
+    },
     /// Follows names through rules and data together.
-    Tree { node: NodeId, base: Box<[SmolStr]>, steps: Box<[TreeStep]>, out: Pattern },
+    Tree {
+        node: NodeId,
+        base: Box<[SmolStr]>,
+        steps: Box<[TreeStep]>,
+        out: Pattern,
+    },
     /// Compares a value with a pattern and fills the pattern's places.
-    Match { value: Template, pattern: Pattern },
-    Builtin { builtin: &'static Builtin, args: Box<[Template]>, out: Pattern },
-    Call { rule: RuleId, args: Box<[Template]>, out: Pattern },
-    Walk { value: Template, out: Pattern },
+    Match {
+        value: Template,
+        pattern: Pattern,
+    },
+    Builtin {
+        builtin: &'static Builtin,
+        args: Box<[Template]>,
+        out: Pattern,
+    },
+    Call {
+        rule: RuleId,
+        args: Box<[Template]>,
+        out: Pattern,
+    },
+    Walk {
+        value: Template,
+        out: Pattern,
+    },
     /// Goes on when the steps have no result.
     Not(Box<[Step]>),
-    Every { domain: Template, key: Pattern, value: Pattern, steps: Box<[Step]> },
-    Collect { sort: Collect, steps: Box<[Step]>, out: Pattern },
+    Every {
+        domain: Template,
+        key: Pattern,
+        value: Pattern,
+        steps: Box<[Step]>,
+    },
+    Collect {
+        sort: Collect,
+        steps: Box<[Step]>,
+        out: Pattern,
+    },
     /// Runs steps with other documents; the slots that they fill stay filled.
-    With { changes: Box<[Change]>, steps: Box<[Step]>, slots: Box<[Slot]> },
+    With {
+        changes: Box<[Change]>,
+        steps: Box<[Step]>,
+        slots: Box<[Slot]>,
+    },
     /// Never goes on.
     Fail,
 }

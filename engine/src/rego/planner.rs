@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use super::ast::{self, Comprehension, Expr, Function, Head, Kind, Ref, Shape, Target, Term, Var};
 use super::body::{self, Expander, Vars};
 use super::plan::{
-    Branch, Change, Collect, Definition, Node, NodeId, Op, Pattern, Replacement, RuleId, Sort, Source, Step, Template, TreeStep,
+    Branch, Change, Collect, Definition, Node, NodeId, Op, Pattern, Replacement, RuleId, Sort, Source, Step, Template,
+    TreeStep,
 };
 use super::value::Value;
 
@@ -62,7 +63,10 @@ pub(super) fn definition(
         Shape::Function(args) => (args, Vec::new(), false),
         Shape::Partial { keys, is_set } => (Vec::new(), keys, is_set),
     };
-    let args = args.iter().map(|arg| planner.pattern(arg)).collect::<Refused<Vec<_>>>()?;
+    let args = args
+        .iter()
+        .map(|arg| planner.pattern(arg))
+        .collect::<Refused<Vec<_>>>()?;
     let outside = planner.bound.clone();
     let mut branches = Vec::new();
     for branch in rule.branches {
@@ -70,13 +74,17 @@ pub(super) fn definition(
         planner.line = branch.line;
         let mut heads = keys.clone();
         heads.push(branch.value);
-        let mut expander = Expander { names: &mut planner.names };
+        let mut expander = Expander {
+            names: &mut planner.names,
+        };
         let (mut heads, body) = expander.with_heads(heads, branch.body, branch.line);
         let mut steps = planner.body(body)?;
         let value = heads.pop().unwrap_or(Term::Const(Value::Null));
         let value = planner.operand(&value, &mut steps)?;
-        let mut templates: Vec<Template> =
-            prefix.iter().map(|name| Template::Const(Value::String(name.clone()))).collect();
+        let mut templates: Vec<Template> = prefix
+            .iter()
+            .map(|name| Template::Const(Value::String(name.clone())))
+            .collect();
         for key in &heads {
             templates.push(planner.operand(key, &mut steps)?);
         }
@@ -116,7 +124,9 @@ impl Planner<'_> {
     /// Orders and plans expanded expressions.
     fn body(&mut self, body: Vec<Expr>) -> Refused<Vec<Step>> {
         let ordered = body::order(body, &self.bound).map_err(|lost| {
-            let named = lost.iter().find(|(var, _)| self.names.get(*var).is_some_and(|name| !name.is_empty()));
+            let named = lost
+                .iter()
+                .find(|(var, _)| self.names.get(*var).is_some_and(|name| !name.is_empty()));
             let (var, line) = named.or(lost.first()).copied().unwrap_or((0, self.line));
             let name = self.names.get(var).map_or("", SmolStr::as_str);
             let name = if name.is_empty() { "_" } else { name };
@@ -151,7 +161,14 @@ impl Planner<'_> {
         self.line = expr.line;
         let slots = self.bound.difference(&before).copied().collect();
         let steps_inside = inner.into();
-        self.push(steps, Op::With { changes: changes.into(), steps: steps_inside, slots });
+        self.push(
+            steps,
+            Op::With {
+                changes: changes.into(),
+                steps: steps_inside,
+                slots,
+            },
+        );
         Ok(())
     }
 
@@ -159,7 +176,10 @@ impl Planner<'_> {
         match &with.target {
             Target::Input(path) => {
                 let value = self.operand(&with.value, steps)?;
-                Ok(Change::Input { path: path.as_slice().into(), value })
+                Ok(Change::Input {
+                    path: path.as_slice().into(),
+                    value,
+                })
             }
             Target::Data(path) => {
                 if let Some(rule) = self.tables.paths.get(path).copied()
@@ -169,13 +189,20 @@ impl Planner<'_> {
                     return Ok(Change::Function { rule, by });
                 }
                 let inside = (1..path.len()).any(|end| {
-                    path.get(..end).is_some_and(|parent| self.tables.paths.contains_key(parent))
+                    path.get(..end)
+                        .is_some_and(|parent| self.tables.paths.contains_key(parent))
                 });
                 if inside {
-                    return self.refuse(format!("`with data.{}` replaces a part of a rule; replace the rule", path.join(".")));
+                    return self.refuse(format!(
+                        "`with data.{}` replaces a part of a rule; replace the rule",
+                        path.join(".")
+                    ));
                 }
                 let value = self.operand(&with.value, steps)?;
-                Ok(Change::Data { path: path.as_slice().into(), value })
+                Ok(Change::Data {
+                    path: path.as_slice().into(),
+                    value,
+                })
             }
             Target::Builtin(name) => {
                 let by = self.replacement(with, steps)?;
@@ -218,7 +245,10 @@ impl Planner<'_> {
             }
             Kind::Term(term) => {
                 let value = self.operand(&term, steps)?;
-                let step = Op::Match { value, pattern: Pattern::True };
+                let step = Op::Match {
+                    value,
+                    pattern: Pattern::True,
+                };
                 self.push(inner.unwrap_or(steps), step);
                 Ok(())
             }
@@ -234,7 +264,11 @@ impl Planner<'_> {
                     None => Pattern::True,
                 };
                 let op = match call.function {
-                    Function::Builtin(builtin) => Op::Builtin { builtin, args: args.into(), out },
+                    Function::Builtin(builtin) => Op::Builtin {
+                        builtin,
+                        args: args.into(),
+                        out,
+                    },
                     Function::Walk => {
                         let value = args.pop().unwrap_or(Template::Const(Value::Null));
                         Op::Walk { value, out }
@@ -244,15 +278,27 @@ impl Planner<'_> {
                             return self.refuse(format!("there is no function data.{}", path.join(".")));
                         };
                         self.reads.rules.insert(rule);
-                        Op::Call { rule, args: args.into(), out }
+                        Op::Call {
+                            rule,
+                            args: args.into(),
+                            out,
+                        }
                     }
                 };
                 self.push(inner.unwrap_or(steps), op);
                 Ok(())
             }
             // As in OPA, the reference comes first: when it is undefined, the comprehension is not evaluated.
-            Kind::Unify { left: Term::Ref(refr), right: Term::Comprehension(comprehension), .. }
-            | Kind::Unify { left: Term::Comprehension(comprehension), right: Term::Ref(refr), .. } => {
+            Kind::Unify {
+                left: Term::Ref(refr),
+                right: Term::Comprehension(comprehension),
+                ..
+            }
+            | Kind::Unify {
+                left: Term::Comprehension(comprehension),
+                right: Term::Ref(refr),
+                ..
+            } => {
                 let refr = self.prepared(&refr, steps)?;
                 let steps = inner.unwrap_or(steps);
                 let (one, other) = (self.fresh(), self.fresh());
@@ -262,7 +308,13 @@ impl Planner<'_> {
                     Comprehension::Set { .. } => "set",
                     Comprehension::Object { .. } => "object",
                 };
-                self.push(steps, Op::Match { value: Template::Slot(one), pattern: Pattern::Type(name) });
+                self.push(
+                    steps,
+                    Op::Match {
+                        value: Template::Slot(one),
+                        pattern: Pattern::Type(name),
+                    },
+                );
                 self.comprehension(&comprehension, other, steps)?;
                 self.unify(&Term::Var(one), &Term::Var(other), steps)
             }
@@ -282,7 +334,12 @@ impl Planner<'_> {
                     _ => self.unify(&left, &right, inner.unwrap_or(steps)),
                 }
             }
-            Kind::Every { key, value, domain, body } => {
+            Kind::Every {
+                key,
+                value,
+                domain,
+                body,
+            } => {
                 let domain = self.operand(&domain, steps)?;
                 let outside = self.bound.clone();
                 let key = key.map_or(Pattern::Any, Pattern::Bind);
@@ -295,7 +352,12 @@ impl Planner<'_> {
                 self.line = line;
                 self.bound = outside;
                 let value = Pattern::Bind(value);
-                let op = Op::Every { domain, key, value, steps: inside.into() };
+                let op = Op::Every {
+                    domain,
+                    key,
+                    value,
+                    steps: inside.into(),
+                };
                 self.push(inner.as_deref_mut().unwrap_or(steps), op);
                 Ok(())
             }
@@ -329,8 +391,15 @@ impl Planner<'_> {
                 return self.refuse("a comprehension cannot be a key of a document below data; assign it first");
             }
         }
-        let path = refr.path.iter().map(|key| self.flat(key, steps)).collect::<Refused<_>>()?;
-        Ok(Ref { head: refr.head.clone(), path })
+        let path = refr
+            .path
+            .iter()
+            .map(|key| self.flat(key, steps))
+            .collect::<Refused<_>>()?;
+        Ok(Ref {
+            head: refr.head.clone(),
+            path,
+        })
     }
 
     /// The term with references and comprehensions as variables that have values.
@@ -343,10 +412,18 @@ impl Planner<'_> {
                 self.path(&refr, &Out::Unify(&Term::Var(var)), steps)?;
                 Term::Var(var)
             }
-            Term::Array(items) => {
-                Term::Array(items.iter().map(|item| self.flat(item, steps)).collect::<Refused<_>>()?)
-            }
-            Term::Set(items) => Term::Set(items.iter().map(|item| self.flat(item, steps)).collect::<Refused<_>>()?),
+            Term::Array(items) => Term::Array(
+                items
+                    .iter()
+                    .map(|item| self.flat(item, steps))
+                    .collect::<Refused<_>>()?,
+            ),
+            Term::Set(items) => Term::Set(
+                items
+                    .iter()
+                    .map(|item| self.flat(item, steps))
+                    .collect::<Refused<_>>()?,
+            ),
             Term::Object(fields) => Term::Object(
                 fields
                     .iter()
@@ -378,7 +455,14 @@ impl Planner<'_> {
         self.bound = outside;
         self.bound.insert(var);
         let out = Pattern::Bind(var);
-        self.push(steps, Op::Collect { sort, steps: inside.into(), out });
+        self.push(
+            steps,
+            Op::Collect {
+                sort,
+                steps: inside.into(),
+                out,
+            },
+        );
         Ok(())
     }
 
@@ -393,7 +477,9 @@ impl Planner<'_> {
             Term::Const(value) => Template::Const(value.clone()),
             Term::Var(var) if self.bound.contains(var) => Template::Slot(*var),
             Term::Var(var) => return self.unsafe_var(*var),
-            Term::Array(items) => Template::Array(items.iter().map(|item| self.template(item)).collect::<Refused<_>>()?),
+            Term::Array(items) => {
+                Template::Array(items.iter().map(|item| self.template(item)).collect::<Refused<_>>()?)
+            }
             Term::Set(items) => Template::Set(items.iter().map(|item| self.template(item)).collect::<Refused<_>>()?),
             Term::Object(fields) => Template::Object(
                 fields
@@ -412,7 +498,9 @@ impl Planner<'_> {
             Term::Const(_) => true,
             Term::Var(var) => self.bound.contains(var),
             Term::Array(items) | Term::Set(items) => items.iter().all(|item| self.has_value(item)),
-            Term::Object(fields) => fields.iter().all(|(key, value)| self.has_value(key) && self.has_value(value)),
+            Term::Object(fields) => fields
+                .iter()
+                .all(|(key, value)| self.has_value(key) && self.has_value(value)),
             Term::Ref(_) | Term::Comprehension(_) | Term::Call(_) => false,
         }
     }
@@ -431,9 +519,7 @@ impl Planner<'_> {
                     Pattern::Bind(*var)
                 }
             }
-            Term::Array(items) => {
-                Pattern::Array(items.iter().map(|item| self.pattern(item)).collect::<Refused<_>>()?)
-            }
+            Term::Array(items) => Pattern::Array(items.iter().map(|item| self.pattern(item)).collect::<Refused<_>>()?),
             Term::Object(fields) => Pattern::Object(
                 fields
                     .iter()
@@ -486,8 +572,10 @@ impl Planner<'_> {
             }
             let is_stuck = rest.len() == before
                 && rest.iter().all(|(left, right)| {
-                    !matches!((left, right), (Term::Array(_), Term::Array(_)) | (Term::Object(_), Term::Object(_)))
-                        && !self.has_value(left)
+                    !matches!(
+                        (left, right),
+                        (Term::Array(_), Term::Array(_)) | (Term::Object(_), Term::Object(_))
+                    ) && !self.has_value(left)
                         && !self.has_value(right)
                 });
             if is_stuck {
@@ -539,7 +627,14 @@ impl Planner<'_> {
                     let slot = self.fresh();
                     self.bound.insert(slot);
                     let keys = std::mem::take(&mut pending).into();
-                    self.push(steps, Op::Path { source, keys, out: Pattern::Bind(slot) });
+                    self.push(
+                        steps,
+                        Op::Path {
+                            source,
+                            keys,
+                            out: Pattern::Bind(slot),
+                        },
+                    );
                     slot
                 }
             };
@@ -551,11 +646,25 @@ impl Planner<'_> {
             }
             let next = self.fresh();
             self.bound.insert(next);
-            self.push(steps, Op::Scan { slot, key, value: Pattern::Bind(next) });
+            self.push(
+                steps,
+                Op::Scan {
+                    slot,
+                    key,
+                    value: Pattern::Bind(next),
+                },
+            );
             source = Source::Slot(next);
         }
         let out = self.out(out)?;
-        self.push(steps, Op::Path { source, keys: pending.into(), out });
+        self.push(
+            steps,
+            Op::Path {
+                source,
+                keys: pending.into(),
+                out,
+            },
+        );
         Ok(())
     }
 
@@ -603,13 +712,23 @@ impl Planner<'_> {
         }
         let out = self.out(out)?;
         let tree_steps = tree_steps.into();
-        self.push(steps, Op::Tree { node, base, steps: tree_steps, out });
+        self.push(
+            steps,
+            Op::Tree {
+                node,
+                base,
+                steps: tree_steps,
+                out,
+            },
+        );
         Ok(())
     }
 
     /// All rules that a reference into packages may read.
     fn reads_below(&mut self, node: NodeId, keys: &[&Term]) {
-        let Some(here) = self.tables.nodes.get(node) else { return };
+        let Some(here) = self.tables.nodes.get(node) else {
+            return;
+        };
         if let Some(rule) = here.rule {
             self.reads.rules.insert(rule);
             return;

@@ -8,11 +8,11 @@ use super::Dialect;
 use super::ast::{self, Shape};
 use super::builtins::{Halt, Host};
 use super::machine::Machine;
+use super::parse;
 use super::plan::{Definition, Node, NodeId, RuleId, RuleSet, Sort, Template};
 use super::planner::{self, Tables};
 use super::resolve::{Names, Unit};
 use super::value::Value;
-use super::parse;
 use crate::policy::Problem;
 
 /// One file of Rego.
@@ -85,7 +85,10 @@ impl Program {
         for unit in &units {
             match unit.rules(&names) {
                 Ok(more) => rules.extend(more),
-                Err(more) => problems.extend(more.into_iter().map(|(line, m)| Problem::at(file_name(unit.file), line, m))),
+                Err(more) => problems.extend(
+                    more.into_iter()
+                        .map(|(line, m)| Problem::at(file_name(unit.file), line, m)),
+                ),
             }
         }
         if !problems.is_empty() {
@@ -122,14 +125,21 @@ impl Program {
                         path,
                     }));
                 }
-                Err(more) => problems.extend(more.into_iter().map(|(file, line, m)| Problem::at(file_name(file), line, m))),
+                Err(more) => problems.extend(
+                    more.into_iter()
+                        .map(|(file, line, m)| Problem::at(file_name(file), line, m)),
+                ),
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
         if let Some((set, cycle)) = cycle(&sets, &reads) {
-            let names: Vec<String> = cycle.iter().filter_map(|rule| sets.get(*rule)).map(|set| set.path.join(".")).collect();
+            let names: Vec<String> = cycle
+                .iter()
+                .filter_map(|rule| sets.get(*rule))
+                .map(|set| set.path.join("."))
+                .collect();
             let message = format!("rules call themselves: {}; Rego forbids recursion", names.join(" -> "));
             let line = usize::try_from(set.line).unwrap_or(0);
             return Err(vec![Problem::at(file_name(set.file), line, message)]);
@@ -146,7 +156,11 @@ impl Program {
     /// Finds what a reference such as `data.shop.deny` leads to.
     pub fn locate(&self, path: &str) -> Location {
         let names = path.strip_prefix("data").unwrap_or(path);
-        let path: Vec<SmolStr> = names.split('.').filter(|name| !name.is_empty()).map(SmolStr::new).collect();
+        let path: Vec<SmolStr> = names
+            .split('.')
+            .filter(|name| !name.is_empty())
+            .map(SmolStr::new)
+            .collect();
         let mut node = Some(0);
         for name in &path {
             node = node.and_then(|node| self.nodes.get(node)?.child(name));
@@ -162,10 +176,13 @@ impl Program {
 
     /// The paths of all rules but functions, below `data`, with the number of the file and the line of the first.
     pub fn rules(&self) -> impl Iterator<Item = (String, &str, u32)> {
-        self.rules.iter().filter(|set| !matches!(set.sort, Sort::Function(_))).map(|set| {
-            let file = self.files.get(set.file).map_or("", String::as_str);
-            (set.path.join("."), file, set.line)
-        })
+        self.rules
+            .iter()
+            .filter(|set| !matches!(set.sort, Sort::Function(_)))
+            .map(|set| {
+                let file = self.files.get(set.file).map_or("", String::as_str);
+                (set.path.join("."), file, set.line)
+            })
     }
 
     /// The names of the files, by their number.
@@ -176,7 +193,11 @@ impl Program {
     /// The files and lines that can run.
     pub fn lines(&self) -> BTreeSet<(usize, u32)> {
         let mut lines = BTreeSet::new();
-        for definition in self.rules.iter().flat_map(|set| set.definitions.iter().chain(&set.default)) {
+        for definition in self
+            .rules
+            .iter()
+            .flat_map(|set| set.definitions.iter().chain(&set.default))
+        {
             for branch in &definition.branches {
                 lines.insert((definition.file, branch.line));
                 lines.extend(branch.steps.iter().map(|step| (definition.file, step.line)));
@@ -191,7 +212,13 @@ impl Program {
     }
 
     /// The value of a reference such as `data.shop.deny`; `None` when it is undefined.
-    pub fn eval(&self, path: &str, input: Option<&Value>, data: &Value, host: &mut Host) -> Result<Option<Value>, Halt> {
+    pub fn eval(
+        &self,
+        path: &str,
+        input: Option<&Value>,
+        data: &Value,
+        host: &mut Host,
+    ) -> Result<Option<Value>, Halt> {
         self.value(&self.locate(path), input, data, host)
     }
 
@@ -260,29 +287,49 @@ impl Layout {
         let mut by_path: BTreeMap<Vec<SmolStr>, Vec<ast::Rule>> = BTreeMap::new();
         for rule in rules {
             let whole = &rule.path;
-            let owner = (1..=whole.len()).filter_map(|end| whole.get(..end)).find(|path| partial.contains(*path));
+            let owner = (1..=whole.len())
+                .filter_map(|end| whole.get(..end))
+                .find(|path| partial.contains(*path));
             let path = owner.map_or_else(|| whole.clone(), <[SmolStr]>::to_vec);
             by_path.entry(path).or_default().push(rule);
         }
         let mut wrong = Vec::new();
         let mut groups = Vec::new();
         for (path, rules) in by_path {
-            let sorts: Vec<Sort> = rules.iter().filter(|rule| !rule.is_default).map(|rule| sort_of(rule, &path)).collect();
+            let sorts: Vec<Sort> = rules
+                .iter()
+                .filter(|rule| !rule.is_default)
+                .map(|rule| sort_of(rule, &path))
+                .collect();
             let default = rules.iter().find(|rule| rule.is_default);
-            let sort = sorts.first().copied().or_else(|| default.map(|rule| sort_of(rule, &path)));
+            let sort = sorts
+                .first()
+                .copied()
+                .or_else(|| default.map(|rule| sort_of(rule, &path)));
             let Some(sort) = sort else { continue };
             for (rule, other) in rules.iter().filter(|rule| !rule.is_default).zip(&sorts) {
                 if *other != sort {
-                    let message = format!("conflicting rules data.{}: one name has to be one kind of rule", path.join("."));
+                    let message = format!(
+                        "conflicting rules data.{}: one name has to be one kind of rule",
+                        path.join(".")
+                    );
                     wrong.push((rule.file, rule.line, message));
                 }
             }
             let mut defaults = rules.iter().filter(|rule| rule.is_default);
             if let (Some(_), Some(second)) = (defaults.next(), defaults.next()) {
-                wrong.push((second.file, second.line, format!("multiple default rules data.{}", path.join("."))));
+                wrong.push((
+                    second.file,
+                    second.line,
+                    format!("multiple default rules data.{}", path.join(".")),
+                ));
             }
             if let Some(default) = default.filter(|_| matches!(sort, Sort::Set | Sort::Object)) {
-                wrong.push((default.file, default.line, "a partial rule cannot have a default".to_owned()));
+                wrong.push((
+                    default.file,
+                    default.line,
+                    "a partial rule cannot have a default".to_owned(),
+                ));
             }
             let node = self.package(&path);
             let id = groups.len();
@@ -299,12 +346,22 @@ impl Layout {
             groups.push(Group { path, sort, rules });
         }
         for path in self.paths.keys() {
-            let below = (1..path.len()).filter_map(|end| path.get(..end)).find(|parent| self.paths.contains_key(*parent));
+            let below = (1..path.len())
+                .filter_map(|end| path.get(..end))
+                .find(|parent| self.paths.contains_key(*parent));
             if let Some(parent) = below {
                 let id = self.paths.get(path).copied().unwrap_or_default();
                 let rule = groups.get(id).and_then(|group| group.rules.first());
-                let message = format!("conflicting rules data.{} and data.{}", parent.join("."), path.join("."));
-                wrong.push((rule.map_or(0, |rule| rule.file), rule.map_or(0, |rule| rule.line), message));
+                let message = format!(
+                    "conflicting rules data.{} and data.{}",
+                    parent.join("."),
+                    path.join(".")
+                );
+                wrong.push((
+                    rule.map_or(0, |rule| rule.file),
+                    rule.map_or(0, |rule| rule.line),
+                    message,
+                ));
             }
         }
         if wrong.is_empty() { Ok(groups) } else { Err(wrong) }
@@ -348,12 +405,15 @@ impl Group {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let values: Vec<&Template> =
-            definitions.iter().flat_map(|definition| &definition.branches).map(|branch| &branch.value).collect();
+        let values: Vec<&Template> = definitions
+            .iter()
+            .flat_map(|definition| &definition.branches)
+            .map(|branch| &branch.value)
+            .collect();
         let stops_early = match values.first() {
-            Some(Template::Const(first)) => {
-                values.iter().all(|value| matches!(value, Template::Const(other) if other == first))
-            }
+            Some(Template::Const(first)) => values
+                .iter()
+                .all(|value| matches!(value, Template::Const(other) if other == first)),
             _ => false,
         };
         let set = RuleSet {

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::unstable as syntax;
 use smol_str::SmolStr;
 
-use super::ast::{Branch, Call, Comprehension, Expr, Function, Head, Kind, Ref, Rule, Shape, Target, Term, Unify, Var, With};
 use super::Dialect;
+use super::ast::{
+    Branch, Call, Comprehension, Expr, Function, Head, Kind, Ref, Rule, Shape, Target, Term, Unify, Var, With,
+};
 use super::builtins;
 use super::number::Number;
 use super::value::Value;
@@ -39,7 +41,10 @@ pub(super) struct Names {
 impl Unit {
     pub(super) fn new(module: syntax::Module, file: usize, dialect: Dialect) -> Refused<Self> {
         let package = constant_path(&module.package.refr)?;
-        let imports = module.imports.iter().filter_map(|import| constant_path(&import.refr).ok());
+        let imports = module
+            .imports
+            .iter()
+            .filter_map(|import| constant_path(&import.refr).ok());
         let has_not = |path: Vec<SmolStr>| match path.iter().map(SmolStr::as_str).collect::<Vec<_>>()[..] {
             ["future", "keywords"] | ["rego", "v2"] => true,
             ["future", "keywords", keyword] => keyword == "not",
@@ -91,7 +96,10 @@ impl Unit {
                 let path = [self.package.clone(), names_of].concat();
                 let other = names.functions.insert(path.clone(), count);
                 if let Some(other) = other.filter(|other| *other != count) {
-                    let message = format!("function {} takes {other} arguments elsewhere and {count} here", path.join("."));
+                    let message = format!(
+                        "function {} takes {other} arguments elsewhere and {count} here",
+                        path.join(".")
+                    );
                     return Err((line_of(refr), message));
                 }
             }
@@ -128,7 +136,9 @@ impl Unit {
         let mut imports = BTreeMap::new();
         for import in &self.module.imports {
             let path = constant_path(&import.refr)?;
-            let Some((root, rest)) = path.split_first() else { continue };
+            let Some((root, rest)) = path.split_first() else {
+                continue;
+            };
             let is_input = match root.as_str() {
                 "input" => true,
                 "data" => false,
@@ -175,7 +185,10 @@ fn constant_path(node: &Node) -> Refused<Vec<SmolStr>> {
     if rest.is_empty() {
         Ok(path)
     } else {
-        Err((line_of(node), format!("{} has to be a path of names", node.span().text())))
+        Err((
+            line_of(node),
+            format!("{} has to be a path of names", node.span().text()),
+        ))
     }
 }
 
@@ -240,7 +253,13 @@ impl Resolver<'_> {
 
     fn rule(mut self, rule: &syntax::Rule) -> Refused<Vec<Rule>> {
         match rule {
-            syntax::Rule::Default { span, refr, args, value, .. } => {
+            syntax::Rule::Default {
+                span,
+                refr,
+                args,
+                value,
+                ..
+            } => {
                 let (names, rest) = rule_path(refr);
                 if !rest.is_empty() {
                     return Err((line_of(refr), "default rules have to have a path of names".to_owned()));
@@ -250,7 +269,11 @@ impl Resolver<'_> {
                 let value = self.term(value)?;
                 Ok(vec![Rule {
                     path: [self.unit.package.clone(), names].concat(),
-                    shape: if args.is_empty() { Shape::Complete } else { Shape::Function(args) },
+                    shape: if args.is_empty() {
+                        Shape::Complete
+                    } else {
+                        Shape::Function(args)
+                    },
                     branches: vec![Branch {
                         value,
                         body: Vec::new(),
@@ -276,7 +299,9 @@ impl Resolver<'_> {
         // `a.b { … }` without a value is a set that has "b".
         let mut member = member.map(Option::clone);
         if let Some(key @ None) = &mut member
-            && let Some(last) = keys.pop().or_else(|| names.pop().map(|name| constant_node(refr, &name)))
+            && let Some(last) = keys
+                .pop()
+                .or_else(|| names.pop().map(|name| constant_node(refr, &name)))
         {
             *key = Some(last);
         }
@@ -300,7 +325,13 @@ impl Resolver<'_> {
             let args = args.map(|args| self.arguments(args)).transpose()?;
             let mut branches = Vec::new();
             let mut shape = None;
-            for (place, body) in chain.iter().copied().map(Some).chain(chain.is_empty().then_some(None)).enumerate() {
+            for (place, body) in chain
+                .iter()
+                .copied()
+                .map(Some)
+                .chain(chain.is_empty().then_some(None))
+                .enumerate()
+            {
                 let query = body.map(|body| &body.query);
                 self.enter(query.map(AsRef::as_ref), &[]);
                 let value = match (place, body) {
@@ -334,7 +365,10 @@ impl Resolver<'_> {
             }
             let Some(shape) = shape else { continue };
             if matches!(shape, Shape::Partial { .. }) && branches.len() > 1 {
-                return Err((usize::try_from(at).unwrap_or(0), "else cannot be used with partial rules".to_owned()));
+                return Err((
+                    usize::try_from(at).unwrap_or(0),
+                    "else cannot be used with partial rules".to_owned(),
+                ));
             }
             rules.push(Rule {
                 path: path.clone(),
@@ -378,7 +412,13 @@ impl Resolver<'_> {
                 syntax::Literal::Expr { expr, .. } | syntax::Literal::NotExpr { expr, .. } => nodes.push(expr),
                 syntax::Literal::Every { domain, .. } => nodes.push(domain),
             }
-            nodes.extend(statement.with_mods.iter().map(|with| &with.r#as).filter(|node| self.function(node).is_none()));
+            nodes.extend(
+                statement
+                    .with_mods
+                    .iter()
+                    .map(|with| &with.r#as)
+                    .filter(|node| self.function(node).is_none()),
+            );
         }
         self.scopes.push(scope);
         self.see(&nodes);
@@ -391,9 +431,10 @@ impl Resolver<'_> {
             used_names(node, &mut used);
         }
         for name in used {
-            let known = self.scopes.iter().any(|scope| {
-                scope.declared.contains_key(&name) || scope.seen.contains_key(&name)
-            });
+            let known = self
+                .scopes
+                .iter()
+                .any(|scope| scope.declared.contains_key(&name) || scope.seen.contains_key(&name));
             let is_declared_here = self.scopes.last().is_some_and(|scope| scope.shadows.contains(&name));
             if known || is_declared_here || self.is_global(&name) {
                 continue;
@@ -432,14 +473,21 @@ impl Resolver<'_> {
 
     fn statement(&mut self, statement: &syntax::LiteralStmt, out: &mut Vec<Expr>) -> Refused<()> {
         let at = line(&statement.span);
-        let make = |kind, negated, with| Expr { kind, negated, with, line: at };
+        let make = |kind, negated, with| Expr {
+            kind,
+            negated,
+            with,
+            line: at,
+        };
         match &statement.literal {
             syntax::Literal::SomeVars { vars, .. } => {
                 for var in vars {
                     self.declare(&SmolStr::new(var.text()), at)?;
                 }
             }
-            syntax::Literal::SomeIn { key, value, collection, .. } => {
+            syntax::Literal::SomeIn {
+                key, value, collection, ..
+            } => {
                 let collection = self.term(collection)?;
                 let with = self.modifiers(statement)?;
                 let mut names = Vec::new();
@@ -465,14 +513,28 @@ impl Resolver<'_> {
                     other => reference(Head::Term(other), vec![key]),
                 };
                 let sort = Unify::Both;
-                out.push(make(Kind::Unify { left: value, right, sort }, false, with));
+                out.push(make(
+                    Kind::Unify {
+                        left: value,
+                        right,
+                        sort,
+                    },
+                    false,
+                    with,
+                ));
             }
             syntax::Literal::Expr { expr, .. } => {
                 // Where prints go, nobody reads.
                 if is_print(expr) {
                     return Ok(());
                 }
-                if let syntax::Expr::AssignExpr { op: syntax::AssignOp::ColEq, lhs, rhs, .. } = expr.as_ref() {
+                if let syntax::Expr::AssignExpr {
+                    op: syntax::AssignOp::ColEq,
+                    lhs,
+                    rhs,
+                    ..
+                } = expr.as_ref()
+                {
                     let right = self.term(rhs)?;
                     let with = self.modifiers(statement)?;
                     let mut names = Vec::new();
@@ -494,11 +556,18 @@ impl Resolver<'_> {
                 if is_print(expr) {
                     return Ok(());
                 }
-                if matches!(expr.as_ref(), syntax::Expr::AssignExpr { op: syntax::AssignOp::ColEq, .. }) {
+                if matches!(
+                    expr.as_ref(),
+                    syntax::Expr::AssignExpr {
+                        op: syntax::AssignOp::ColEq,
+                        ..
+                    }
+                ) {
                     return Err((line_of(expr), "`:=` cannot be negated".to_owned()));
                 }
                 if self.unit.not_bodies && expr.span().text().starts_with('{') {
-                    let advice = "`not` with a body in braces is not available here; put the body into a rule and negate that";
+                    let advice =
+                        "`not` with a body in braces is not available here; put the body into a rule and negate that";
                     return Err((line_of(expr), advice.to_owned()));
                 }
                 let kind = self.kind(expr)?;
@@ -510,7 +579,13 @@ impl Resolver<'_> {
                     make(kind, true, with)
                 });
             }
-            syntax::Literal::Every { key, value, domain, query, .. } => {
+            syntax::Literal::Every {
+                key,
+                value,
+                domain,
+                query,
+                ..
+            } => {
                 let domain = self.term(domain)?;
                 let with = self.modifiers(statement)?;
                 self.scopes.push(Scope::default());
@@ -524,7 +599,16 @@ impl Resolver<'_> {
                 let body = self.body(query)?;
                 self.scopes.pop();
                 self.scopes.pop();
-                out.push(make(Kind::Every { key, value, domain, body }, false, with));
+                out.push(make(
+                    Kind::Every {
+                        key,
+                        value,
+                        domain,
+                        body,
+                    },
+                    false,
+                    with,
+                ));
             }
         }
         Ok(())
@@ -537,8 +621,18 @@ impl Resolver<'_> {
             Ok(Kind::Unify { left, right, sort })
         };
         match expr.as_ref() {
-            syntax::Expr::AssignExpr { op: syntax::AssignOp::Eq, lhs, rhs, .. } => unify(self, lhs, rhs, Unify::Both),
-            syntax::Expr::BoolExpr { op: syntax::BoolOp::Eq, lhs, rhs, .. } => unify(self, lhs, rhs, Unify::Compare),
+            syntax::Expr::AssignExpr {
+                op: syntax::AssignOp::Eq,
+                lhs,
+                rhs,
+                ..
+            } => unify(self, lhs, rhs, Unify::Both),
+            syntax::Expr::BoolExpr {
+                op: syntax::BoolOp::Eq,
+                lhs,
+                rhs,
+                ..
+            } => unify(self, lhs, rhs, Unify::Compare),
             _ => Ok(match self.term(expr)? {
                 Term::Call(call) => Kind::Call(*call),
                 term => Kind::Term(term),
@@ -563,7 +657,10 @@ impl Resolver<'_> {
                 None => match builtins::find(&path.join(".")) {
                     Some(builtin) => Target::Builtin(builtin.name),
                     None => {
-                        let advice = format!("`with {}`: only input, data and functions can be replaced", path.join("."));
+                        let advice = format!(
+                            "`with {}`: only input, data and functions can be replaced",
+                            path.join(".")
+                        );
                         return Err((at, advice));
                     }
                 },
@@ -580,12 +677,19 @@ impl Resolver<'_> {
             Some(_) => Term::Const(Value::Null),
             None => self.term(&with.r#as)?,
         };
-        Ok(With { target, value, function })
+        Ok(With {
+            target,
+            value,
+            function,
+        })
     }
 
     /// The function that a name means, when it means one.
     fn function(&self, node: &Node) -> Option<Function> {
-        if !matches!(node.as_ref(), syntax::Expr::Var { .. } | syntax::Expr::RefDot { .. } | syntax::Expr::RefBrack { .. }) {
+        if !matches!(
+            node.as_ref(),
+            syntax::Expr::Var { .. } | syntax::Expr::RefDot { .. } | syntax::Expr::RefBrack { .. }
+        ) {
             return None;
         }
         let path = constant_path(node).ok()?;
@@ -607,7 +711,9 @@ impl Resolver<'_> {
         let var = self.fresh(name);
         let at = usize::try_from(at).unwrap_or(0);
         let is_argument = self.scopes.len() == 2 && self.scopes.first().is_some_and(|s| s.declared.contains_key(name));
-        let Some(scope) = self.scopes.last_mut() else { return Ok(var) };
+        let Some(scope) = self.scopes.last_mut() else {
+            return Ok(var);
+        };
         if scope.seen.contains_key(name) {
             return Err((at, format!("var {name} is used before it is declared")));
         }
@@ -659,7 +765,9 @@ impl Resolver<'_> {
             E::Array { items, .. } => fold_array(self.terms(items)?),
             E::Set { items, .. } => fold_set(self.terms(items)?),
             E::Object { fields, .. } => {
-                let fields = fields.iter().map(|(_, key, value)| Ok((self.term(key)?, self.term(value)?)));
+                let fields = fields
+                    .iter()
+                    .map(|(_, key, value)| Ok((self.term(key)?, self.term(value)?)));
                 fold_object(fields.collect::<Refused<Vec<_>>>()?)
             }
             E::ArrayCompr { term, query, .. } => {
@@ -717,9 +825,15 @@ impl Resolver<'_> {
                 };
                 self.operator(name, lhs, rhs, at)?
             }
-            E::Membership { key, value, collection, .. } => {
+            E::Membership {
+                key, value, collection, ..
+            } => {
                 let mut args = Vec::new();
-                let name = if key.is_some() { "internal.member_3" } else { "internal.member_2" };
+                let name = if key.is_some() {
+                    "internal.member_3"
+                } else {
+                    "internal.member_2"
+                };
                 for part in key.iter().chain([value, collection]) {
                     args.push(self.term(part)?);
                 }
@@ -756,7 +870,10 @@ impl Resolver<'_> {
             return Err((at, "a call needs a function".to_owned()));
         };
         if self.scopes.iter().any(|scope| scope.declared.contains_key(first)) {
-            return Err((at, format!("function {} is hidden by the variable {first}", path.join("."))));
+            return Err((
+                at,
+                format!("function {} is hidden by the variable {first}", path.join(".")),
+            ));
         }
         match path.join(".").as_str() {
             name @ ("rego.metadata.rule" | "rego.metadata.chain") => {
@@ -857,7 +974,9 @@ fn number(written: &str, at: usize) -> Refused<Value> {
 
 fn negative(number: &Number) -> Value {
     let written = number.to_string();
-    let turned = written.strip_prefix('-').map_or_else(|| format!("-{written}"), str::to_owned);
+    let turned = written
+        .strip_prefix('-')
+        .map_or_else(|| format!("-{written}"), str::to_owned);
     Value::Number(Number::parse(&turned).unwrap_or(Number::Int(0)))
 }
 
@@ -940,7 +1059,12 @@ fn declared_by(statement: &syntax::LiteralStmt, names: &mut BTreeSet<SmolStr>) {
             }
         }
         syntax::Literal::Expr { expr, .. } => {
-            if let syntax::Expr::AssignExpr { op: syntax::AssignOp::ColEq, lhs, .. } = expr.as_ref() {
+            if let syntax::Expr::AssignExpr {
+                op: syntax::AssignOp::ColEq,
+                lhs,
+                ..
+            } = expr.as_ref()
+            {
                 pattern_names(lhs, &mut found);
             }
         }
@@ -979,7 +1103,9 @@ fn used_names(node: &Node, names: &mut Vec<SmolStr>) {
             used_names(lhs, names);
             used_names(rhs, names);
         }
-        E::Membership { key, value, collection, .. } => {
+        E::Membership {
+            key, value, collection, ..
+        } => {
             for part in key.iter().chain([value, collection]) {
                 used_names(part, names);
             }

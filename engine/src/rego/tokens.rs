@@ -190,8 +190,14 @@ mod tests {
 
     #[test]
     fn a_parenthesis_on_a_line_of_its_own_is_no_call() {
-        assert_eq!(prepared("p {\n\tx := y\n\t(x == 1)\n}"), "p {\n\tx := y;\n\t(x == 1)\n}");
-        assert_eq!(prepared("p {\n\tf(\n\t(1)) # c\n\t(2 == 2)\n}"), "p {\n\tf(\n\t(1)) # c\n\t(2 == 2)\n}");
+        assert_eq!(
+            prepared("p {\n\tx := y\n\t(x == 1)\n}"),
+            "p {\n\tx := y;\n\t(x == 1)\n}"
+        );
+        assert_eq!(
+            prepared("p {\n\tf(\n\t(1)) # c\n\t(2 == 2)\n}"),
+            "p {\n\tf(\n\t(1)) # c\n\t(2 == 2)\n}"
+        );
         assert_eq!(prepared("p { x := 1 + # c\n (2) }"), "p { x := 1 + # c\n (2) }");
     }
 

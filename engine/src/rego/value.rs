@@ -183,7 +183,10 @@ impl Object {
                 same
             });
         }
-        Self { entries, deferred: None }
+        Self {
+            entries,
+            deferred: None,
+        }
     }
 
     /// One member stays JSON until it is asked for. `json` has to be valid and not to be among the entries.
@@ -269,7 +272,10 @@ impl Object {
             }
             Err(place) => entries.insert(place, (key, value)),
         }
-        Self { entries, deferred: None }
+        Self {
+            entries,
+            deferred: None,
+        }
     }
 }
 
@@ -378,7 +384,11 @@ impl PartialOrd for Object {
 /// As Rego writes it: JSON, and `{1, 2}` or `set()` for sets.
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn list<'a>(out: &mut fmt::Formatter<'_>, ends: [&str; 2], items: impl Iterator<Item = &'a Value>) -> fmt::Result {
+        fn list<'a>(
+            out: &mut fmt::Formatter<'_>,
+            ends: [&str; 2],
+            items: impl Iterator<Item = &'a Value>,
+        ) -> fmt::Result {
             out.write_str(ends[0])?;
             for (place, item) in items.enumerate() {
                 write!(out, "{}{item}", if place == 0 { "" } else { ", " })?;
