@@ -259,6 +259,8 @@ fn what_cannot_work_is_refused_when_it_is_loaded() {
     assert!(refused(&["package a\n\ndeny contains 1 if {"]).starts_with("0.rego:3: "));
     let unknown = refused(&["package a\n\ndeny contains \"x\" if http.send({}).body\n"]);
     assert_eq!(unknown, "0.rego:3: function http.send is not available here");
+    let time = refused(&["package a\n\ndeny contains \"x\" if time.now_ns() > 1\n"]);
+    assert!(time.starts_with("0.rego:3: time.now_ns has no value here"), "{time}");
     let typo = policy::list(
         &compile(
             &bundle("policies: {evrything: {action: warn}}\n", &[DENY_ALL]),

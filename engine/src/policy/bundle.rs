@@ -52,7 +52,9 @@ impl File {
 
     /// Whether it is Rego.
     pub fn is_rego(&self) -> bool {
-        self.path.ends_with(".rego")
+        std::path::Path::new(&self.path)
+            .extension()
+            .is_some_and(|extension| extension == "rego")
     }
 }
 

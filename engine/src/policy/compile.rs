@@ -168,7 +168,7 @@ impl Draft<'_> {
         self.claim(&id, file)?;
         let settings = self.bundle.settings.for_policy(&id);
         let mut meta = describe(file, id, &annotations, &settings)?;
-        meta.file = file.to_owned();
+        file.clone_into(&mut meta.file);
         let refuse = |message: String| vec![Problem::at(file, 0, message)];
         // Who says nothing about requests wants to see them all.
         let criteria = if has_custom {
@@ -257,7 +257,12 @@ impl Draft<'_> {
             meta.title = constraint.title.clone().unwrap_or_else(|| constraint.kind.clone());
         }
         if meta.why.is_empty() {
-            meta.why = constraint.description.clone().unwrap_or_default().trim().to_owned();
+            constraint
+                .description
+                .as_deref()
+                .unwrap_or_default()
+                .trim()
+                .clone_into(&mut meta.why);
         }
         // The strictest counts; none: admission is not among its enforcement points.
         let Some(action) = constraint.actions.iter().min().copied() else {
@@ -359,24 +364,26 @@ fn check_documents(
     data: &serde_json::Map<String, serde_json::Value>,
 ) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
+    for (file, line) in program.asks_for_time() {
+        let advice = "time.now_ns has no value here: the same review gets the same verdict at any time, also when a fix is tried";
+        problems.push(Problem::at(file, usize::try_from(*line).unwrap_or(0), advice));
+    }
     for read in program.documents() {
-        let names: Vec<&str> = read.path.iter().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = read.path.iter().map(smol_str::SmolStr::as_str).collect();
         let root = if read.is_input { "input" } else { "data" };
         let path = std::iter::once(root)
             .chain(names.iter().copied())
             .collect::<Vec<_>>()
             .join(".");
         let is_there = match (read.is_input, names.as_slice()) {
-            (_, []) => true,
+            (_, []) | (false, ["context"] | ["inventory", ..]) => true,
             (true, [first, ..]) => match form {
                 Form::Admission => INPUT.contains(first),
                 Form::Gatekeeper => ["review", "parameters"].contains(first),
                 Form::Response => ["request", "apiVersion", "kind"].contains(first),
                 Form::Object => true,
             },
-            (false, ["context"]) => true,
             (false, ["context", second, ..]) => CONTEXT.contains(second),
-            (false, ["inventory", ..]) => true,
             (false, [first, ..]) => data.contains_key(*first),
         };
         if is_there {

@@ -275,12 +275,16 @@ fn term_vars(term: &Term, look: Look, vars: &mut Vars) {
                 Head::Term(term) => term_vars(term, look, vars),
                 _ => {}
             }
-            refr.path.iter().for_each(|key| term_vars(key, look, vars));
+            for key in &refr.path {
+                term_vars(key, look, vars);
+            }
         }
         Term::Array(items) => items.iter().for_each(|item| term_vars(item, look, vars)),
         Term::Set(items) => {
             if look.sets_and_keys {
-                items.iter().for_each(|item| term_vars(item, look, vars));
+                for item in items {
+                    term_vars(item, look, vars);
+                }
             }
         }
         Term::Object(fields) => {
@@ -300,7 +304,9 @@ fn term_vars(term: &Term, look: Look, vars: &mut Vars) {
                         term_vars(value, look, vars);
                     }
                 }
-                comprehension.body().iter().for_each(|expr| expr_vars(expr, look, vars));
+                for expr in comprehension.body() {
+                    expr_vars(expr, look, vars);
+                }
             }
         }
         Term::Call(call) => call.args.iter().for_each(|arg| term_vars(arg, look, vars)),
@@ -317,12 +323,18 @@ fn terms(expr: &Expr) -> Vec<&Term> {
 }
 
 fn expr_vars(expr: &Expr, look: Look, vars: &mut Vars) {
-    terms(expr).into_iter().for_each(|term| term_vars(term, look, vars));
-    expr.with.iter().for_each(|with| term_vars(&with.value, look, vars));
+    for term in terms(expr) {
+        term_vars(term, look, vars);
+    }
+    for with in &expr.with {
+        term_vars(&with.value, look, vars);
+    }
     if let Kind::Every { body, .. } | Kind::Not(body) = &expr.kind
         && look.closures
     {
-        body.iter().for_each(|expr| expr_vars(expr, look, vars));
+        for expr in body {
+            expr_vars(expr, look, vars);
+        }
     }
 }
 
@@ -348,9 +360,13 @@ fn closure_vars(expr: &Expr) -> Vars {
         }
     }
     let mut vars = Vars::new();
-    terms(expr).into_iter().for_each(|term| find(term, &mut vars));
+    for term in terms(expr) {
+        find(term, &mut vars);
+    }
     if let Kind::Every { body, .. } | Kind::Not(body) = &expr.kind {
-        body.iter().for_each(|expr| expr_vars(expr, WITH_CLOSURES, &mut vars));
+        for expr in body {
+            expr_vars(expr, WITH_CLOSURES, &mut vars);
+        }
     }
     vars
 }
@@ -366,7 +382,9 @@ fn is_safe(refr: &Ref, safe: &Vars) -> bool {
 fn reference_outputs(term: &Term, safe: &Vars, out: &mut Vars) {
     match term {
         Term::Ref(refr) if is_safe(refr, safe) => {
-            refr.path.iter().for_each(|key| term_vars(key, IN_REFERENCES, out));
+            for key in &refr.path {
+                term_vars(key, IN_REFERENCES, out);
+            }
         }
         Term::Array(items) | Term::Set(items) => items.iter().for_each(|item| reference_outputs(item, safe, out)),
         Term::Object(fields) => fields.iter().for_each(|(key, value)| {
@@ -383,9 +401,9 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
         return out;
     }
     let mut needed = Vars::new();
-    expr.with
-        .iter()
-        .for_each(|with| term_vars(&with.value, ALL, &mut needed));
+    for with in &expr.with {
+        term_vars(&with.value, ALL, &mut needed);
+    }
     if !needed.is_subset(safe) {
         return out;
     }
@@ -393,8 +411,10 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
         reference_outputs(term, safe, &mut out);
     }
     match &expr.kind {
-        Kind::Term(_) | Kind::Every { .. } | Kind::Not(_) => {}
-        Kind::Unify {
+        Kind::Term(_)
+        | Kind::Every { .. }
+        | Kind::Not(_)
+        | Kind::Unify {
             sort: Unify::Compare, ..
         } => {}
         Kind::Unify { left, right, sort } => {
@@ -469,7 +489,9 @@ impl Unifier<'_> {
     fn mark_all(&mut self, term: &Term) {
         let mut vars = Vars::new();
         term_vars(term, OUTPUTS, &mut vars);
-        vars.into_iter().for_each(|var| self.mark(var));
+        for var in vars {
+            self.mark(var);
+        }
     }
 
     fn unknown(&mut self, of: Var, on: Var) {
@@ -512,22 +534,20 @@ impl Unifier<'_> {
             | (composite @ (Term::Array(_) | Term::Object(_)), Term::Var(var)) => {
                 self.var_and_composite(*var, composite);
             }
-            (Term::Var(var), Term::Ref(refr)) | (Term::Ref(refr), Term::Var(var)) => {
-                if is_safe(refr, self.safe) {
-                    self.mark(*var);
-                }
+            (Term::Var(var), Term::Ref(refr)) | (Term::Ref(refr), Term::Var(var)) if is_safe(refr, self.safe) => {
+                self.mark(*var);
             }
             (Term::Var(var), _) | (_, Term::Var(var)) => self.mark(*var),
             (Term::Ref(refr), composite @ (Term::Array(_) | Term::Object(_)))
-            | (composite @ (Term::Array(_) | Term::Object(_)), Term::Ref(refr)) => {
-                if is_safe(refr, self.safe) {
-                    self.mark_all(composite);
-                }
+            | (composite @ (Term::Array(_) | Term::Object(_)), Term::Ref(refr))
+                if is_safe(refr, self.safe) =>
+            {
+                self.mark_all(composite);
             }
-            (Term::Comprehension(_), composite @ (Term::Array(_) | Term::Object(_)))
-            | (composite @ (Term::Array(_) | Term::Object(_)), Term::Comprehension(_))
-            | (Term::Const(_), composite @ (Term::Array(_) | Term::Object(_)))
-            | (composite @ (Term::Array(_) | Term::Object(_)), Term::Const(_)) => self.mark_all(composite),
+            (Term::Comprehension(_) | Term::Const(_), composite @ (Term::Array(_) | Term::Object(_)))
+            | (composite @ (Term::Array(_) | Term::Object(_)), Term::Comprehension(_) | Term::Const(_)) => {
+                self.mark_all(composite);
+            }
             (Term::Array(a), Term::Array(b)) if a.len() == b.len() => {
                 for (a, b) in a.iter().zip(b) {
                     self.unify(a, b);

@@ -35,7 +35,7 @@ pub(super) struct Machine<'p, 'h> {
     /// The frames of the rules that are being evaluated, one on the other.
     stack: Vec<Option<Value>>,
     /// The values of rules that are known.
-    memo: Vec<Option<Option<Value>>>,
+    memo: Vec<Memo>,
     /// Documents that `with` put in the place of rules.
     masks: Vec<&'p [SmolStr]>,
     /// Functions that `with` replaced.
@@ -46,6 +46,14 @@ pub(super) struct Machine<'p, 'h> {
     oldest: usize,
     /// The file of the rule that is evaluated.
     file: usize,
+}
+
+/// What is known of a rule.
+#[derive(Clone)]
+enum Memo {
+    Unknown,
+    /// Its value; none when it is undefined.
+    Known(Option<Value>),
 }
 
 /// A call and its result.
@@ -81,7 +89,7 @@ impl<'p, 'h> Machine<'p, 'h> {
             data,
             host,
             stack: Vec::with_capacity(64),
-            memo: vec![None; program.rules.len()],
+            memo: vec![Memo::Unknown; program.rules.len()],
             masks: Vec::new(),
             mocks: Vec::new(),
             calls: Vec::new(),
@@ -96,20 +104,19 @@ impl<'p, 'h> Machine<'p, 'h> {
             return self.rule(rule);
         }
         let base = at_path(&self.data, &location.path).cloned();
-        match location.node {
-            Some(node) => self.document(node, base),
-            None => {
-                // Below a rule, or data alone.
-                for end in (1..location.path.len()).rev() {
-                    let (above, below) = location.path.split_at(end);
-                    let rule = self.program.rules.iter().position(|set| set.path == above);
-                    if let Some(rule) = rule {
-                        let value = self.rule(rule)?;
-                        return Ok(value.and_then(|value| at_path(&value, below).cloned()));
-                    }
+        if let Some(node) = location.node {
+            self.document(node, base)
+        } else {
+            // Below a rule, or data alone.
+            for end in (1..location.path.len()).rev() {
+                let (above, below) = location.path.split_at(end);
+                let rule = self.program.rules.iter().position(|set| set.path == above);
+                if let Some(rule) = rule {
+                    let value = self.rule(rule)?;
+                    return Ok(value.and_then(|value| at_path(&value, below).cloned()));
                 }
-                Ok(base)
             }
+            Ok(base)
         }
     }
 
@@ -560,7 +567,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                 }
             }
         }
-        let memo = std::mem::replace(&mut self.memo, vec![None; self.program.rules.len()]);
+        let memo = std::mem::replace(&mut self.memo, vec![Memo::Unknown; self.program.rules.len()]);
         let calls = std::mem::take(&mut self.calls);
         let mut rows = Vec::new();
         let outcome = self.run(steps, frame, &mut |machine, frame| {
@@ -586,7 +593,7 @@ impl<'p, 'h> Machine<'p, 'h> {
 
     /// The value of a rule.
     fn rule(&mut self, id: RuleId) -> Result<Option<Value>, Halt> {
-        if let Some(Some(known)) = self.memo.get(id) {
+        if let Some(Memo::Known(known)) = self.memo.get(id) {
             return Ok(known.clone());
         }
         let Some(set) = self.program.rules.get(id) else {
@@ -603,7 +610,7 @@ impl<'p, 'h> Machine<'p, 'h> {
             }
         };
         if let Some(memo) = self.memo.get_mut(id) {
-            *memo = Some(value.clone());
+            *memo = Memo::Known(value.clone());
         }
         Ok(value)
     }
@@ -864,7 +871,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                 if let Some(Value::Object(object)) = &base {
                     keys.extend(object.iter().map(|(key, _)| key.clone()));
                 }
-                for key in Set::new(keys).iter() {
+                for key in &Set::new(keys) {
                     if !self.matches(pattern, key, frame) {
                         continue;
                     }
@@ -965,6 +972,7 @@ fn unique(mut entries: Vec<(Value, Value)>) -> Result<Value, Halt> {
 
 /// What is there of rules such as `p.q[1][x]` though their bodies have no result: all up to the first place where one of them has
 /// a key that is no constant, and whether a set is at the end.
+#[expect(clippy::mutable_key_type, reason = "what is read late is the same before and after")]
 fn fixed_parts(branches: &[&Branch], path: &mut Vec<Value>, fixed: &mut Vec<(Vec<Value>, bool)>) {
     let depth = path.len();
     let constant = |branch: &&Branch| match branch.keys.get(depth) {
@@ -994,6 +1002,7 @@ fn fixed_parts(branches: &[&Branch], path: &mut Vec<Value>, fixed: &mut Vec<(Vec
 }
 
 /// An object of parts that each know their keys.
+#[expect(clippy::mutable_key_type, reason = "what is read late is the same before and after")]
 fn assemble(
     parts: Vec<(Vec<Value>, Value, bool)>,
     fixed: Vec<(Vec<Value>, bool)>,

@@ -36,6 +36,8 @@ pub(super) struct Reads {
     pub(super) rules: BTreeSet<RuleId>,
     /// Documents that are no rules: whether below input, the names as far as they are constant, and the line.
     pub(super) documents: Vec<(bool, Vec<SmolStr>, u32)>,
+    /// The lines that ask for the time.
+    pub(super) clock: Vec<u32>,
 }
 
 /// Where the value at the end of a reference goes.
@@ -237,6 +239,7 @@ impl Planner<'_> {
     }
 
     /// `steps` gets what is evaluated before the expression, `inner` the expression itself, when that is another place.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     fn positive(&mut self, kind: Kind, steps: &mut Vec<Step>, mut inner: Option<&mut Vec<Step>>) -> Refused<()> {
         match kind {
             Kind::Term(Term::Ref(refr)) => {
@@ -264,6 +267,14 @@ impl Planner<'_> {
                     None => Pattern::True,
                 };
                 let op = match call.function {
+                    Function::Builtin(builtin) if builtin.name == "time.now_ns" => {
+                        self.reads.clock.push(self.line);
+                        Op::Builtin {
+                            builtin,
+                            args: args.into(),
+                            out,
+                        }
+                    }
                     Function::Builtin(builtin) => Op::Builtin {
                         builtin,
                         args: args.into(),
@@ -561,8 +572,7 @@ impl Planner<'_> {
                             }
                         }
                     }
-                    (Term::Array(_), Term::Array(_) | Term::Object(_) | Term::Set(_))
-                    | (Term::Object(_), Term::Array(_) | Term::Object(_) | Term::Set(_))
+                    (Term::Array(_) | Term::Object(_), Term::Array(_) | Term::Object(_) | Term::Set(_))
                     | (Term::Set(_), Term::Array(_) | Term::Object(_)) => self.push(steps, Op::Fail),
                     _ => rest.push((left, right)),
                 }

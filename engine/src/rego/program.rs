@@ -35,6 +35,7 @@ pub struct Program {
     /// Which rules each rule reads.
     pub(super) reads: Vec<BTreeSet<RuleId>>,
     documents: Vec<Read>,
+    clock: Vec<(String, u32)>,
 }
 
 /// A document that a program reads and does not define.
@@ -113,12 +114,15 @@ impl Program {
         let mut sets = Vec::new();
         let mut reads = Vec::new();
         let mut documents = Vec::new();
+        let mut clock = Vec::new();
         for group in groups {
             match group.plan(&tables) {
-                Ok((set, read, more)) => {
-                    sets.push(set);
-                    reads.push(read);
-                    documents.extend(more.into_iter().map(|(file, (is_input, path, line))| Read {
+                Ok(planned) => {
+                    sets.push(planned.set);
+                    reads.push(planned.reads);
+                    let asking = planned.clock.into_iter();
+                    clock.extend(asking.map(|(file, line)| (file_name(file).to_owned(), line)));
+                    documents.extend(planned.documents.into_iter().map(|(file, (is_input, path, line))| Read {
                         file: file_name(file).to_owned(),
                         line,
                         is_input,
@@ -150,6 +154,7 @@ impl Program {
             files: sources.iter().map(|source| source.file.to_owned()).collect(),
             reads,
             documents,
+            clock,
         })
     }
 
@@ -206,6 +211,11 @@ impl Program {
         lines
     }
 
+    /// The files and lines that ask for the time.
+    pub fn asks_for_time(&self) -> &[(String, u32)] {
+        &self.clock
+    }
+
     /// The documents that are read and not defined.
     pub fn documents(&self) -> &[Read] {
         &self.documents
@@ -258,7 +268,12 @@ struct Group {
 
 type Wrong = (usize, u32, String);
 /// A rule, the rules that it reads, and the other documents, with the number of the file.
-type Planned = (RuleSet, BTreeSet<RuleId>, Vec<(usize, (bool, Vec<SmolStr>, u32))>);
+struct Planned {
+    set: RuleSet,
+    reads: BTreeSet<RuleId>,
+    documents: Vec<(usize, (bool, Vec<SmolStr>, u32))>,
+    clock: Vec<(usize, u32)>,
+}
 
 impl Layout {
     fn package(&mut self, path: &[SmolStr]) -> NodeId {
@@ -384,6 +399,7 @@ impl Group {
         let mut default = None;
         let mut reads = BTreeSet::new();
         let mut documents = Vec::new();
+        let mut clock = Vec::new();
         let mut wrong = Vec::new();
         for rule in self.rules {
             let prefix: Vec<SmolStr> = rule.path.get(self.path.len()..).unwrap_or_default().to_vec();
@@ -393,6 +409,7 @@ impl Group {
                 Ok((definition, read)) => {
                     reads.extend(read.rules);
                     documents.extend(read.documents.into_iter().map(|document| (file, document)));
+                    clock.extend(read.clock.into_iter().map(|line| (file, line)));
                     if is_default {
                         default = Some(definition);
                     } else {
@@ -425,7 +442,12 @@ impl Group {
             file,
             line,
         };
-        Ok((set, reads, documents))
+        Ok(Planned {
+            set,
+            reads,
+            documents,
+            clock,
+        })
     }
 }
 

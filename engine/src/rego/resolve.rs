@@ -297,7 +297,7 @@ impl Resolver<'_> {
         };
         let (mut names, mut keys) = rule_path(refr);
         // `a.b { … }` without a value is a set that has "b".
-        let mut member = member.map(Option::clone);
+        let mut member = member.cloned();
         if let Some(key @ None) = &mut member
             && let Some(last) = keys
                 .pop()
@@ -471,6 +471,7 @@ impl Resolver<'_> {
         Ok(out)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     fn statement(&mut self, statement: &syntax::LiteralStmt, out: &mut Vec<Expr>) -> Refused<()> {
         let at = line(&statement.span);
         let make = |kind, negated, with| Expr {
@@ -654,16 +655,17 @@ impl Resolver<'_> {
             name => match self.global(name) {
                 Some((true, path)) => Target::Input([path, rest.to_vec()].concat()),
                 Some((false, path)) => Target::Data([path, rest.to_vec()].concat()),
-                None => match builtins::find(&path.join(".")) {
-                    Some(builtin) => Target::Builtin(builtin.name),
-                    None => {
+                None => {
+                    if let Some(builtin) = builtins::find(&path.join(".")) {
+                        Target::Builtin(builtin.name)
+                    } else {
                         let advice = format!(
                             "`with {}`: only input, data and functions can be replaced",
                             path.join(".")
                         );
                         return Err((at, advice));
                     }
-                },
+                }
             },
         };
         // A function may be replaced by a function, which is no value.
@@ -875,18 +877,15 @@ impl Resolver<'_> {
                 format!("function {} is hidden by the variable {first}", path.join(".")),
             ));
         }
-        match path.join(".").as_str() {
-            name @ ("rego.metadata.rule" | "rego.metadata.chain") => {
-                let known = self.unit.metadata.get(&self.rule_line);
-                let value = match (known, name) {
-                    (Some((rule, _)), "rego.metadata.rule") => rule.clone(),
-                    (Some((_, chain)), _) => chain.clone(),
-                    (None, "rego.metadata.rule") => Value::object(Vec::new()),
-                    (None, _) => Value::array(Vec::new()),
-                };
-                return Ok(Term::Const(value));
-            }
-            _ => {}
+        if let name @ ("rego.metadata.rule" | "rego.metadata.chain") = path.join(".").as_str() {
+            let known = self.unit.metadata.get(&self.rule_line);
+            let value = match (known, name) {
+                (Some((rule, _)), "rego.metadata.rule") => rule.clone(),
+                (Some((_, chain)), _) => chain.clone(),
+                (None, "rego.metadata.rule") => Value::object(Vec::new()),
+                (None, _) => Value::array(Vec::new()),
+            };
+            return Ok(Term::Const(value));
         }
         let absolute = match self.global(first) {
             Some((false, path)) => Some([path, rest.to_vec()].concat()),
@@ -1077,10 +1076,8 @@ fn declared_by(statement: &syntax::LiteralStmt, names: &mut BTreeSet<SmolStr>) {
 fn used_names(node: &Node, names: &mut Vec<SmolStr>) {
     use syntax::Expr as E;
     match node.as_ref() {
-        E::Var { span, .. } => {
-            if span.text() != "_" {
-                names.push(SmolStr::new(span.text()));
-            }
+        E::Var { span, .. } if span.text() != "_" => {
+            names.push(SmolStr::new(span.text()));
         }
         E::Array { items, .. } | E::Set { items, .. } => items.iter().for_each(|item| used_names(item, names)),
         E::Object { fields, .. } => {

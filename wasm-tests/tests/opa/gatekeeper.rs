@@ -348,7 +348,7 @@ fn each_field_of_match_means_what_gatekeeper_says() {
         (json!({"scope": "Cluster"}), only("namespace role")),
         (json!({"scope": "Namespaced"}), but("namespace role")),
         (json!({"name": "web"}), only("delete deployment")),
-        (json!({"name": "*l"}), only("update public")),
+        (json!({"name": "*l"}), only("update collection public")),
         // Only the beginning of a generated name is known.
         (json!({"name": "small*"}), only("update collection generated")),
         (json!({"source": "All"}), everything.clone()),
@@ -360,16 +360,19 @@ fn each_field_of_match_means_what_gatekeeper_says() {
                 "namespaces": ["cap", "kube-*"], "labelSelector": expression("owner", "DoesNotExist", &[]),
                 "namespaceSelector": expression("team", "In", &["a"]),
             }),
-            only("update"),
+            only("update collection"),
         ),
     ];
     let mut oracle = Oracle::start().unwrap();
     for (version, targets) in TEMPLATES {
         for (criteria, expected) in &cases {
-            let policy = policy(template(targets, ""), &json!({"match": criteria}));
+            let policy = policy(template(targets, ""), &json!({"match": criteria, "parameters": {}}));
             assert_eq!(concerned(&policy, &mut oracle), *expected, "{version}: {criteria}");
         }
-        let policy = policy(template(targets, "operations: [UPDATE, DELETE]"), &json!({}));
+        let policy = policy(
+            template(targets, "operations: [UPDATE, DELETE]"),
+            &json!({"parameters": {}}),
+        );
         assert_eq!(
             concerned(&policy, &mut oracle),
             only("update delete collection"),
@@ -400,6 +403,11 @@ fn parameters_have_defaults_and_the_inventory_is_read() {
             "owners": [{"key": "app", "regex": "^.+$"}, {"key": "team", "regex": "^[a-z]$"}],
         });
         assert_eq!(set.policies()[0].parameters.to_json(), expected, "{version}");
+        // Defaults are inside of what is there, as in every custom resource.
+        let without = policy(template(targets, ""), &json!({}));
+        let set = Trial::new(&without, &mut oracle).set;
+        assert_eq!(set.policies()[0].parameters.to_json(), json!({}), "{version}");
+
         let environment = "the namespace was test and is prod";
         let user = |name: &str| {
             requests().into_iter().find(|(known, _)| *known == name).unwrap().1["userInfo"]["username"].clone()

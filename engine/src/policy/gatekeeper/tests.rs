@@ -108,7 +108,7 @@ fn messages(request: &Value, inventory: &serde_json::Value) -> Vec<String> {
             .eval(ENTRY_POINT, Some(&input), &data, &mut host)
             .unwrap()
             .unwrap();
-        for violation in found.as_set().unwrap().iter() {
+        for violation in found.as_set().unwrap() {
             let message = violation.member("msg").and_then(Value::as_str).unwrap();
             messages.push(format!("{}: {message}", constraint.name));
         }

@@ -112,15 +112,12 @@ impl Host {
 
     /// Takes work off the budget: a function whose cost or result grows with its arguments says so before it begins.
     pub fn spend(&mut self, units: u64) -> Result<(), Fault> {
-        match self.budget.checked_sub(units) {
-            Some(left) => {
-                self.budget = left;
-                Ok(())
-            }
-            None => {
-                self.budget = 0;
-                Err(Fault::Halt(Halt::Limit))
-            }
+        if let Some(left) = self.budget.checked_sub(units) {
+            self.budget = left;
+            Ok(())
+        } else {
+            self.budget = 0;
+            Err(Fault::Halt(Halt::Limit))
         }
     }
 }
