@@ -15,7 +15,7 @@ check "formatting" scripts/cargo.sh fmt --all --check
 check "dependencies" just deny
 check "clippy" just lint
 # Alone: a crate that only compiles because another one turns a feature on is broken for who depends on it.
-for crate in engine filter explainer-svc wasm-tests; do
+for crate in engine filter explainer-svc probe wasm-tests; do
 	check "$crate alone" scripts/cargo.sh check --package "$crate" --locked
 done
 check "tests" just test

@@ -122,12 +122,17 @@ impl Program {
                     reads.push(planned.reads);
                     let asking = planned.clock.into_iter();
                     clock.extend(asking.map(|(file, line)| (file_name(file).to_owned(), line)));
-                    documents.extend(planned.documents.into_iter().map(|(file, (is_input, path, line))| Read {
-                        file: file_name(file).to_owned(),
-                        line,
-                        is_input,
-                        path,
-                    }));
+                    documents.extend(
+                        planned
+                            .documents
+                            .into_iter()
+                            .map(|(file, (is_input, path, line))| Read {
+                                file: file_name(file).to_owned(),
+                                line,
+                                is_input,
+                                path,
+                            }),
+                    );
                 }
                 Err(more) => problems.extend(
                     more.into_iter()

@@ -3,8 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says what it has compared"
+    reason = "a test fails by panicking, in its helpers too"
 )]
 
 mod conformance;

@@ -89,12 +89,11 @@ fn remove(document: &mut Value, place: &str) {
 
 fn empty(value: &Value) -> Value {
     match value {
-        Value::Object(_) => json!({}),
         Value::Array(_) => json!([]),
         Value::String(_) => json!(""),
         Value::Number(_) => json!(0),
         Value::Bool(value) => json!(!value),
-        Value::Null => json!({}),
+        Value::Object(_) | Value::Null => json!({}),
     }
 }
 
