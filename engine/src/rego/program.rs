@@ -272,11 +272,13 @@ struct Group {
 }
 
 type Wrong = (usize, u32, String);
+/// Whether it is below input, its names, and the line.
+type Document = (bool, Vec<SmolStr>, u32);
 /// A rule, the rules that it reads, and the other documents, with the number of the file.
 struct Planned {
     set: RuleSet,
     reads: BTreeSet<RuleId>,
-    documents: Vec<(usize, (bool, Vec<SmolStr>, u32))>,
+    documents: Vec<(usize, Document)>,
     clock: Vec<(usize, u32)>,
 }
 

@@ -7,7 +7,7 @@ use crate::rego::builtins::Halt;
 use crate::rego::plan::{Change, Replacement, Slot, Step};
 use crate::rego::value::Value;
 
-impl<'p, 'h> Machine<'p, 'h> {
+impl<'p> Machine<'p, '_> {
     pub(super) fn mock(&self, function: Mocked) -> Option<Mock> {
         let found = self.mocks.iter().rev().find(|(mocked, _)| *mocked == function);
         found.map(|(_, mock)| mock.clone())

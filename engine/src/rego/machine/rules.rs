@@ -8,7 +8,7 @@ use crate::rego::number::Number;
 use crate::rego::plan::{Branch, Definition, Pattern, RuleId, RuleSet, Sort, Template};
 use crate::rego::value::Value;
 
-impl<'p, 'h> Machine<'p, 'h> {
+impl<'p> Machine<'p, '_> {
     /// The value of a rule.
     pub(super) fn rule(&mut self, id: RuleId) -> Result<Option<Value>, Halt> {
         if let Some(Memo::Known(known)) = self.memo.get(id) {
