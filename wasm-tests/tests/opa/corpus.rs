@@ -11,6 +11,10 @@ use wasm_tests::library;
 use wasm_tests::opa::Module;
 
 /// A policy: as Rego alone, and as whynot is given it.
+#[cfg_attr(
+    not(feature = "host"),
+    expect(dead_code, reason = "whole reviews are for the filter")
+)]
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) name: String,
