@@ -208,6 +208,24 @@ fn a_builtin_that_fails_is_undefined_as_in_opa() {
 }
 
 #[test]
+fn of_a_key_that_is_written_twice_the_last_one_counts() {
+    for object in [
+        "{\"msg\": input.request.none, \"msg\": \"no\"}",
+        "{k: input.request.none, k: \"no\"}",
+        "{[k][0]: input.request.none, [k][0]: \"no\"}",
+        "{lower(k): input.request.none, lower(k): \"no\"}",
+    ] {
+        let policy = format!("package twice\n\ndeny contains {object} if some k in [\"msg\"]\n");
+        let verdict = set(&[&policy]).evaluate(&review(json!({})));
+        let messages: Vec<&str> = verdict
+            .violations()
+            .map(|violation| violation.message.as_str())
+            .collect();
+        assert_eq!(messages, ["no"], "{object}");
+    }
+}
+
+#[test]
 fn a_conflict_is_a_failure_and_shows_no_value() {
     let policy = "package secret\n\ndeny contains \"x\" if names\n\nnames := n if some n in [input.request.object.metadata.name, 1]\n";
     let verdict = set(&[policy]).evaluate(&review(json!({"object": {"metadata": {"name": "hunter2"}}})));

@@ -104,6 +104,13 @@ fn prints_are_passed_over() {
     assert_eq!(of("import future.keywords.not\n\nx if not print(\"a\")"), "true");
 }
 
+/// OPA: `["1", "1"]`. It remembers the result for an argument that is equal and was written in another way.
+#[test]
+fn results_belong_to_arguments_as_they_are_written() {
+    let text = "x := [f(1), f(1.0)]\n\nf(a) := json.marshal(a)";
+    assert_eq!(of(text), "[\"1\", \"1.0\"]");
+}
+
 /// OPA keeps `1_0` as it is written.
 #[test]
 fn underscores_in_numbers_are_not_kept() {

@@ -995,11 +995,39 @@ fn fold_set(terms: Vec<Term>) -> Term {
     constants(&terms).map_or(Term::Set(terms), |values| Term::Const(Value::set(values)))
 }
 
+/// Whether two keys are written alike: then they are one key, whatever they are.
+fn is_same_key(a: &Term, b: &Term) -> bool {
+    let all = |a: &[Term], b: &[Term]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_key(a, b));
+    match (a, b) {
+        (Term::Const(a), Term::Const(b)) => a == b,
+        (Term::Var(a), Term::Var(b)) => a == b,
+        (Term::Array(a), Term::Array(b)) | (Term::Set(a), Term::Set(b)) => all(a, b),
+        (Term::Ref(a), Term::Ref(b)) => {
+            let same_head = match (&a.head, &b.head) {
+                (Head::Input, Head::Input) | (Head::Data, Head::Data) => true,
+                (Head::Var(a), Head::Var(b)) => a == b,
+                (Head::Term(a), Head::Term(b)) => is_same_key(a, b),
+                _ => false,
+            };
+            same_head && all(&a.path, &b.path)
+        }
+        (Term::Call(a), Term::Call(b)) => {
+            let same_function = match (&a.function, &b.function) {
+                (Function::Builtin(a), Function::Builtin(b)) => a.name == b.name,
+                (Function::Rule(a, _), Function::Rule(b, _)) => a == b,
+                _ => false,
+            };
+            same_function && all(&a.args, &b.args)
+        }
+        _ => false,
+    }
+}
+
 fn fold_object(written: Vec<(Term, Term)>) -> Term {
     // Of equal keys the last value stays, and the others are not even evaluated.
     let mut fields: Vec<(Term, Term)> = Vec::with_capacity(written.len());
     for (key, value) in written {
-        let same = |other: &&mut (Term, Term)| matches!((&other.0, &key), (Term::Const(a), Term::Const(b)) if a == b);
+        let same = |other: &&mut (Term, Term)| is_same_key(&other.0, &key);
         match fields.iter_mut().find(same) {
             Some(other) => other.1 = value,
             None => fields.push((key, value)),

@@ -155,20 +155,3 @@ impl fmt::Display for Difference {
         write!(out, "whynot: {ours}")
     }
 }
-#[test]
-fn temporary_probe_question() {
-    let v: Value = serde_json::from_str(std::fs::read_to_string("/tmp/h/q.jsonl").unwrap().trim()).unwrap();
-    let text = |v: &Value| v.as_str().unwrap().to_owned();
-    let request = Request {
-        modules: v["modules"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|m| serde_json::from_value(m.clone()).unwrap())
-            .collect(),
-        data: text(&v["data"]),
-        inputs: v["inputs"].as_array().unwrap().iter().map(|i| Some(text(i))).collect(),
-        queries: v["queries"].as_array().unwrap().iter().map(text).collect(),
-    };
-    eprintln!("OURS {:?}", Native.ask(&request).unwrap());
-}
