@@ -57,7 +57,8 @@ fn main() -> Result<ExitCode> {
 impl Report {
     fn read(text: &str) -> Result<Self> {
         let policy = block(text, "rego").context("there is no block `rego`")?;
-        let table: String = text
+        let (_, results) = text.split_once("\n## Results\n").context("there are no results")?;
+        let table: String = results
             .lines()
             .filter(|line| line.starts_with('|'))
             .map(|line| format!("{line}\n"))
