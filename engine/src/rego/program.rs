@@ -70,7 +70,7 @@ impl Program {
         let mut names = Names::default();
         for (file, source) in sources.iter().enumerate() {
             let unit = parse::module(source.file, source.text, source.dialect)
-                .and_then(|module| Unit::new(module, file, source.dialect))
+                .and_then(|module| Unit::new(module, file))
                 .and_then(|unit| unit.declare(&mut names).map(|()| unit));
             match unit {
                 Ok(unit) => units.push(unit),

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::unstable as syntax;
 use smol_str::SmolStr;
 
-use super::Dialect;
 use super::ast::{
     Branch, Call, Comprehension, Expr, Function, Head, Kind, Ref, Rule, Shape, Target, Term, Unify, Var, With,
 };
@@ -39,7 +38,7 @@ pub(super) struct Names {
 }
 
 impl Unit {
-    pub(super) fn new(module: syntax::Module, file: usize, dialect: Dialect) -> Refused<Self> {
+    pub(super) fn new(module: syntax::Module, file: usize) -> Refused<Self> {
         let package = constant_path(&module.package.refr)?;
         let imports = module
             .imports
@@ -50,7 +49,7 @@ impl Unit {
             ["future", "keywords", keyword] => keyword == "not",
             _ => false,
         };
-        let not_bodies = dialect == Dialect::V1 && imports.into_iter().any(has_not);
+        let not_bodies = imports.into_iter().any(has_not);
         Ok(Self {
             module,
             file,
@@ -675,6 +674,20 @@ impl Resolver<'_> {
             Target::Builtin(_) => true,
         };
         let function = is_function.then(|| self.function(&with.r#as)).flatten();
+        let takes = match &target {
+            Target::Input(_) => None,
+            Target::Data(path) => self.names.functions.get(path).copied(),
+            Target::Builtin(name) => builtins::find(name).map(|builtin| builtin.arity),
+        };
+        if let (Some(takes), Some(by)) = (takes, &function)
+            && super::body::takes(by) != takes
+        {
+            let message = format!(
+                "`with {}`: what takes its place takes another number of arguments",
+                path.join(".")
+            );
+            return Err((at, message));
+        }
         let value = match function {
             Some(_) => Term::Const(Value::Null),
             None => self.term(&with.r#as)?,

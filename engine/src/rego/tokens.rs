@@ -3,6 +3,9 @@
 
 use super::Dialect;
 
+/// How deep brackets may be nested.
+const MAX_DEPTH: usize = 16;
+
 /// Words after which a term goes on in the next line.
 const CONTINUED: [&str; 9] = ["in", "not", "as", "with", "if", "else", "every", "some", "contains"];
 
@@ -70,6 +73,11 @@ pub(super) fn prepare(text: &str, dialect: Dialect) -> Result<String, (usize, St
             _ => {}
         }
         match piece.token {
+            // The parser takes twice as long for each level.
+            Token::Open(_) if depth >= MAX_DEPTH => {
+                let advice = format!("brackets are nested more than {MAX_DEPTH} deep; give the inner part a name");
+                return Err((piece.line, advice));
+            }
             Token::Open(bracket) => {
                 if depth == 0 && head.is_none() {
                     head = Some((piece.start, piece.start));

@@ -138,15 +138,15 @@ fn a_variable_that_nothing_defines_is_refused() {
     for (body, expected) in [
         (
             "deny contains \"x\" if { conteiner.privileged }",
-            "use of undefined variable `conteiner`",
+            "var conteiner is unsafe: nothing gives it a value",
         ),
         (
             "deny contains \"x\" if { not conteiner.privileged }",
-            "use of undefined variable `conteiner`",
+            "var conteiner is unsafe: nothing gives it a value",
         ),
         (
             "deny contains msg if { input.request }",
-            "nothing gives the variable msg a value",
+            "var msg is unsafe: nothing gives it a value",
         ),
     ] {
         let source = format!("package tests.unsafe\n\n{body}");
