@@ -119,7 +119,11 @@ fn texts_that_the_parser_does_not_know_are_refused() {
 #[test]
 fn parentheses_nested_deeply_are_refused() {
     let nested = |depth: usize| format!("test if {}1{} == 1", "(".repeat(depth), ")".repeat(depth));
-    refuses(&nested(40), "p.rego:5: brackets are nested more than 16 deep", &nested(12));
+    refuses(
+        &nested(40),
+        "p.rego:5: brackets are nested more than 16 deep",
+        &nested(12),
+    );
 }
 
 #[test]
