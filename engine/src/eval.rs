@@ -354,6 +354,7 @@ impl Shown<'_> {
                 .program
                 .value(&entry.location, Some(&input), &self.set.0.data, host);
             let value = value.map_err(|halt| match halt {
+                Halt::Depth => Stop::new(FailureKind::Limit, "its rules and loops are in each other too deep"),
                 Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
                 Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
             })?;

@@ -226,6 +226,54 @@ fn of_a_key_that_is_written_twice_the_last_one_counts() {
 }
 
 #[test]
+fn what_takes_a_functions_place_calls_the_function_itself_and_nobody_else_does() {
+    let policy = "package mocked\n\nf(x) := \"own\" if x\n\nk(x) := f(x)\n\nmock(x) := concat(\"-\", [\"mock\", k(x)])\n\n\
+        found := x if x := [f(true), k(true)] with f as mock\n\ndeny contains concat(\" \", found)\n";
+    let verdict = set(&[policy]).evaluate(&review(json!({})));
+    let messages: Vec<&str> = verdict
+        .violations()
+        .map(|violation| violation.message.as_str())
+        .collect();
+    assert_eq!(messages, ["mock-own mock-own"]);
+}
+
+#[test]
+fn policies_on_objects_keep_nobody_from_deleting_them() {
+    let policy = "package main\n\ndeny contains \"no root\" if not input.spec.securityContext.runAsNonRoot\n";
+    let denies = |changes| set(&[policy]).evaluate(&review(changes)).decision() == Decision::Deny;
+    assert!(denies(json!({"object": {"spec": {}}})));
+    assert!(!denies(
+        json!({"operation": "DELETE", "object": null, "oldObject": {"spec": {}}})
+    ));
+    assert!(!denies(json!({"object": {"spec": {}}, "subResource": "status"})));
+}
+
+/// Rules that each go through the members of the next one: two bodies in each other a rule.
+fn row(length: usize) -> String {
+    let mut text = "package row\n\ndeny contains \"end\" if \"end\" in r0\n".to_owned();
+    for number in 0..length {
+        text += &format!("\nr{number} contains x if some x in r{}\n", number + 1);
+    }
+    text + &format!("\nr{length} contains \"end\"\n")
+}
+
+#[test]
+fn rules_are_in_each_other_only_so_deep() {
+    let verdict = set(&[&row(120)]).evaluate(&review(json!({})));
+    assert_eq!((verdict.violations().count(), verdict.failures().len()), (1, 0));
+    // Deep enough to need more stack than there is, were it not stopped.
+    let verdict = set(&[&row(5_000)]).evaluate(&review(json!({})));
+    let (kind, detail) = failure(&verdict);
+    assert_eq!(
+        (kind, detail),
+        (
+            FailureKind::Limit,
+            "its rules and loops are in each other too deep".to_owned()
+        )
+    );
+}
+
+#[test]
 fn a_conflict_is_a_failure_and_shows_no_value() {
     let policy = "package secret\n\ndeny contains \"x\" if names\n\nnames := n if some n in [input.request.object.metadata.name, 1]\n";
     let verdict = set(&[policy]).evaluate(&review(json!({"object": {"metadata": {"name": "hunter2"}}})));

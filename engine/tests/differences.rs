@@ -18,7 +18,7 @@ fn evaluated(dialect: Dialect, text: &str) -> String {
     match program.eval("data.p.x", Some(&input), &data, &mut Host::new(100_000)) {
         Ok(Some(value)) => value.to_string(),
         Ok(None) => "undefined".to_owned(),
-        Err(Halt::Limit) => "the limit".to_owned(),
+        Err(Halt::Limit | Halt::Depth) => "the limit".to_owned(),
         Err(Halt::Error(error)) => error,
     }
 }

@@ -170,8 +170,9 @@ impl Draft<'_> {
         let mut meta = describe(file, id, &annotations, &settings)?;
         file.clone_into(&mut meta.file);
         let refuse = |message: String| vec![Problem::at(file, 0, message)];
-        // Who says nothing about requests wants to see them all.
-        let criteria = if has_custom {
+        // Who says nothing about requests wants to see them all. Who knows only objects speaks of what is created and changed:
+        // nobody is kept from deleting what is wrong.
+        let criteria = if has_custom || form == Form::Object {
             Criteria::new(meta.custom.criteria.clone()).map_err(refuse)?
         } else {
             Criteria::everything()

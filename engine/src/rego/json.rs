@@ -158,11 +158,8 @@ impl Value {
         match self {
             Self::Null => serde_json::Value::Null,
             Self::Bool(value) => (*value).into(),
-            Self::Number(number) => number
-                .as_i64()
-                .map(serde_json::Value::from)
-                .or_else(|| serde_json::from_str(&number.to_string()).ok())
-                .unwrap_or(serde_json::Value::Null),
+            Self::Number(Number::Int(number)) => (*number).into(),
+            Self::Number(number) => serde_json::from_str(&number.to_string()).unwrap_or(serde_json::Value::Null),
             Self::String(text) => text.as_str().into(),
             Self::Array(items) => items.iter().map(Self::to_json).collect(),
             Self::Set(set) => set.iter().map(Self::to_json).collect(),

@@ -47,7 +47,13 @@ pub(super) struct Machine<'p, 'h> {
     oldest: usize,
     /// The file of the rule that is evaluated.
     file: usize,
+    /// How many bodies are being run, one in the other.
+    depth: usize,
 }
+
+/// How many bodies and loops may run in each other, through rules, functions, comprehensions and iteration. The stack of a wasm
+/// module is small, and running out of it ends the module.
+const MAX_DEPTH: usize = 250;
 
 /// What is known of a rule.
 #[derive(Clone)]
@@ -96,6 +102,7 @@ impl<'p, 'h> Machine<'p, 'h> {
             calls: Vec::new(),
             oldest: 0,
             file: 0,
+            depth: 0,
         }
     }
 
@@ -127,6 +134,16 @@ impl<'p, 'h> Machine<'p, 'h> {
 
     /// Runs steps; each result goes to the sink.
     fn run(&mut self, steps: &'p [Step], frame: usize, sink: Sink<'_, 'p, 'h>) -> Outcome {
+        if self.depth == MAX_DEPTH {
+            return Err(Halt::Depth);
+        }
+        self.depth += 1;
+        let outcome = self.run_here(steps, frame, sink);
+        self.depth -= 1;
+        outcome
+    }
+
+    fn run_here(&mut self, steps: &'p [Step], frame: usize, sink: Sink<'_, 'p, 'h>) -> Outcome {
         let mut rest = steps;
         while let Some((step, after)) = rest.split_first() {
             rest = after;

@@ -460,24 +460,37 @@ impl Group {
 
 /// A chain of rules that leads back to its start.
 fn cycle<'a>(sets: &'a [RuleSet], reads: &[BTreeSet<RuleId>]) -> Option<(&'a RuleSet, Vec<RuleId>)> {
-    fn find(
-        start: RuleId,
-        from: RuleId,
-        reads: &[BTreeSet<RuleId>],
-        seen: &mut BTreeSet<RuleId>,
-        path: &mut Vec<RuleId>,
-    ) -> bool {
-        for next in reads.get(from).into_iter().flatten() {
-            path.push(*next);
-            if *next == start || (seen.insert(*next) && find(start, *next, reads, seen, path)) {
-                return true;
+    let of = |rule: RuleId| reads.get(rule).into_iter().flatten().copied();
+    // Takes away, again and again, what reads nothing that is left: what stays is in a chain, or reads one.
+    let mut readers: Vec<Vec<RuleId>> = vec![Vec::new(); reads.len()];
+    let mut missing: Vec<usize> = reads.iter().map(BTreeSet::len).collect();
+    for rule in 0..reads.len() {
+        for read in of(rule) {
+            if let Some(readers) = readers.get_mut(read) {
+                readers.push(rule);
             }
-            path.pop();
         }
-        false
     }
-    sets.iter().enumerate().find_map(|(start, set)| {
-        let mut path = vec![start];
-        find(start, start, reads, &mut BTreeSet::new(), &mut path).then_some((set, path))
-    })
+    let mut free: Vec<RuleId> = (0..reads.len()).filter(|rule| missing.get(*rule) == Some(&0)).collect();
+    while let Some(rule) = free.pop() {
+        for reader in readers.get(rule).into_iter().flatten() {
+            if let Some(count) = missing.get_mut(*reader) {
+                *count -= 1;
+                if *count == 0 {
+                    free.push(*reader);
+                }
+            }
+        }
+    }
+    let stays = |rule: &RuleId| missing.get(*rule).is_some_and(|count| *count > 0);
+    let mut path = vec![(0..reads.len()).find(stays)?];
+    loop {
+        let next = of(*path.last()?).find(stays)?;
+        let start = path.iter().position(|rule| *rule == next);
+        path.push(next);
+        if let Some(start) = start {
+            let chain = path.get(start..)?.to_vec();
+            return Some((sets.get(next)?, chain));
+        }
+    }
 }

@@ -72,7 +72,7 @@ pub(crate) fn evaluate(
     match value {
         Ok(Ok(Some(value))) => Outcome::Value(value),
         Ok(Ok(None)) => Outcome::Undefined,
-        Ok(Err(Halt::Limit)) => Outcome::Limit,
+        Ok(Err(Halt::Limit | Halt::Depth)) => Outcome::Limit,
         Err(_) => Outcome::Panicked,
         Ok(Err(Halt::Error(error))) => Outcome::Error(error),
     }

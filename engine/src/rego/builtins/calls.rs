@@ -44,7 +44,7 @@ fn result(call: &str) -> String {
             out
         }
         Err(Fault::Undefined(reason)) => format!("undefined: {reason}"),
-        Err(Fault::Halt(Halt::Limit)) => "limit".to_owned(),
+        Err(Fault::Halt(Halt::Limit | Halt::Depth)) => "limit".to_owned(),
         Err(Fault::Halt(Halt::Error(reason))) => format!("error: {reason}"),
     }
 }

@@ -66,6 +66,8 @@ pub enum Fault {
 pub enum Halt {
     /// The budget of work is used up.
     Limit,
+    /// Rules, functions and loops are in each other too deep.
+    Depth,
     /// A conflict, as OPA words it.
     Error(String),
 }
@@ -81,6 +83,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Undefined(reason) | Self::Halt(Halt::Error(reason)) => out.write_str(reason),
+            Self::Halt(Halt::Depth) => out.write_str("rules and loops are in each other too deep"),
             Self::Halt(Halt::Limit) => out.write_str("the budget of work is used up"),
         }
     }

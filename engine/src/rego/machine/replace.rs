@@ -14,14 +14,18 @@ impl<'p> Machine<'p, '_> {
     }
 
     pub(super) fn mocked(&mut self, mock: Mock, args: &[Value]) -> Result<Option<Value>, Halt> {
-        // What replaces a function may call it, and calls no other replacement.
+        // What replaces a function may call it, and calls no other replacement. What is found out meanwhile holds only there.
         let mocks = std::mem::take(&mut self.mocks);
+        let memo = std::mem::replace(&mut self.memo, vec![Memo::Unknown; self.program.rules.len()]);
+        let calls = std::mem::take(&mut self.calls);
         let value = match mock {
             Mock::Value(value) => Ok(Some(value)),
             Mock::Rule(rule) => self.function(rule, args),
             Mock::Builtin(builtin) => self.call_builtin(builtin, args),
         };
         self.mocks = mocks;
+        self.memo = memo;
+        self.calls = calls;
         value
     }
 

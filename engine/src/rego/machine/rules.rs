@@ -35,6 +35,7 @@ impl<'p> Machine<'p, '_> {
 
     /// The value of a rule of which only one member is asked for. A conflict of other members is not seen then.
     pub(super) fn rule_for(&mut self, id: RuleId, key: Option<&Value>) -> Result<Option<Value>, Halt> {
+        let (frame, file) = (self.stack.len(), self.file);
         let value = self.rule(id);
         let (Err(Halt::Error(_)), Some(key), Some(set)) = (&value, key, self.program.rules.get(id)) else {
             return value;
@@ -42,6 +43,9 @@ impl<'p> Machine<'p, '_> {
         if set.sort != Sort::Object {
             return value;
         }
+        // The evaluation that failed left its frames.
+        self.stack.truncate(frame);
+        self.file = file;
         let mut parts = self.parts(set, Some(key))?;
         parts.retain(|(keys, _, _)| keys.first() == Some(key));
         assemble(parts, Vec::new(), 0).map(Some)
