@@ -15,6 +15,7 @@ pub mod builtins;
 pub mod json;
 mod machine;
 pub mod number;
+mod order;
 mod outline;
 mod parse;
 mod plan;
