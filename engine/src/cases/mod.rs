@@ -1,10 +1,14 @@
 //! Cases of policies as data: an object, and what its policy says about it. The same cases run natively, in the compiled
 //! module and through Envoy.
 
+mod expectation;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+pub use expectation::{Class, Expectation};
 
 use crate::admission::{Operation, Review};
 use crate::context::{Context, Namespace};
@@ -62,6 +66,9 @@ pub struct Case {
     /// Whether a checked fix is found that lets the object pass; not checked when left out.
     #[serde(default)]
     pub fixed: Option<bool>,
+    /// The change that a good engineer would make, for what is denied.
+    #[serde(default)]
+    pub fix: Option<Expectation>,
 }
 
 /// An outcome.
