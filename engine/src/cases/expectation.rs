@@ -1,6 +1,9 @@
 //! The change that a good engineer would make, written down beside a case.
 
+use std::collections::BTreeMap;
+
 use json_patch::Patch;
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,6 +25,10 @@ pub struct Expectation {
     /// JSON pointers in the changed object where any value is right that passes.
     #[serde(default)]
     pub any: Vec<String>,
+    /// What passes can still be wrong, such as another program's image: for pointers of `any`, the regular expression that the
+    /// value matches. A text is taken as it is, all else as JSON.
+    #[serde(default)]
+    pub like: BTreeMap<String, String>,
     /// Why no edit of the object helps.
     #[serde(default)]
     pub reason: String,
@@ -61,11 +68,19 @@ impl Expectation {
         changed: &Value,
         workload: Option<&'static Workload>,
     ) -> Result<bool, String> {
-        let any: Vec<String> = self
-            .any
-            .iter()
-            .map(|path| workload.map_or_else(|| path.clone(), |workload| workload.lift(path)))
-            .collect();
+        let lift = |path: &String| workload.map_or_else(|| path.clone(), |workload| workload.lift(path));
+        for (path, pattern) in &self.like {
+            let pattern = Regex::new(pattern).map_err(|error| error.to_string())?;
+            let matches = |value: &Value| {
+                value
+                    .as_str()
+                    .map_or_else(|| pattern.is_match(&value.to_string()), |text| pattern.is_match(text))
+            };
+            if !changed.pointer(&lift(path)).is_none_or(matches) {
+                return Ok(false);
+            }
+        }
+        let any: Vec<String> = self.any.iter().map(lift).collect();
         let changed = blanked(changed, &any);
         let right = self.after(object, workload)?;
         Ok(right.iter().any(|right| blanked(right, &any) == changed))
@@ -123,6 +138,25 @@ mod tests {
             json!({"metadata": {"annotations": {"owner": "somebody else"}}})
         ));
         assert!(!is_right(json!({"metadata": {"labels": {"owner": "x", "more": "y"}}})));
+    }
+
+    #[test]
+    fn a_value_that_only_a_person_knows_can_be_bounded() {
+        let expectation: Expectation = serde_json::from_value(json!({
+            "class": "placeholder",
+            "patch": [{"op": "replace", "path": "/spec/image", "value": "nginx:1.27.3"}],
+            "any": ["/spec/image"],
+            "like": {"/spec/image": "^nginx[:@]"},
+        }))
+        .unwrap();
+        let object = json!({"spec": {"image": "nginx"}});
+        let is_right = |changed: Value| expectation.accepts(&object, &changed, None).unwrap();
+        assert!(is_right(json!({"spec": {"image": "nginx:1.28.0"}})));
+        assert!(!is_right(json!({"spec": {"image": "envoy:1.28.0"}})));
+        assert!(!is_right(json!({"spec": {"image": {"nginx": 1}}})));
+        assert!(!is_right(json!({"spec": {}})));
+        let broken: Expectation = serde_json::from_value(json!({"like": {"/spec/image": "("}})).unwrap();
+        assert!(broken.accepts(&object, &object, None).is_err());
     }
 
     #[test]

@@ -193,17 +193,28 @@ impl Case {
 }
 
 impl Variant<'_> {
+    /// The kind that the Pod is wrapped into, unless the object is as written.
+    pub fn workload(&self) -> Option<&'static Workload> {
+        self.workload
+    }
+
+    /// The object, wrapped.
+    pub fn object(&self) -> Value {
+        self.wrapped(&self.case.object)
+    }
+
     /// The `AdmissionReview`.
     pub fn review_json(&self) -> Value {
+        self.review_json_of(self.object())
+    }
+
+    /// The `AdmissionReview`, had the object been this one.
+    pub fn review_json_of(&self, object: Value) -> Value {
         let case = self.case;
         let operation = case.operation.unwrap_or(Operation::Create);
-        let wrapped = |object: &Value| {
-            self.workload
-                .map_or_else(|| object.clone(), |workload| wrap(workload, object))
-        };
         let (object, old) = match operation {
-            Operation::Delete if case.old_object.is_null() => (Value::Null, wrapped(&case.object)),
-            _ => (wrapped(&case.object), wrapped(&case.old_object)),
+            Operation::Delete if case.old_object.is_null() => (Value::Null, object),
+            _ => (object, self.wrapped(&case.old_object)),
         };
         let shown = if object.is_null() { &old } else { &object };
         let api_version = shown["apiVersion"].as_str().unwrap_or("v1");
@@ -222,6 +233,11 @@ impl Variant<'_> {
             "object": object, "oldObject": old, "dryRun": false, "options": null,
         });
         json!({"apiVersion": crate::admission::API_VERSION, "kind": "AdmissionReview", "request": request})
+    }
+
+    fn wrapped(&self, object: &Value) -> Value {
+        self.workload
+            .map_or_else(|| object.clone(), |workload| wrap(workload, object))
     }
 
     /// The bytes that the API server would send.
