@@ -131,6 +131,11 @@ fn judged(denied: &Denied, set: &PolicySet, object: &Value) -> (Expect, String) 
     let verdict = set.evaluate(&denied.review(object));
     let violations = verdict.violations().map(|violation| violation.message.clone());
     let failures = verdict.failures().iter().map(|failure| failure.detail.clone());
-    let said = violations.chain(failures).map(|line| format!("\n    {line}")).collect();
+    let said: Vec<String> = violations.chain(failures).collect();
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", said.join(" | "))
+    };
     (cases::outcome(&verdict), said)
 }
