@@ -20,6 +20,7 @@ pub mod fix;
 pub mod policy;
 pub mod redact;
 pub mod rego;
+pub mod schema;
 pub mod template;
 pub mod testing;
 pub mod verdict;

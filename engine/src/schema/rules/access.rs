@@ -1,0 +1,53 @@
+//! RBAC.
+
+use super::Object;
+use super::read::{elements, items, text};
+use crate::schema::check::Check;
+use crate::schema::path::Path;
+
+pub(super) fn rule(rule: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    let has = |key| !items(rule, key).is_empty();
+    // Absent is reported as required.
+    if rule.get("verbs").is_some_and(|verbs| !verbs.is_null()) && !has("verbs") {
+        check.missing(&path.key("verbs"));
+    }
+    if has("nonResourceURLs") {
+        if has("apiGroups") || has("resources") || has("resourceNames") {
+            check.invalid(&path.key("nonResourceURLs"), "must not be there beside resources");
+        }
+        return;
+    }
+    for key in ["apiGroups", "resources"] {
+        if !has(key) {
+            check.missing(&path.key(key));
+        }
+    }
+}
+
+/// A Role, whose rules are about one namespace.
+pub(super) fn role(role: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    for (index, rule) in elements(role, "rules") {
+        if !items(rule, "nonResourceURLs").is_empty() {
+            let path = path.key("rules");
+            check.invalid(&path.index(index).key("nonResourceURLs"), "is only for a ClusterRole");
+        }
+    }
+}
+
+pub(super) fn subject(subject: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    let group = text(subject, "apiGroup");
+    match text(subject, "kind") {
+        Some("ServiceAccount") => {
+            if text(subject, "namespace").is_none() {
+                check.missing(&path.key("namespace"));
+            }
+            if group.is_some() {
+                check.invalid(&path.key("apiGroup"), "must be empty for a ServiceAccount");
+            }
+        }
+        Some("User" | "Group") if group.is_some_and(|group| group != "rbac.authorization.k8s.io") => {
+            check.invalid(&path.key("apiGroup"), "must be rbac.authorization.k8s.io");
+        }
+        _ => {}
+    }
+}
