@@ -20,6 +20,7 @@ use crate::policy::index::Index;
 use crate::policy::matching::{Criteria, Glob, Subject};
 use crate::rego::builtins::{Halt, Host};
 use crate::rego::value::Value;
+use crate::rego::why::{self, Goal};
 use crate::rego::{Location, Program};
 use crate::template::Workload;
 use crate::verdict::{Action, Failure, FailureKind, Verdict};
@@ -231,6 +232,26 @@ impl PolicySet {
         *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
         finding::show_values(&mut findings, review);
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
+    }
+
+    /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it.
+    pub(crate) fn goals(&self, review: &Review, policy: &str, host: &mut Host) -> Vec<(Option<&'static Workload>, Goal)> {
+        let mut shown = Shown {
+            set: self,
+            review,
+            namespace: None,
+            pod_request: None,
+            gatekeeper: None,
+        };
+        let mut goals = Vec::new();
+        for task in self.tasks(review).iter().filter(|task| task.policy.meta.id == policy) {
+            let Ok(input) = shown.input(task) else { continue };
+            let entries: Vec<&Location> = task.policy.entries.iter().map(|entry| &entry.location).collect();
+            let roots = task.policy.form.roots();
+            let goal = why::silence(&task.policy.program, &entries, &input, &self.0.data, &roots, host);
+            goals.push((task.workload, goal));
+        }
+        goals
     }
 
     /// Which policies concern the review, and whether as itself or as a Pod template.

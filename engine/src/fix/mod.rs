@@ -1,24 +1,37 @@
 //! Changes after which the policies pass.
 //!
-//! A [`Fix`] is made by [`prove`] alone: the author's edits are applied, the whole policy set is evaluated again in the same
-//! context, the policies that objected no longer do, and none objects that did not before.
+//! ```text
+//! verdict -> rego::why (what would have to be otherwise) -> ways (which wants together) -> values (how) -> search (in order of
+//!   cost) -> proof (all policies again, on the changed object) -> Fix
+//! ```
+//!
+//! A [`Fix`] is made by [`remedies`] alone: all policies were evaluated again on the changed object, in the same context; those
+//! that it is for object no more, none objects that did not before, nothing outside of the change moved, and the object is a
+//! valid one of its kind as far as it was before.
 
-mod edit;
+mod bounds;
+mod change;
+mod proof;
+mod search;
 pub mod snippet;
+mod texts;
+mod values;
+mod ways;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use json_patch::{Patch, PatchOperation};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::change::{Action, Edit, Step};
+use self::proof::Proof;
+use self::search::{Nothing, Search};
 use crate::admission::{Operation, Review};
-use crate::document::Document;
 use crate::eval::PolicySet;
 use crate::explain::wire::{Decision, FixSummary};
-use crate::policy::custom::Edit;
-use crate::redact;
-use crate::template::is_pod;
-use crate::verdict::{Action, FailureKind, Verdict, Violation};
+use crate::policy::custom;
+use crate::verdict::{self, FailureKind, Verdict};
 
 /// A change that was tried and holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,13 +42,68 @@ pub struct Fix {
     policies: Vec<String>,
     complete: bool,
     kind: String,
+    source: Source,
+    placeholders: Vec<Placeholder>,
+    removes: bool,
+    widens: bool,
 }
 
-/// How often the policy set is evaluated to find a fix.
-const MAX_ATTEMPTS: usize = 8;
+/// Whether a fix can be applied as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// As it stands.
+    Fix,
+    /// The shape is right; a person fills in what only a person knows.
+    Placeholder,
+}
 
-/// What one policy proposes, for all of its violations.
-type Proposals<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a Edit)>>;
+/// Who proposed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The policy's author.
+    Author,
+    /// The search.
+    Search,
+    /// A model.
+    Model,
+}
+
+/// A value that a person has to fill in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placeholder {
+    /// Where it stands in the changed object: a JSON pointer.
+    pub path: String,
+    /// What belongs there.
+    pub meaning: String,
+}
+
+/// What can be done about a policy's objections.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remedy {
+    /// A change of the object.
+    Fix(Box<Fix>),
+    /// No change of this object helps; why, and what does.
+    Unfixable(String),
+    /// None was found.
+    Unknown,
+}
+
+/// What can be done about a denied object.
+#[derive(Debug, Clone, Default)]
+pub struct Remedies {
+    /// The change that is for as many policies as one change can be.
+    pub whole: Option<Fix>,
+    /// By policy.
+    pub policies: BTreeMap<String, Remedy>,
+    /// How often all policies were evaluated to find them.
+    pub evaluations: usize,
+}
+
+/// How often the policy set is evaluated for one review.
+const MAX_EVALUATIONS: usize = 240;
 
 impl Fix {
     /// The changed object.
@@ -46,6 +114,40 @@ impl Fix {
     /// The change as an RFC 6902 patch.
     pub fn patch(&self) -> &Patch {
         &self.patch
+    }
+
+    /// Whether it can be applied as it stands.
+    pub fn class(&self) -> Class {
+        if self.placeholders.is_empty() {
+            Class::Fix
+        } else {
+            Class::Placeholder
+        }
+    }
+
+    /// Who proposed it.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What a person has to fill in.
+    pub fn placeholders(&self) -> &[Placeholder] {
+        &self.placeholders
+    }
+
+    /// It takes something away that was there.
+    pub fn removes(&self) -> bool {
+        self.removes
+    }
+
+    /// After it more is allowed or reached than before.
+    pub fn widens(&self) -> bool {
+        self.widens
+    }
+
+    /// Every denial is gone after it.
+    pub fn complete(&self) -> bool {
+        self.complete
     }
 
     /// For the wire.
@@ -59,39 +161,150 @@ impl Fix {
     }
 }
 
-/// Looks for a fix of a denied review: of all that its policies propose, as much as holds.
+/// Looks for the change after which as much as possible of a denied object passes.
 pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix> {
-    let editable = matches!(review.operation, Operation::Create | Operation::Update);
+    remedies(set, review, verdict, true).whole
+}
+
+/// Looks for what can be done about each policy that objects; about those that deny alone, when that is asked for.
+pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, only_denied: bool) -> Remedies {
+    let mut remedies = Remedies::default();
+    if only_denied && verdict.decision() != Decision::Deny {
+        return remedies;
+    }
+    let mut objecting: Vec<&str> = Vec::new();
+    for violation in verdict.violations() {
+        let counts = !only_denied || violation.action == verdict::Action::Deny;
+        if counts && !objecting.contains(&violation.policy.as_str()) {
+            objecting.push(&violation.policy);
+        }
+    }
     let before = review.request.get("object").unwrap_or_default();
+    if !matches!(review.operation, Operation::Create | Operation::Update) || before.is_null() {
+        let reason = format!(
+            "The operation itself is refused: a {} changes nothing that could be edited.",
+            review.operation.as_str()
+        );
+        for policy in objecting {
+            remedies.policies.insert(policy.to_owned(), Remedy::Unfixable(reason.clone()));
+        }
+        return remedies;
+    }
     // What reached a limit once would only take as long again.
     let is_slow = verdict
         .failures()
         .iter()
         .any(|failure| failure.kind == FailureKind::Limit);
-    if verdict.decision() != Decision::Deny || !editable || before.is_null() || is_slow {
-        return None;
+    if is_slow {
+        return remedies;
     }
-    let proposals = proposals(verdict);
-    if proposals.is_empty() {
-        return None;
+    let mut proof = Proof::new(set, review, verdict, before.to_json());
+    let mut made: Vec<(String, Vec<Edit>, Source)> = Vec::new();
+    for policy in &objecting {
+        if proof.evaluations() >= MAX_EVALUATIONS {
+            break;
+        }
+        let remedy = match of_policy(&mut proof, verdict, policy, &[]) {
+            Ok((edits, source)) => {
+                let fix = finished(&mut proof, &edits, &[policy], source);
+                made.push(((*policy).to_owned(), edits, source));
+                fix.map_or(Remedy::Unknown, |fix| Remedy::Fix(Box::new(fix)))
+            }
+            Err(nothing) => reason(&nothing, review).map_or(Remedy::Unknown, Remedy::Unfixable),
+        };
+        remedies.policies.insert((*policy).to_owned(), remedy);
     }
-    let attempt = Attempt {
-        set,
-        review,
-        verdict,
-        before: before.to_json(),
+    remedies.whole = together(&mut proof, verdict, made);
+    remedies.evaluations = proof.evaluations();
+    remedies
+}
+
+/// The edits for one policy: its author's, else those that the search finds.
+fn of_policy(
+    proof: &mut Proof<'_>,
+    verdict: &Verdict,
+    policy: &str,
+    made: &[Edit],
+) -> Result<(Vec<Edit>, Source), Nothing> {
+    if let Some(edits) = authors(verdict, policy) {
+        let mut all = made.to_vec();
+        all.extend(edits);
+        let after = change::apply(proof.before(), &all);
+        if let Some((after, operations)) = after
+            && !operations.is_empty()
+            && all.iter().all(|edit| proof.may_change(&change::names(&edit.path)) && !proof.hides(edit))
+            && proof.trial(&after, policy).holds
+        {
+            return Ok((all, Source::Author));
+        }
+    }
+    let found = Search::new(proof, policy).run(made)?;
+    Ok((found.edits, Source::Search))
+}
+
+/// What the author proposes, when it is for all that the policy found.
+fn authors(verdict: &Verdict, policy: &str) -> Option<Vec<Edit>> {
+    let mut edits = Vec::new();
+    for finding in verdict.findings().iter().filter(|finding| finding.violation.policy == policy) {
+        if finding.edits.is_empty() {
+            return None;
+        }
+        edits.extend(finding.edits.iter().map(|(path, edit)| Edit {
+            path: change::steps(path),
+            action: match edit {
+                custom::Edit::Set { value } => Action::Set(value.clone()),
+                custom::Edit::Remove => Action::Remove,
+            },
+            placeholder: None,
+        }));
+    }
+    Some(edits)
+}
+
+/// One change for all policies that have one; where they do not fit together, one after the other.
+fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: Vec<(String, Vec<Edit>, Source)>) -> Option<Fix> {
+    let of = |made: &[(String, Vec<Edit>, Source)]| {
+        let source = if made.iter().all(|(_, _, source)| *source == Source::Author) {
+            Source::Author
+        } else {
+            Source::Search
+        };
+        let mut edits: Vec<Edit> = Vec::new();
+        for edit in made.iter().flat_map(|(_, edits, _)| edits) {
+            if !edits.contains(edit) {
+                edits.push(edit.clone());
+            }
+        }
+        (edits, source)
     };
-    let all: Vec<&str> = proposals.keys().copied().collect();
-    if let Some(fix) = attempt.with(&proposals, &all) {
+    let names = |made: &[(String, Vec<Edit>, Source)]| made.iter().map(|(policy, _, _)| policy.clone()).collect::<Vec<_>>();
+    if made.is_empty() {
+        return None;
+    }
+    let (edits, source) = of(&made);
+    let policies = names(&made);
+    let policies: Vec<&str> = policies.iter().map(String::as_str).collect();
+    if let Some(fix) = finished(proof, &edits, &policies, source) {
         return Some(fix);
     }
-    // Together they do not hold: keep each that holds beside those before it.
+    // Together they do not hold: one after the other, each with those before it in place.
+    let mut edits: Vec<Edit> = Vec::new();
     let mut kept: Vec<&str> = Vec::new();
     let mut best = None;
-    for policy in all.into_iter().take(MAX_ATTEMPTS - 1) {
+    for (policy, own, source) in &made {
+        if proof.evaluations() >= MAX_EVALUATIONS {
+            break;
+        }
+        let mut all = edits.clone();
+        all.extend(own.iter().filter(|edit| !edits.contains(edit)).cloned());
         kept.push(policy);
-        match attempt.with(&proposals, &kept) {
-            Some(fix) => best = Some(fix),
+        if let Some(fix) = finished(proof, &all, &kept, *source) {
+            (best, edits) = (Some(fix), all);
+            continue;
+        }
+        let again = of_policy(proof, verdict, policy, &edits).ok();
+        match again.and_then(|(all, source)| Some((finished(proof, &all, &kept, source)?, all))) {
+            Some((fix, all)) => (best, edits) = (Some(fix), all),
             None => {
                 kept.pop();
             }
@@ -100,111 +313,100 @@ pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix>
     best
 }
 
-/// The edits of the denying policies that have one for each of their violations.
-fn proposals(verdict: &Verdict) -> Proposals<'_> {
-    let mut proposals: Proposals<'_> = BTreeMap::new();
-    let mut without: BTreeSet<&str> = BTreeSet::new();
-    for finding in verdict
-        .findings()
-        .iter()
-        .filter(|finding| finding.violation.action == Action::Deny)
-    {
-        let policy = finding.violation.policy.as_str();
-        if finding.edits.is_empty() {
-            without.insert(policy);
-        }
-        let edits = finding.edits.iter().map(|(path, edit)| (path.as_str(), edit));
-        proposals.entry(policy).or_default().extend(edits);
+/// The fix that these edits are, if they are one for these policies.
+fn finished(proof: &mut Proof<'_>, edits: &[Edit], policies: &[&str], source: Source) -> Option<Fix> {
+    let (after, operations) = change::apply(proof.before(), edits)?;
+    if operations.is_empty() || !operations.iter().all(|operation| proof.shows(operation)) {
+        return None;
     }
-    proposals.retain(|policy, _| !without.contains(policy));
-    proposals
+    // What is shown is what was tried: the operations, applied to the object as it came.
+    let patch = Patch(operations);
+    let mut patched = proof.before().clone();
+    json_patch::patch(&mut patched, &patch).ok()?;
+    let kind = &proof.review().kind;
+    if patched != after || !crate::schema::new_problems(kind, proof.before(), &after).is_empty() {
+        return None;
+    }
+    let verdict = proof.verdict_on(&patched);
+    if !proof.holds(&verdict, policies) {
+        return None;
+    }
+    Some(Fix {
+        complete: verdict.decision() == Decision::Allow,
+        before: proof.before().clone(),
+        after,
+        patch,
+        policies: policies.iter().map(|&policy| policy.to_owned()).collect(),
+        kind: kind.kind.clone(),
+        source,
+        placeholders: placeholders(proof.before(), edits),
+        removes: bounds::removes(edits),
+        widens: bounds::widens(proof.before(), edits),
+    })
 }
 
-struct Attempt<'a> {
-    set: &'a PolicySet,
-    review: &'a Review,
-    verdict: &'a Verdict,
-    before: Value,
-}
-
-impl Attempt<'_> {
-    /// The fix of these policies, if it holds.
-    fn with(&self, proposals: &Proposals<'_>, policies: &[&str]) -> Option<Fix> {
-        let edits = policies.iter().filter_map(|policy| proposals.get(policy)).flatten();
-        let operations = edit::operations(&self.before, edits.copied())?;
-        let shown = |operation: &PatchOperation| self.may_change(path_of(operation)) && !self.hides(operation);
-        if operations.is_empty() || !operations.iter().all(shown) {
-            return None;
-        }
-        let mut after = self.before.clone();
-        let patch = Patch(operations);
-        json_patch::patch(&mut after, &patch).ok()?;
-        let verdict = self
-            .set
-            .evaluate(&self.review.with_object(Document::from(after.clone())));
-        self.holds(&verdict, policies).then(|| Fix {
-            complete: verdict.decision() == Decision::Allow,
-            before: self.before.clone(),
-            after,
-            patch,
-            policies: policies.iter().map(|&policy| policy.to_owned()).collect(),
-            kind: self.review.kind.kind.clone(),
-        })
-    }
-
-    /// Whether the API server would accept a change here: of a Pod that exists hardly anything can be changed, and a
-    /// subresource has its own fields.
-    fn may_change(&self, path: &str) -> bool {
-        let is_pod = is_pod(&self.review.kind) && self.review.operation == Operation::Update;
-        let is_below = |root: &str| path.starts_with(root);
-        match self.review.sub_resource.as_str() {
-            "" if is_pod => {
-                is_below("/metadata/") || path.ends_with("/image") || is_below("/spec/activeDeadlineSeconds")
+fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
+    let mut found: Vec<Placeholder> = Vec::new();
+    let mut added: Vec<(Vec<Step>, u32)> = Vec::new();
+    for edit in edits {
+        let mut path = Vec::new();
+        for (at, step) in edit.path.iter().enumerate() {
+            match step {
+                Step::Key(_) => path.push(step.clone()),
+                Step::New(id) => {
+                    let list = edit.path.get(..at).unwrap_or_default().to_vec();
+                    let length = change::pointer(&list)
+                        .and_then(|list| before.pointer(&list))
+                        .and_then(Value::as_array)
+                        .map_or(0, Vec::len);
+                    let own = (list.clone(), *id);
+                    let earlier = added.iter().filter(|(other, _)| *other == list);
+                    let place = earlier.clone().position(|other| *other == own).unwrap_or_else(|| earlier.count());
+                    if !added.contains(&own) {
+                        added.push(own);
+                    }
+                    path.push(Step::Key((length + place).to_string()));
+                }
             }
-            "" => true,
-            "ephemeralcontainers" => is_below("/spec/ephemeralContainers/"),
-            "resize" => path.contains("/resources/"),
-            _ => is_below("/spec/"),
+        }
+        if let (Some(meaning), Some(path)) = (&edit.placeholder, change::pointer(&path))
+            && !found.iter().any(|known| known.path == path)
+        {
+            found.push(Placeholder {
+                path,
+                meaning: meaning.clone(),
+            });
         }
     }
+    found
+}
 
-    /// Whether the operation shows what must not leave the filter.
-    fn hides(&self, operation: &PatchOperation) -> bool {
-        let value = match operation {
-            PatchOperation::Add(add) => &add.value,
-            PatchOperation::Replace(replace) => &replace.value,
-            _ => return false,
-        };
-        redact::hides(&self.review.kind.kind, path_of(operation), value)
+/// Why no edit helps, when that is known.
+fn reason(nothing: &Nothing, review: &Review) -> Option<String> {
+    if let Some(blame) = nothing.blame {
+        if blame.old() {
+            return Some(
+                "The field cannot be changed on an object that exists. Keep the old value, or make a new object.".to_owned(),
+            );
+        }
+        if blame.inventory() {
+            return Some(
+                "Another object of the cluster decides here: no value in this object makes it right by itself.".to_owned(),
+            );
+        }
+        if blame.request() {
+            return Some(format!(
+                "The request itself is refused, not a field: the operation ({}), who asks, or the namespace decides.",
+                review.operation.as_str()
+            ));
+        }
+        if blame.parameter() {
+            return Some("The policy's parameters leave no value that it accepts; whoever keeps the policy has to mend them.".to_owned());
+        }
     }
-
-    /// These policies object no more, and nothing is said that was not said before.
-    fn holds(&self, after: &Verdict, policies: &[&str]) -> bool {
-        let known: Vec<&Violation> = self.verdict.violations().collect();
-        let failed: Vec<&str> = self
-            .verdict
-            .failures()
-            .iter()
-            .map(|failure| failure.policy.as_str())
-            .collect();
-        let is_known = |violation: &Violation| {
-            known.iter().any(|before| {
-                let paths = |one: &Violation| one.found.iter().map(|found| found.path.clone()).collect::<Vec<_>>();
-                before.policy == violation.policy
-                    && before.action == violation.action
-                    && before.message == violation.message
-                    && paths(before) == paths(violation)
-            })
-        };
-        after
-            .violations()
-            .all(|violation| is_known(violation) && !policies.contains(&violation.policy.as_str()))
-            && after
-                .failures()
-                .iter()
-                .all(|failure| failed.contains(&failure.policy.as_str()))
-            && after.evaluated() >= self.verdict.evaluated()
-    }
+    nothing.identity.then(|| {
+        "Only another object would pass: its name, namespace or kind decides, and these cannot be edited.".to_owned()
+    })
 }
 
 /// The path of an operation.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::rego::Read;
+use crate::rego::why::Roots;
 use crate::verdict::Action;
 
 /// What a policy sees as `input`, and what its result looks like.
@@ -19,6 +20,24 @@ pub enum Form {
 }
 
 impl Form {
+    /// Where in `input` the object is.
+    pub(crate) fn roots(self) -> Roots {
+        match self {
+            Self::Admission | Self::Response => Roots {
+                object: vec!["request", "object"],
+                old: vec!["request", "oldObject"],
+            },
+            Self::Gatekeeper => Roots {
+                object: vec!["review", "object"],
+                old: vec!["review", "oldObject"],
+            },
+            Self::Object => Roots {
+                object: Vec::new(),
+                old: Vec::new(),
+            },
+        }
+    }
+
     /// For people.
     pub fn describe(self) -> &'static str {
         match self {

@@ -24,6 +24,7 @@ mod program;
 mod resolve;
 mod tokens;
 pub mod value;
+pub mod why;
 
 pub use outline::{Body, Message, Outline};
 pub use parse::dialect_of;

@@ -51,7 +51,7 @@ impl<'p> Machine<'p, '_> {
         assemble(parts, Vec::new(), 0).map(Some)
     }
 
-    pub(super) fn function(&mut self, id: RuleId, args: &[Value]) -> Result<Option<Value>, Halt> {
+    pub(in crate::rego) fn function(&mut self, id: RuleId, args: &[Value]) -> Result<Option<Value>, Halt> {
         if !self.mocks.is_empty()
             && let Some(mock) = self.mock(Mocked::Rule(id))
         {

@@ -1,0 +1,397 @@
+//! The smallest set of changes after which one policy says nothing more.
+//!
+//! What the policy compares says what to change ([`crate::rego::why`]). The cheapest changes are tried first, each by evaluating
+//! all policies again. Where something else is objected to afterwards, the search goes on from there.
+
+use serde_json::Value as Json;
+
+use super::bounds::{self, Forbidden};
+use super::change::{self, Action, Edit, Step};
+use super::proof::Proof;
+use super::values::{self, Candidate, Spot};
+use super::ways::{Way, ways};
+use crate::rego::builtins::Host;
+use crate::rego::value::Value;
+use crate::rego::why::{Blame, Goal, Seg, Test, Want};
+use crate::schema::{self, Field, Type};
+use crate::template::Workload;
+
+/// How often the policies are evaluated for one policy.
+const MAX_EVALUATIONS: usize = 64;
+
+/// How many rounds of changes follow from each other.
+const MAX_ROUNDS: usize = 4;
+
+/// How many states wait.
+const MAX_WAITING: usize = 256;
+
+/// How many alternatives of one field are combined with the rest.
+const MAX_VARIANTS: usize = 4;
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) edits: Vec<Edit>,
+}
+
+/// Why nothing was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Nothing {
+    /// What decides, when no field of the object does.
+    pub(super) blame: Option<Blame>,
+    /// Only another object would do.
+    pub(super) identity: bool,
+}
+
+/// A set of edits that waits for its trial.
+struct State {
+    edits: Vec<Edit>,
+    cost: u32,
+    round: usize,
+}
+
+pub(super) struct Search<'a, 'p> {
+    proof: &'a mut Proof<'p>,
+    policy: &'a str,
+    host: Host,
+    kind: Option<Type>,
+    tried: Vec<Json>,
+    nothing: Nothing,
+}
+
+impl<'a, 'p> Search<'a, 'p> {
+    pub(super) fn new(proof: &'a mut Proof<'p>, policy: &'a str) -> Self {
+        let kind = &proof.review().kind;
+        let kind = Type::of_kind(&kind.group, &kind.version, &kind.kind);
+        Self {
+            proof,
+            policy,
+            host: Host::new(100_000),
+            kind,
+            tried: Vec::new(),
+            nothing: Nothing::default(),
+        }
+    }
+
+    /// The cheapest edits after which the policy objects no more, on top of those that are made already.
+    pub(super) fn run(mut self, made: &[Edit]) -> Result<Found, Nothing> {
+        let limit = self.proof.evaluations() + MAX_EVALUATIONS;
+        let mut waiting: Vec<State> = Vec::new();
+        let start = State {
+            edits: made.to_vec(),
+            cost: 0,
+            round: 0,
+        };
+        self.expand(&start, &[self.policy.to_owned()], &mut waiting);
+        while !waiting.is_empty() && self.proof.evaluations() < limit {
+            // The first of the cheapest: equals in the order of the policy.
+            let mut next = 0;
+            for (place, state) in waiting.iter().enumerate() {
+                if waiting.get(next).is_some_and(|best| state.cost < best.cost) {
+                    next = place;
+                }
+            }
+            let state = waiting.remove(next);
+            let Some((after, _)) = change::apply(self.proof.before(), &state.edits) else {
+                continue;
+            };
+            if self.tried.contains(&after) || !self.is_valid(&after) {
+                continue;
+            }
+            self.tried.push(after.clone());
+            let trial = self.proof.trial(&after, self.policy);
+            if trial.holds {
+                let edits = self.smaller(state.edits, limit);
+                return Ok(Found { edits });
+            }
+            if state.round < MAX_ROUNDS && trial.moved {
+                self.expand(&state, &trial.objecting, &mut waiting);
+            }
+        }
+        Err(self.nothing)
+    }
+
+    /// Leaves out what is not needed.
+    fn smaller(&mut self, mut edits: Vec<Edit>, limit: usize) -> Vec<Edit> {
+        let mut place = edits.len();
+        while place > 0 && edits.len() > 1 && edits.len() <= 12 && self.proof.evaluations() < limit + 12 {
+            place -= 1;
+            let mut fewer = edits.clone();
+            fewer.remove(place);
+            let Some((after, _)) = change::apply(self.proof.before(), &fewer) else {
+                continue;
+            };
+            if self.is_valid(&after) && self.proof.trial(&after, self.policy).holds {
+                edits = fewer;
+            }
+        }
+        edits
+    }
+
+    /// Whether Kubernetes would take the object, as far as it did before.
+    fn is_valid(&self, after: &Json) -> bool {
+        schema::new_problems(&self.proof.review().kind, self.proof.before(), after).is_empty()
+    }
+
+    /// Puts the changes that could help after this state among those that wait.
+    fn expand(&mut self, state: &State, objecting: &[String], waiting: &mut Vec<State>) {
+        let Some((object, _)) = change::apply(self.proof.before(), &state.edits) else {
+            return;
+        };
+        let mut goals = Vec::new();
+        for policy in objecting {
+            for (workload, goal) in self.proof.goals(&object, policy, &mut self.host) {
+                goals.push(lifted(goal, workload));
+            }
+        }
+        let goal = match goals.len() {
+            1 => goals.remove(0),
+            _ => Goal::All(goals),
+        };
+        if let Goal::Never(blame) = blame_of(&goal)
+            && state.round == 0
+        {
+            self.nothing.blame = Some(blame);
+        }
+        let mut prices: Vec<(Want, Option<u32>)> = Vec::new();
+        let found = ways(&goal, &mut |want| {
+            if let Some((_, price)) = prices.iter().find(|(known, _)| known == want) {
+                return *price;
+            }
+            let price = self.price(&object, want);
+            prices.push((want.clone(), price));
+            price
+        });
+        for way in found {
+            for (cost, mut edits) in self.solve(&object, &way) {
+                couple(&object, &mut edits);
+                let mut all = state.edits.clone();
+                all.extend(edits);
+                let cost = state.cost + cost + if state.round > 0 { 4 } else { 0 };
+                if waiting.len() < MAX_WAITING && !waiting.iter().any(|other| other.edits == all) {
+                    waiting.push(State {
+                        edits: all,
+                        cost,
+                        round: state.round + 1,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The cheapest change for one want alone.
+    fn price(&mut self, object: &Json, want: &Want) -> Option<u32> {
+        if let Test::Named(_) = want.test {
+            return Some(14);
+        }
+        let path = steps(&want.place);
+        if path.last().is_some_and(|step| matches!(step, Step::New(_))) && want.wanted && want.test == Test::Defined {
+            // What the new element is follows from the other wants.
+            return Some(8);
+        }
+        self.of(object, &path, &[want]).first().map(|candidate| candidate.cost)
+    }
+
+    /// What can be done at a path, without what is never done.
+    fn of(&mut self, object: &Json, path: &[Step], wants: &[&Want]) -> Vec<Candidate> {
+        let now = change::pointer(path).and_then(|pointer| object.pointer(&pointer));
+        let spot = Spot {
+            path,
+            now,
+            field: self.field(path),
+        };
+        let mut found = values::candidates(&spot, wants, &mut self.host);
+        let mut identity = false;
+        found.retain(|candidate| {
+            let edit = edit(path, candidate);
+            let why = bounds::forbidden(object, &edit);
+            identity |= why == Some(Forbidden::Identity);
+            why.is_none() && self.proof.may_change(&change::names(path)) && !self.proof.hides(&edit)
+        });
+        self.nothing.identity |= identity;
+        found
+    }
+
+    fn field(&self, path: &[Step]) -> Option<Field> {
+        self.kind?.at(&change::names(path))
+    }
+
+    /// The edits that give all wants of a way, with their cost: several, where a field can have several values.
+    fn solve(&mut self, object: &Json, way: &Way) -> Vec<(u32, Vec<Edit>)> {
+        let wants = named(&way.wants);
+        let mut paths: Vec<(Vec<Step>, Vec<&Want>)> = Vec::new();
+        for want in &wants {
+            let path = steps(&want.place);
+            match paths.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, list)) => list.push(want),
+                None => paths.push((path, vec![want])),
+            }
+        }
+        let is_made = |path: &[Step]| {
+            paths.iter().any(|(other, _)| other.len() > path.len() && other.starts_with(path))
+        };
+        let mut choices: Vec<(Vec<Step>, Vec<Candidate>)> = Vec::new();
+        for (path, list) in &paths {
+            let is_presence = list.iter().all(|want| want.wanted && matches!(want.test, Test::Defined | Test::True));
+            // It is there once something below it is.
+            if is_presence && is_made(path) {
+                continue;
+            }
+            let found = self.of(object, path, list);
+            if found.is_empty() {
+                return Vec::new();
+            }
+            choices.push((path.clone(), found));
+        }
+        let pick = |which: &dyn Fn(usize, &[Candidate]) -> usize| -> (u32, Vec<Edit>) {
+            let mut cost = 0;
+            let mut edits = Vec::new();
+            for (place, (path, found)) in choices.iter().enumerate() {
+                let at = which(place, found).min(found.len().saturating_sub(1));
+                if let Some(candidate) = found.get(at) {
+                    cost += candidate.cost;
+                    edits.push(edit(path, candidate));
+                }
+            }
+            (cost, edits)
+        };
+        let mut solved = vec![pick(&|_, _| 0)];
+        for variant in 1..MAX_VARIANTS {
+            if choices.iter().any(|(_, found)| found.len() > variant) {
+                // The same everywhere, and in one place alone.
+                solved.push(pick(&|_, _| variant));
+                if choices.len() <= 3 && choices.len() > 1 {
+                    for own in 0..choices.len() {
+                        solved.push(pick(&|place, _| if place == own { variant } else { 0 }));
+                    }
+                }
+            }
+        }
+        solved
+    }
+}
+
+fn edit(path: &[Step], candidate: &Candidate) -> Edit {
+    Edit {
+        path: path.to_vec(),
+        action: candidate.action.clone(),
+        placeholder: candidate.placeholder.clone(),
+    }
+}
+
+/// What goes with a change: a volume goes with its mounts.
+fn couple(object: &Json, edits: &mut Vec<Edit>) {
+    let mut more = Vec::new();
+    for edit in edits.iter().filter(|edit| edit.action == Action::Remove) {
+        let Some((at, Step::Key(position))) = edit.path.len().checked_sub(1).and_then(|at| Some((at, edit.path.get(at)?)))
+        else {
+            continue;
+        };
+        let Some(list) = edit.path.get(..at) else { continue };
+        if list.last() != Some(&Step::Key("volumes".to_owned())) || position.parse::<usize>().is_err() {
+            continue;
+        }
+        let name = change::pointer(&edit.path)
+            .and_then(|path| object.pointer(&path).cloned())
+            .and_then(|volume| volume.get("name").cloned());
+        let Some(spec) = list.get(..list.len() - 1) else { continue };
+        let Some(pointer) = change::pointer(spec) else { continue };
+        for containers in ["containers", "initContainers", "ephemeralContainers"] {
+            let found = object.pointer(&format!("{pointer}/{containers}")).and_then(Json::as_array);
+            for (place, container) in found.into_iter().flatten().enumerate() {
+                let mounts = container.get("volumeMounts").and_then(Json::as_array);
+                let matching: Vec<usize> = mounts
+                    .into_iter()
+                    .flatten()
+                    .enumerate()
+                    .filter(|(_, mount)| mount.get("name").cloned() == name)
+                    .map(|(place, _)| place)
+                    .collect();
+                let count = mounts.map_or(0, Vec::len);
+                let mut path = spec.to_vec();
+                path.extend([containers, &place.to_string(), "volumeMounts"].map(|name| Step::Key(name.to_owned())));
+                let removal = |path: Vec<Step>| Edit {
+                    path,
+                    action: Action::Remove,
+                    placeholder: None,
+                };
+                if matching.len() == count && count > 0 {
+                    more.push(removal(path));
+                    continue;
+                }
+                for mount in matching {
+                    let mut path = path.clone();
+                    path.push(Step::Key(mount.to_string()));
+                    more.push(removal(path));
+                }
+            }
+        }
+    }
+    more.retain(|edit| !edits.contains(edit));
+    edits.extend(more);
+}
+
+/// The steps of a place in the object.
+fn steps(place: &[Seg]) -> Vec<Step> {
+    place
+        .iter()
+        .map(|seg| match seg {
+            Seg::Key(Value::String(name)) => Step::Key(name.to_string()),
+            Seg::Key(Value::Number(number)) => Step::Key(number.to_string()),
+            Seg::Key(other) => Step::Key(other.to_json().to_string()),
+            Seg::New(id) => Step::New(*id),
+        })
+        .collect()
+}
+
+/// New members that are asked for by name get that name.
+fn named(wants: &[Want]) -> Vec<Want> {
+    let mut names: Vec<(Seg, Value)> = Vec::new();
+    for want in wants {
+        let Test::Named(test) = &want.test else { continue };
+        let (Test::Among(values) | Test::Try(values)) = &**test else { continue };
+        if let (Some(seg), Some(value)) = (want.place.last(), values.first()) {
+            names.push((seg.clone(), value.clone()));
+        }
+    }
+    let mut renamed = Vec::new();
+    for want in wants {
+        let mut want = want.clone();
+        if let Test::Named(_) = want.test {
+            want.test = Test::Defined;
+        }
+        for seg in &mut want.place {
+            if let Some((_, name)) = names.iter().find(|(known, _)| known == seg) {
+                *seg = Seg::Key(name.clone());
+            }
+        }
+        renamed.push(want);
+    }
+    renamed
+}
+
+/// The goal with its places in the workload that holds the template.
+fn lifted(goal: Goal, workload: Option<&'static Workload>) -> Goal {
+    let Some(workload) = workload else { return goal };
+    match goal {
+        Goal::Want(mut want) => {
+            let template = workload.template.iter().map(|name| Seg::Key(Value::string(name)));
+            want.place = template.chain(want.place).collect();
+            Goal::Want(want)
+        }
+        Goal::All(goals) => Goal::All(goals.into_iter().map(|goal| lifted(goal, Some(workload))).collect()),
+        Goal::Any(goals) => Goal::Any(goals.into_iter().map(|goal| lifted(goal, Some(workload))).collect()),
+        other => other,
+    }
+}
+
+fn blame_of(goal: &Goal) -> Goal {
+    match goal {
+        Goal::All(goals) => goals
+            .iter()
+            .map(blame_of)
+            .find(|goal| matches!(goal, Goal::Never(_)))
+            .unwrap_or(Goal::Done),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,463 @@
+//! Through functions back to what they were called with.
+
+use super::compare::Order;
+use super::{Blame, Goal, Origin, Seg, Source, Test, Traced, Tracer};
+use crate::rego::builtins::Builtin;
+use crate::rego::value::Value;
+
+type Wanted<'a> = (&'a Test, bool, Source);
+
+impl<'p> Tracer<'p, '_> {
+    /// Two values shall be equal, or not.
+    pub(super) fn equal(&mut self, left: &Traced<'p>, right: &Traced<'p>, wanted: bool) -> Goal {
+        if let (Some(one), Some(other)) = (&left.value, &right.value)
+            && (one == other) == wanted
+        {
+            return Goal::Done;
+        }
+        let mut ways = Vec::new();
+        for (changed, fixed) in [(left, right), (right, left)] {
+            let Some(value) = &fixed.value else { continue };
+            let source = self.source_of(fixed);
+            if source == Source::Old && wanted {
+                // Putting the old value back undoes what was asked for.
+                ways.push(Goal::Never(Blame::of(source)));
+                continue;
+            }
+            if source == Source::Inventory && !wanted {
+                ways.push(Goal::Never(Blame::of(source)));
+                continue;
+            }
+            if matches!(&*changed.from, Origin::Written) {
+                ways.push(Goal::Never(Blame::of(self.source_of(changed))));
+                continue;
+            }
+            ways.push(self.want(changed, &Test::Among(vec![value.clone()]), wanted, source));
+        }
+        Goal::any(ways)
+    }
+
+    /// A test of a function's result, as a test of its arguments.
+    pub(super) fn back(
+        &mut self,
+        builtin: &'static Builtin,
+        args: &[Traced<'p>],
+        result: &Traced<'p>,
+        (test, wanted, source): Wanted<'_>,
+    ) -> Goal {
+        let asks = match test {
+            Test::True => Some(wanted),
+            Test::Among(values) => match values.as_slice() {
+                [Value::Bool(value)] => Some(*value == wanted),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(wanted) = asks
+            && let Some(goal) = self.predicate(builtin.name, args, wanted)
+        {
+            return goal;
+        }
+        let goal = match (builtin.name, args) {
+            ("count", [of]) => self.count(of, test, wanted),
+            ("minus" | "and" | "or" | "union" | "array.concat" | "object.union" | "object.keys" | "sort" | "cast_set"
+                | "array.slice" | "set_diff" | "object.remove" | "object.filter" | "array.reverse", _)
+                if !matches!(result.value, Some(Value::Number(_))) =>
+            {
+                self.size(result, test, wanted)
+            }
+            ("to_number", [of]) => self.numeric_text(of, test, wanted, source),
+            ("lower" | "upper" | "trim_space" | "cast_string", [of])
+            | ("trim" | "trim_left" | "trim_right" | "trim_prefix" | "trim_suffix", [of, _])
+            | ("replace", [of, _, _]) => self.want(of, test, wanted, source),
+            ("concat", [separator, items]) => self.back_to_items(separator.text(), items, (test, wanted, source)),
+            ("sprintf", [format, items]) => self.back_to_format(format, items, (test, wanted, source)),
+            ("max" | "min", [of]) => {
+                let members: Vec<Traced<'p>> = self.children(of).into_iter().map(|(_, value)| value).collect();
+                let goals = members.iter().map(|member| self.want(member, test, wanted, source)).collect();
+                Goal::all(goals)
+            }
+            _ => Goal::Never(Blame::UNKNOWN),
+        };
+        if !matches!(goal, Goal::Never(_)) {
+            return goal;
+        }
+        // A guess: the same test of what it was made from.
+        let guesses = self.leaves_toward(result, test, wanted, source);
+        Goal::any(vec![goal, guesses])
+    }
+
+    /// Functions that say yes or no.
+    fn predicate(&mut self, name: &str, args: &[Traced<'p>], wanted: bool) -> Option<Goal> {
+        let goal = match (name, args) {
+            ("equal", [left, right]) => self.equal(left, right, wanted),
+            ("neq", [left, right]) => self.equal(left, right, !wanted),
+            ("lt" | "lte" | "gt" | "gte", [left, right]) => {
+                let order = match name {
+                    "lt" => Order::Less,
+                    "lte" => Order::AtMost,
+                    "gt" => Order::More,
+                    _ => Order::AtLeast,
+                };
+                self.compare(left, if wanted { order } else { order.negated() }, right)
+            }
+            ("startswith", [text, part]) => self.text_test(text, part, Test::Prefix, wanted),
+            ("endswith", [text, part]) => self.text_test(text, part, Test::Suffix, wanted),
+            ("contains", [text, part]) => self.text_test(text, part, Test::Contains, wanted),
+            ("strings.any_prefix_match", [text, parts]) => self.text_tests(text, parts, Test::Prefix, wanted),
+            ("strings.any_suffix_match", [text, parts]) => self.text_tests(text, parts, Test::Suffix, wanted),
+            ("regex.match" | "re_match", [pattern, text]) => self.text_test(text, pattern, Test::Regex, wanted),
+            ("glob.match", [pattern, _, text]) => self.text_test(text, pattern, Test::Glob, wanted),
+            ("internal.member_2", [member, collection]) => self.membership(member, collection, wanted),
+            ("internal.member_3", [key, value, collection]) => {
+                let inside = self.member(collection, key);
+                self.equal(&inside, value, wanted)
+            }
+            ("any", [items]) => {
+                let items: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
+                let goals = items.iter().map(|item| self.want(item, &Test::True, wanted, Source::Rule)).collect();
+                if wanted { Goal::any(goals) } else { Goal::all(goals) }
+            }
+            ("all", [items]) => {
+                let items: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
+                let goals = items.iter().map(|item| self.want(item, &Test::True, wanted, Source::Rule)).collect();
+                if wanted { Goal::all(goals) } else { Goal::any(goals) }
+            }
+            ("is_string", [of]) => self.want(of, &Test::Type("string"), wanted, Source::Rule),
+            ("is_number", [of]) => self.want(of, &Test::Type("number"), wanted, Source::Rule),
+            ("is_boolean", [of]) => self.want(of, &Test::Type("boolean"), wanted, Source::Rule),
+            ("is_array", [of]) => self.want(of, &Test::Type("array"), wanted, Source::Rule),
+            ("is_object", [of]) => self.want(of, &Test::Type("object"), wanted, Source::Rule),
+            ("is_null", [of]) => self.want(of, &Test::Type("null"), wanted, Source::Rule),
+            _ => return None,
+        };
+        Some(goal)
+    }
+
+    fn text_test(
+        &mut self,
+        text: &Traced<'p>,
+        part: &Traced<'p>,
+        test: fn(Vec<Value>) -> Test,
+        wanted: bool,
+    ) -> Goal {
+        let source = self.source_of(part);
+        let mut ways = Vec::new();
+        if let Some(value) = &part.value {
+            ways.push(self.want(text, &test(vec![value.clone()]), wanted, source));
+        }
+        if source == Source::Object
+            && let (Some(value), true) = (&text.value, wanted)
+        {
+            // The other way round: the part is what is to be changed.
+            ways.push(self.want(part, &Test::Try(vec![value.clone()]), true, Source::Object).detour(4));
+        }
+        Goal::any(ways)
+    }
+
+    fn text_tests(
+        &mut self,
+        text: &Traced<'p>,
+        parts: &Traced<'p>,
+        test: fn(Vec<Value>) -> Test,
+        wanted: bool,
+    ) -> Goal {
+        let source = self.source_of(parts);
+        let values = match &parts.value {
+            Some(value @ Value::String(_)) => vec![value.clone()],
+            _ => self.children(parts).into_iter().filter_map(|(_, part)| part.value).collect(),
+        };
+        if matches!(text.value, Some(Value::String(_)) | None) {
+            return self.want(text, &test(values), wanted, source);
+        }
+        let texts: Vec<Traced<'p>> = self.children(text).into_iter().map(|(_, text)| text).collect();
+        let goals = texts.iter().map(|text| self.want(text, &test(values.clone()), wanted, source)).collect();
+        if wanted { Goal::any(goals) } else { Goal::all(goals) }
+    }
+
+    fn membership(&mut self, member: &Traced<'p>, collection: &Traced<'p>, wanted: bool) -> Goal {
+        let is_in = match (&member.value, &collection.value) {
+            (Some(member), Some(Value::Array(items))) => Some(items.contains(member)),
+            (Some(member), Some(Value::Set(set))) => Some(set.contains(member)),
+            (Some(member), Some(Value::Object(object))) => Some(object.iter().any(|(_, value)| value == member)),
+            _ => None,
+        };
+        if is_in == Some(wanted) {
+            return Goal::Done;
+        }
+        let source = self.source_of(collection);
+        let values: Vec<Value> = self.children(collection).into_iter().filter_map(|(_, value)| value.value).collect();
+        let mut ways = Vec::new();
+        if wanted {
+            if source == Source::Old {
+                ways.push(Goal::Never(Blame::OLD));
+            } else if !values.is_empty() {
+                ways.push(self.want(member, &Test::Among(values), true, source));
+            }
+            if !matches!(source, Source::Rule | Source::Parameter) || values_empty(collection) {
+                ways.push(self.include(collection, member));
+            }
+        } else {
+            if source == Source::Inventory {
+                ways.push(Goal::Never(Blame::INVENTORY));
+            } else {
+                ways.push(self.want(member, &Test::Among(values), false, source));
+            }
+            if let Some(value) = &member.value
+                && source == Source::Object
+            {
+                ways.push(self.exclude(collection, value));
+            }
+        }
+        Goal::any(ways)
+    }
+
+    /// A test of how many there are.
+    fn count(&mut self, of: &Traced<'p>, test: &Test, wanted: bool) -> Goal {
+        let numbers = match test {
+            Test::Among(values) => values.iter().filter_map(Value::as_i64).collect::<Vec<_>>(),
+            _ => return Goal::Never(Blame::UNKNOWN),
+        };
+        let now = self.apply_count(of);
+        let Some(target) = numbers.first().and_then(|number| usize::try_from(*number).ok()) else {
+            return Goal::Never(Blame::UNKNOWN);
+        };
+        match (wanted, now < target) {
+            (true, true) => self.want(of, &Test::AtLeast(target), true, Source::Rule),
+            (true, false) => self.want(of, &Test::AtMost(target), true, Source::Rule),
+            (false, _) if target == 0 => self.want(of, &Test::AtLeast(1), true, Source::Rule),
+            (false, _) => {
+                let more = self.want(of, &Test::AtLeast(target + 1), true, Source::Rule);
+                let less = self.want(of, &Test::AtMost(target.saturating_sub(1)), true, Source::Rule);
+                Goal::any(vec![less, more])
+            }
+        }
+    }
+
+    pub(super) fn apply_count(&self, of: &Traced<'p>) -> usize {
+        match &of.value {
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Set(set)) => set.len(),
+            Some(Value::Object(object)) => object.len(),
+            Some(Value::String(text)) => text.chars().count(),
+            _ => 0,
+        }
+    }
+
+    /// A number that was read from a text: written as a text again.
+    fn numeric_text(&mut self, of: &Traced<'p>, test: &Test, wanted: bool, source: Source) -> Goal {
+        match test {
+            Test::Among(values) | Test::Try(values) => {
+                let is_text = matches!(of.value, Some(Value::String(_)));
+                let written = |value: &Value| match value {
+                    Value::Number(number) if is_text => Value::string(number.to_string()),
+                    other => other.clone(),
+                };
+                let values = values.iter().map(written).collect();
+                let test = if matches!(test, Test::Among(_)) {
+                    Test::Among(values)
+                } else {
+                    Test::Try(values)
+                };
+                self.want(of, &test, wanted, source)
+            }
+            Test::Defined | Test::Type(_) if wanted => {
+                self.want(of, &Test::Regex(vec![Value::string("^[0-9]+$")]), true, source)
+            }
+            _ => Goal::Never(Blame::UNKNOWN),
+        }
+    }
+
+    /// A part of a text that was cut.
+    pub(super) fn back_to_part(&mut self, of: &Traced<'p>, key: &Value, (test, wanted, source): Wanted<'_>) -> Goal {
+        if let Origin::Call { builtin, args } = &*of.from
+            && let ("split", [text, separator]) = (builtin.name, args.as_slice())
+            && let (Some(separator), Some(place)) = (separator.text(), key.as_i64())
+        {
+            let count = self.apply_count(of);
+            let place = usize::try_from(place).ok();
+            let is_last = count > 1 && place == Some(count - 1);
+            let test = Test::Part {
+                separator: separator.to_owned(),
+                place: if is_last { None } else { place },
+                test: Box::new(test.clone()),
+            };
+            return self.want(text, &test, wanted, source);
+        }
+        if let (Test::Defined, false) = (test, wanted) {
+            return Goal::Never(Blame::UNKNOWN);
+        }
+        self.leaves_toward(of, test, wanted, source)
+    }
+
+    /// A test of texts that were put together: the one part that the object decides.
+    fn back_to_items(&mut self, separator: Option<&str>, items: &Traced<'p>, (test, wanted, source): Wanted<'_>) -> Goal {
+        let parts: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
+        let separator = separator.unwrap_or_default();
+        let texts: Vec<Option<String>> = parts.iter().map(|part| part.text().map(str::to_owned)).collect();
+        let mut ways = Vec::new();
+        for (place, part) in parts.iter().enumerate() {
+            if self.source_of(part) != Source::Object {
+                continue;
+            }
+            let join = |texts: &[Option<String>]| -> Option<String> {
+                let texts: Option<Vec<&str>> = texts.iter().map(|text| text.as_deref()).collect();
+                texts.map(|texts| texts.join(separator))
+            };
+            let (before, rest) = texts.split_at(place);
+            let (Some(mut before), Some(mut after)) = (join(before), join(rest.get(1..).unwrap_or_default())) else {
+                continue;
+            };
+            if place > 0 {
+                before.push_str(separator);
+            }
+            if place + 1 < texts.len() {
+                after.insert_str(0, separator);
+            }
+            let test = within(test, &before, &after);
+            ways.push(self.want(part, &test, wanted, source));
+        }
+        Goal::any(ways)
+    }
+
+    /// The same for a format with `%s`, `%v` or `%d` in it.
+    fn back_to_format(&mut self, format: &Traced<'p>, items: &Traced<'p>, (test, wanted, source): Wanted<'_>) -> Goal {
+        let Some(format) = format.text() else {
+            return Goal::Never(Blame::UNKNOWN);
+        };
+        let parts: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
+        let mut pieces = vec![String::new()];
+        let mut characters = format.chars();
+        while let Some(character) = characters.next() {
+            if character != '%' {
+                if let Some(piece) = pieces.last_mut() {
+                    piece.push(character);
+                }
+                continue;
+            }
+            match characters.next() {
+                Some('s' | 'v' | 'd') => pieces.push(String::new()),
+                Some('%') => {
+                    if let Some(piece) = pieces.last_mut() {
+                        piece.push('%');
+                    }
+                }
+                _ => return Goal::Never(Blame::UNKNOWN),
+            }
+        }
+        if pieces.len() != parts.len() + 1 {
+            return Goal::Never(Blame::UNKNOWN);
+        }
+        let shown = |part: &Traced<'p>| match &part.value {
+            Some(Value::String(text)) => Some(text.to_string()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        let mut ways = Vec::new();
+        for (place, part) in parts.iter().enumerate() {
+            if self.source_of(part) != Source::Object {
+                continue;
+            }
+            let (mut before, mut after) = (String::new(), String::new());
+            let mut is_known = true;
+            for (other, piece) in pieces.iter().enumerate() {
+                let text = if other <= place { &mut before } else { &mut after };
+                text.push_str(piece);
+                if other != place && other < parts.len() {
+                    match parts.get(other).and_then(shown) {
+                        Some(shown) => text.push_str(&shown),
+                        None => is_known = false,
+                    }
+                }
+            }
+            if is_known {
+                let test = within(test, &before, &after);
+                ways.push(self.want(part, &test, wanted, source));
+            }
+        }
+        Goal::any(ways)
+    }
+
+    /// The fields that a value is made from.
+    pub(super) fn leaves(&self, value: &Traced<'p>) -> Vec<Vec<Seg>> {
+        let mut found = Vec::new();
+        self.leaves_below(value, 0, &mut found);
+        found
+    }
+
+    fn leaves_below(&self, value: &Traced<'p>, depth: u32, found: &mut Vec<Vec<Seg>>) {
+        if depth > 16 || found.len() > 32 {
+            return;
+        }
+        match &*value.from {
+            Origin::Input(place) => {
+                let is_structure = matches!(value.value, Some(Value::Object(_) | Value::Array(_)));
+                if self.in_object(place).is_some() && !is_structure && !found.contains(place) {
+                    found.push(place.clone());
+                }
+            }
+            Origin::Call { args, .. } => args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found)),
+            Origin::Part { of, .. } => self.leaves_below(of, depth + 1, found),
+            Origin::List(items) => items.iter().for_each(|item| self.leaves_below(item, depth + 1, found)),
+            Origin::Object(fields) => fields.iter().for_each(|(_, item)| self.leaves_below(item, depth + 1, found)),
+            Origin::Rule(made) | Origin::Made(made) => {
+                if let super::Maker::Rule { args, .. } = &made.by {
+                    args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found));
+                }
+                made.rows.iter().for_each(|row| self.leaves_below(&row.value, depth + 1, found));
+            }
+            Origin::Member { item, .. } => self.leaves_below(item, depth + 1, found),
+            Origin::Written | Origin::Data(_) | Origin::Key { .. } | Origin::Unknown => {}
+        }
+    }
+
+    /// A guess for each field that a value is made from.
+    fn leaves_toward(&mut self, value: &Traced<'p>, test: &Test, wanted: bool, source: Source) -> Goal {
+        let goals = self
+            .leaves(value)
+            .into_iter()
+            .filter_map(|place| {
+                let place = self.in_object(&place)?;
+                Some(Goal::Want(super::Want {
+                    place,
+                    test: test.clone(),
+                    wanted,
+                    source,
+                    detour: 4,
+                }))
+            })
+            .collect();
+        Goal::any(goals)
+    }
+}
+
+fn values_empty(collection: &Traced<'_>) -> bool {
+    match &collection.value {
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Set(set)) => set.is_empty(),
+        Some(_) => false,
+        None => true,
+    }
+}
+
+/// A test of a text with a known beginning and end, as a test of what is between them.
+fn within(test: &Test, before: &str, after: &str) -> Test {
+    let cut = |values: &[Value], keep_unmatched: bool| -> Vec<Value> {
+        values
+            .iter()
+            .filter_map(Value::as_str)
+            .filter_map(|text| {
+                let text = text.strip_prefix(before).or(keep_unmatched.then_some(text))?;
+                let text = text.strip_suffix(after).or(keep_unmatched.then_some(text))?;
+                Some(Value::string(text))
+            })
+            .collect()
+    };
+    match test {
+        Test::Among(values) => Test::Among(cut(values, false)),
+        Test::Try(values) => Test::Try(cut(values, false)),
+        Test::Prefix(values) => Test::Prefix(cut(values, true)),
+        Test::Suffix(values) => Test::Suffix(cut(values, true)),
+        other => other.clone(),
+    }
+}
