@@ -54,7 +54,8 @@ def enums(module):
         elif key := re.match(r'\t{5}"([^"]+)": \{$', line):
             member = key[1]
         elif values := re.match(r"\t+Enum:\s+\[\]interface\{\}\{(.*)\},$", line):
-            found[owner, member] = sorted(json.loads(f"[{values[1]}]"))
+            # An empty value is one that is absent.
+            found[owner, member] = sorted(value for value in json.loads(f"[{values[1]}]") if value)
     if len(found) < 100:
         sys.exit(f"error: only {len(found)} fields with listed values: the form of the generated definitions has changed")
     return found

@@ -19,12 +19,13 @@ const PORT_NAME: &str = "must be at most 15 lower-case letters, digits and singl
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 
 pub(super) fn container(container: &Object, path: &Path<'_>, check: &mut Check<'_>) {
-    match container.get("image").and_then(Value::as_str) {
-        None | Some("") => check.missing(&path.key("image")),
-        Some(image) if image.trim() != image => {
+    match container.get("image").unwrap_or(&Value::Null) {
+        Value::Null => check.missing(&path.key("image")),
+        Value::String(image) if image.is_empty() => check.missing(&path.key("image")),
+        Value::String(image) if image.trim() != image => {
             check.invalid(&path.key("image"), "must not have spaces at its ends");
         }
-        Some(_) => {}
+        _ => {}
     }
     let mut names = BTreeSet::new();
     for (index, port) in elements(container, "ports") {

@@ -113,7 +113,8 @@ pub(super) fn job(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     ];
     at_least(0, spec, &numbers, path, check);
     restart_policy(object(spec, "template"), &["OnFailure", "Never"], path, check);
-    if text(spec, "completionMode") == Some("Indexed") && !has(spec, "completions") {
+    // Without both numbers they are 1.
+    if text(spec, "completionMode") == Some("Indexed") && has(spec, "parallelism") && !has(spec, "completions") {
         check.missing(&path.key("completions"));
     }
 }
