@@ -235,7 +235,12 @@ impl PolicySet {
     }
 
     /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it.
-    pub(crate) fn goals(&self, review: &Review, policy: &str, host: &mut Host) -> Vec<(Option<&'static Workload>, Goal)> {
+    pub(crate) fn goals(
+        &self,
+        review: &Review,
+        policy: &str,
+        host: &mut Host,
+    ) -> Vec<(Option<&'static Workload>, Goal)> {
         let mut shown = Shown {
             set: self,
             review,

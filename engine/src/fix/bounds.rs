@@ -66,7 +66,11 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
         ["apiVersion" | "kind" | "status", ..] | ["metadata"] | ["spec"] | [] => true,
         ["metadata", name, ..] => !matches!(*name, "labels" | "annotations" | "finalizers"),
         ["roleRef", ..] => true,
-        _ => path.windows(2).any(|pair| pair == ["selector", "matchLabels"]) && path.first() == Some(&"spec") && path.len() <= 4,
+        _ => {
+            path.windows(2).any(|pair| pair == ["selector", "matchLabels"])
+                && path.first() == Some(&"spec")
+                && path.len() <= 4
+        }
     };
     if identity {
         return Some(Forbidden::Identity);
@@ -75,10 +79,16 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
     match &edit.action {
         Action::Remove => {
             let last = path.last().copied().unwrap_or_default();
-            let parent = path.len().checked_sub(2).and_then(|at| path.get(at)).copied().unwrap_or_default();
+            let parent = path
+                .len()
+                .checked_sub(2)
+                .and_then(|at| path.get(at))
+                .copied()
+                .unwrap_or_default();
             let is_metadata = ["labels", "annotations"].contains(&parent);
             let is_dodge = if is_position(last) {
-                let list = super::change::pointer(edit.path.get(..edit.path.len().saturating_sub(1)).unwrap_or_default());
+                let list =
+                    super::change::pointer(edit.path.get(..edit.path.len().saturating_sub(1)).unwrap_or_default());
                 let count = list
                     .and_then(|list| object.pointer(&list))
                     .and_then(Json::as_array)
@@ -90,7 +100,16 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
                 !is_metadata
                     && (SELECTIVE.contains(&last)
                         || VITAL.contains(&last)
-                        || ["template", "jobTemplate", "labels", "env", "volumes", "rules", "resources"].contains(&last))
+                        || [
+                            "template",
+                            "jobTemplate",
+                            "labels",
+                            "env",
+                            "volumes",
+                            "rules",
+                            "resources",
+                        ]
+                        .contains(&last))
                     && !(last == "ports" || last == "volumes" || last == "env" || last == "hosts")
                     || (["ports", "volumes", "env"].contains(&last))
             };
@@ -148,9 +167,9 @@ pub(super) fn widens(before: &Json, edits: &[Edit]) -> bool {
             Action::Set(value) => {
                 let is_star = |value: &Json| value.as_str().is_some_and(|text| text == "*" || text.starts_with("*."));
                 let adds_star = is_star(value) || value.as_array().is_some_and(|items| items.iter().any(is_star));
-                let had_star = now.as_ref().is_some_and(|now| {
-                    is_star(now) || now.as_array().is_some_and(|items| items.iter().any(is_star))
-                });
+                let had_star = now
+                    .as_ref()
+                    .is_some_and(|now| is_star(now) || now.as_array().is_some_and(|items| items.iter().any(is_star)));
                 let added_capability = path.contains(&"capabilities") && path.contains(&"add");
                 let less_dropped = last == "drop"
                     && now.as_ref().and_then(Json::as_array).is_some_and(|now| {

@@ -59,7 +59,9 @@ pub(super) fn apply(object: &Value, edits: &[Edit]) -> Option<(Value, Vec<PatchO
             }
             (Action::Set(value), Some(at)) => {
                 let list = pointer(edit.path.get(..at)?)?;
-                let Some(Step::New(id)) = edit.path.get(at) else { return None };
+                let Some(Step::New(id)) = edit.path.get(at) else {
+                    return None;
+                };
                 let (_, element) = added
                     .entry((path_order(&list), *id))
                     .or_insert_with(|| (list, Value::Null));
@@ -68,7 +70,11 @@ pub(super) fn apply(object: &Value, edits: &[Edit]) -> Option<(Value, Vec<PatchO
         }
     }
     // Below what goes nothing is set.
-    let is_gone = |path: &str| removed.values().any(|gone| path == gone || path.starts_with(&format!("{gone}/")));
+    let is_gone = |path: &str| {
+        removed
+            .values()
+            .any(|gone| path == gone || path.starts_with(&format!("{gone}/")))
+    };
     for (path, value) in sets.into_values().filter(|(path, _)| !is_gone(path)) {
         if after.pointer(&path) == Some(value) {
             continue;
@@ -116,7 +122,11 @@ fn place(element: &mut Value, path: &[Step], value: &Value) -> Option<()> {
             if element.is_null() {
                 *element = Value::Object(Map::new());
             }
-            place(element.as_object_mut()?.entry(name.clone()).or_insert(Value::Null), rest, value)?;
+            place(
+                element.as_object_mut()?.entry(name.clone()).or_insert(Value::Null),
+                rest,
+                value,
+            )?;
         }
         Some((Step::New(_), rest)) => {
             if element.is_null() {
@@ -209,7 +219,13 @@ mod tests {
         let object = json!({"spec": {"containers": [{"name": "a"}], "volumes": [{"name": "x"}, {"name": "y"}]}});
         let edits = [
             edit(
-                vec![key("spec"), key("containers"), key("0"), key("securityContext"), key("privileged")],
+                vec![
+                    key("spec"),
+                    key("containers"),
+                    key("0"),
+                    key("securityContext"),
+                    key("privileged"),
+                ],
                 Action::Set(json!(false)),
             ),
             edit(vec![key("spec"), key("volumes"), key("0")], Action::Remove),

@@ -102,6 +102,28 @@ pub struct Remedies {
     pub evaluations: usize,
 }
 
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Also what can be done about warnings and what is only recorded.
+    pub warnings: bool,
+    /// What policies' authors propose comes first.
+    pub authors: bool,
+}
+
+impl Effort {
+    /// While somebody waits: what denies alone.
+    pub const ADMISSION: Self = Self {
+        warnings: false,
+        authors: true,
+    };
+    /// Everything.
+    pub const ALL: Self = Self {
+        warnings: true,
+        authors: true,
+    };
+}
+
 /// How often the policy set is evaluated for one review.
 const MAX_EVALUATIONS: usize = 240;
 
@@ -163,18 +185,18 @@ impl Fix {
 
 /// Looks for the change after which as much as possible of a denied object passes.
 pub fn prove(set: &PolicySet, review: &Review, verdict: &Verdict) -> Option<Fix> {
-    remedies(set, review, verdict, true).whole
+    remedies(set, review, verdict, Effort::ADMISSION).whole
 }
 
-/// Looks for what can be done about each policy that objects; about those that deny alone, when that is asked for.
-pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, only_denied: bool) -> Remedies {
+/// Looks for what can be done about each policy that objects.
+pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Effort) -> Remedies {
     let mut remedies = Remedies::default();
-    if only_denied && verdict.decision() != Decision::Deny {
+    if !effort.warnings && verdict.decision() != Decision::Deny {
         return remedies;
     }
     let mut objecting: Vec<&str> = Vec::new();
     for violation in verdict.violations() {
-        let counts = !only_denied || violation.action == verdict::Action::Deny;
+        let counts = effort.warnings || violation.action == verdict::Action::Deny;
         if counts && !objecting.contains(&violation.policy.as_str()) {
             objecting.push(&violation.policy);
         }
@@ -186,7 +208,9 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, only_denied
             review.operation.as_str()
         );
         for policy in objecting {
-            remedies.policies.insert(policy.to_owned(), Remedy::Unfixable(reason.clone()));
+            remedies
+                .policies
+                .insert(policy.to_owned(), Remedy::Unfixable(reason.clone()));
         }
         return remedies;
     }
@@ -204,7 +228,7 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, only_denied
         if proof.evaluations() >= MAX_EVALUATIONS {
             break;
         }
-        let remedy = match of_policy(&mut proof, verdict, policy, &[]) {
+        let remedy = match of_policy(&mut proof, verdict, policy, &[], effort) {
             Ok((edits, source)) => {
                 let fix = finished(&mut proof, &edits, &[policy], source);
                 made.push(((*policy).to_owned(), edits, source));
@@ -214,7 +238,7 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, only_denied
         };
         remedies.policies.insert((*policy).to_owned(), remedy);
     }
-    remedies.whole = together(&mut proof, verdict, made);
+    remedies.whole = together(&mut proof, verdict, made, effort);
     remedies.evaluations = proof.evaluations();
     remedies
 }
@@ -225,14 +249,19 @@ fn of_policy(
     verdict: &Verdict,
     policy: &str,
     made: &[Edit],
+    effort: Effort,
 ) -> Result<(Vec<Edit>, Source), Nothing> {
-    if let Some(edits) = authors(verdict, policy) {
+    if effort.authors
+        && let Some(edits) = authors(verdict, policy)
+    {
         let mut all = made.to_vec();
         all.extend(edits);
         let after = change::apply(proof.before(), &all);
         if let Some((after, operations)) = after
             && !operations.is_empty()
-            && all.iter().all(|edit| proof.may_change(&change::names(&edit.path)) && !proof.hides(edit))
+            && all
+                .iter()
+                .all(|edit| proof.may_change(&change::names(&edit.path)) && !proof.hides(edit))
             && proof.trial(&after, policy).holds
         {
             return Ok((all, Source::Author));
@@ -245,7 +274,11 @@ fn of_policy(
 /// What the author proposes, when it is for all that the policy found.
 fn authors(verdict: &Verdict, policy: &str) -> Option<Vec<Edit>> {
     let mut edits = Vec::new();
-    for finding in verdict.findings().iter().filter(|finding| finding.violation.policy == policy) {
+    for finding in verdict
+        .findings()
+        .iter()
+        .filter(|finding| finding.violation.policy == policy)
+    {
         if finding.edits.is_empty() {
             return None;
         }
@@ -262,7 +295,12 @@ fn authors(verdict: &Verdict, policy: &str) -> Option<Vec<Edit>> {
 }
 
 /// One change for all policies that have one; where they do not fit together, one after the other.
-fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: Vec<(String, Vec<Edit>, Source)>) -> Option<Fix> {
+fn together(
+    proof: &mut Proof<'_>,
+    verdict: &Verdict,
+    made: Vec<(String, Vec<Edit>, Source)>,
+    effort: Effort,
+) -> Option<Fix> {
     let of = |made: &[(String, Vec<Edit>, Source)]| {
         let source = if made.iter().all(|(_, _, source)| *source == Source::Author) {
             Source::Author
@@ -277,7 +315,8 @@ fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: Vec<(String, Vec<Edi
         }
         (edits, source)
     };
-    let names = |made: &[(String, Vec<Edit>, Source)]| made.iter().map(|(policy, _, _)| policy.clone()).collect::<Vec<_>>();
+    let names =
+        |made: &[(String, Vec<Edit>, Source)]| made.iter().map(|(policy, _, _)| policy.clone()).collect::<Vec<_>>();
     if made.is_empty() {
         return None;
     }
@@ -302,7 +341,7 @@ fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: Vec<(String, Vec<Edi
             (best, edits) = (Some(fix), all);
             continue;
         }
-        let again = of_policy(proof, verdict, policy, &edits).ok();
+        let again = of_policy(proof, verdict, policy, &edits, effort).ok();
         match again.and_then(|(all, source)| Some((finished(proof, &all, &kept, source)?, all))) {
             Some((fix, all)) => (best, edits) = (Some(fix), all),
             None => {
@@ -361,7 +400,10 @@ fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
                         .map_or(0, Vec::len);
                     let own = (list.clone(), *id);
                     let earlier = added.iter().filter(|(other, _)| *other == list);
-                    let place = earlier.clone().position(|other| *other == own).unwrap_or_else(|| earlier.count());
+                    let place = earlier
+                        .clone()
+                        .position(|other| *other == own)
+                        .unwrap_or_else(|| earlier.count());
                     if !added.contains(&own) {
                         added.push(own);
                     }
@@ -386,12 +428,14 @@ fn reason(nothing: &Nothing, review: &Review) -> Option<String> {
     if let Some(blame) = nothing.blame {
         if blame.old() {
             return Some(
-                "The field cannot be changed on an object that exists. Keep the old value, or make a new object.".to_owned(),
+                "The field cannot be changed on an object that exists. Keep the old value, or make a new object."
+                    .to_owned(),
             );
         }
         if blame.inventory() {
             return Some(
-                "Another object of the cluster decides here: no value in this object makes it right by itself.".to_owned(),
+                "Another object of the cluster decides here: no value in this object makes it right by itself."
+                    .to_owned(),
             );
         }
         if blame.request() {
@@ -401,7 +445,10 @@ fn reason(nothing: &Nothing, review: &Review) -> Option<String> {
             ));
         }
         if blame.parameter() {
-            return Some("The policy's parameters leave no value that it accepts; whoever keeps the policy has to mend them.".to_owned());
+            return Some(
+                "The policy's parameters leave no value that it accepts; whoever keeps the policy has to mend them."
+                    .to_owned(),
+            );
         }
     }
     nothing.identity.then(|| {

@@ -58,7 +58,8 @@ impl<'p> Proof<'p> {
 
     pub(super) fn verdict_on(&mut self, after: &Json) -> Verdict {
         self.evaluations += 1;
-        self.set.evaluate(&self.review.with_object(Document::from(after.clone())))
+        self.set
+            .evaluate(&self.review.with_object(Document::from(after.clone())))
     }
 
     pub(super) fn goals(
@@ -75,9 +76,14 @@ impl<'p> Proof<'p> {
         let verdict = self.verdict_on(after);
         let mut objecting: Vec<String> = Vec::new();
         let new = verdict.violations().filter(|violation| !self.is_known(violation));
-        let failed = verdict.failures().iter().filter(|failure| !self.has_failed(&failure.policy));
+        let failed = verdict
+            .failures()
+            .iter()
+            .filter(|failure| !self.has_failed(&failure.policy));
         let mine = verdict.violations().filter(|violation| violation.policy == policy);
-        let said = mine.map(|violation| &violation.policy).chain(new.map(|violation| &violation.policy));
+        let said = mine
+            .map(|violation| &violation.policy)
+            .chain(new.map(|violation| &violation.policy));
         for id in said.chain(failed.map(|failure| &failure.policy)) {
             if !objecting.contains(id) {
                 objecting.push(id.clone());

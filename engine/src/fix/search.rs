@@ -228,11 +228,15 @@ impl<'a, 'p> Search<'a, 'p> {
             }
         }
         let is_made = |path: &[Step]| {
-            paths.iter().any(|(other, _)| other.len() > path.len() && other.starts_with(path))
+            paths
+                .iter()
+                .any(|(other, _)| other.len() > path.len() && other.starts_with(path))
         };
         let mut choices: Vec<(Vec<Step>, Vec<Candidate>)> = Vec::new();
         for (path, list) in &paths {
-            let is_presence = list.iter().all(|want| want.wanted && matches!(want.test, Test::Defined | Test::True));
+            let is_presence = list
+                .iter()
+                .all(|want| want.wanted && matches!(want.test, Test::Defined | Test::True));
             // It is there once something below it is.
             if is_presence && is_made(path) {
                 continue;
@@ -283,7 +287,11 @@ fn edit(path: &[Step], candidate: &Candidate) -> Edit {
 fn couple(object: &Json, edits: &mut Vec<Edit>) {
     let mut more = Vec::new();
     for edit in edits.iter().filter(|edit| edit.action == Action::Remove) {
-        let Some((at, Step::Key(position))) = edit.path.len().checked_sub(1).and_then(|at| Some((at, edit.path.get(at)?)))
+        let Some((at, Step::Key(position))) = edit
+            .path
+            .len()
+            .checked_sub(1)
+            .and_then(|at| Some((at, edit.path.get(at)?)))
         else {
             continue;
         };
@@ -294,10 +302,14 @@ fn couple(object: &Json, edits: &mut Vec<Edit>) {
         let name = change::pointer(&edit.path)
             .and_then(|path| object.pointer(&path).cloned())
             .and_then(|volume| volume.get("name").cloned());
-        let Some(spec) = list.get(..list.len() - 1) else { continue };
+        let Some(spec) = list.get(..list.len() - 1) else {
+            continue;
+        };
         let Some(pointer) = change::pointer(spec) else { continue };
         for containers in ["containers", "initContainers", "ephemeralContainers"] {
-            let found = object.pointer(&format!("{pointer}/{containers}")).and_then(Json::as_array);
+            let found = object
+                .pointer(&format!("{pointer}/{containers}"))
+                .and_then(Json::as_array);
             for (place, container) in found.into_iter().flatten().enumerate() {
                 let mounts = container.get("volumeMounts").and_then(Json::as_array);
                 let matching: Vec<usize> = mounts
@@ -349,7 +361,9 @@ fn named(wants: &[Want]) -> Vec<Want> {
     let mut names: Vec<(Seg, Value)> = Vec::new();
     for want in wants {
         let Test::Named(test) = &want.test else { continue };
-        let (Test::Among(values) | Test::Try(values)) = &**test else { continue };
+        let (Test::Among(values) | Test::Try(values)) = &**test else {
+            continue;
+        };
         if let (Some(seg), Some(value)) = (want.place.last(), values.first()) {
             names.push((seg.clone(), value.clone()));
         }

@@ -139,12 +139,16 @@ fn write(hir: &Hir, hint: &str, text: &mut String) {
 
 fn one_of(class: &Class, hint: &str) -> char {
     let own = hint.chars().find(|character| has(class, *character));
-    own.or_else(|| ['a', '0', 'A', 'x', '1', '-', '_'].into_iter().find(|character| has(class, *character)))
-        .or_else(|| match class {
-            Class::Unicode(class) => class.ranges().first().map(|range| range.start()),
-            Class::Bytes(class) => class.ranges().first().map(|range| char::from(range.start())),
-        })
-        .unwrap_or('x')
+    own.or_else(|| {
+        ['a', '0', 'A', 'x', '1', '-', '_']
+            .into_iter()
+            .find(|character| has(class, *character))
+    })
+    .or_else(|| match class {
+        Class::Unicode(class) => class.ranges().first().map(|range| range.start()),
+        Class::Bytes(class) => class.ranges().first().map(|range| char::from(range.start())),
+    })
+    .unwrap_or('x')
 }
 
 fn has(class: &Class, character: char) -> bool {
@@ -245,7 +249,11 @@ mod tests {
         ] {
             let regex = regex::Regex::new(pattern).unwrap();
             let found = samples(pattern, Some("shop/web:1.0"));
-            assert!(found.texts.iter().any(|text| regex.is_match(text)), "{pattern}: {:?}", found.texts);
+            assert!(
+                found.texts.iter().any(|text| regex.is_match(text)),
+                "{pattern}: {:?}",
+                found.texts
+            );
         }
     }
 

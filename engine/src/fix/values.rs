@@ -128,9 +128,21 @@ fn wanted(spot: &Spot<'_>, test: &Test, source: Source, host: &mut Host) -> Vec<
     match test {
         Test::Among(values) | Test::Try(values) => among(spot, values, source),
         Test::True | Test::Defined => present(spot, matches!(test, Test::True)),
-        Test::Prefix(starts) => starts.iter().filter_map(Value::as_str).flat_map(|start| prefixed(spot, start)).collect(),
-        Test::Suffix(ends) => ends.iter().filter_map(Value::as_str).map(|end| suffixed(spot, end)).collect(),
-        Test::Contains(parts) => parts.iter().filter_map(Value::as_str).map(|part| containing(spot, part)).collect(),
+        Test::Prefix(starts) => starts
+            .iter()
+            .filter_map(Value::as_str)
+            .flat_map(|start| prefixed(spot, start))
+            .collect(),
+        Test::Suffix(ends) => ends
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|end| suffixed(spot, end))
+            .collect(),
+        Test::Contains(parts) => parts
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|part| containing(spot, part))
+            .collect(),
         Test::Regex(patterns) => fitting(spot, patterns, host),
         Test::Glob(patterns) => globbed(spot, patterns),
         Test::Has(member) => has_member(spot, member, source),
@@ -282,7 +294,12 @@ fn quantity_for(name: &str) -> &'static str {
 pub(super) fn meaning(spot: &Spot<'_>) -> String {
     let path = names(spot.path);
     let last = path.last().copied().unwrap_or_default();
-    let parent = path.len().checked_sub(2).and_then(|at| path.get(at)).copied().unwrap_or_default();
+    let parent = path
+        .len()
+        .checked_sub(2)
+        .and_then(|at| path.get(at))
+        .copied()
+        .unwrap_or_default();
     match (parent, last) {
         ("labels", label) => format!("the value of the label {label}"),
         ("annotations", annotation) => format!("the value of the annotation {annotation}"),
@@ -305,7 +322,11 @@ fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
         let path = image.path();
         // The image has to be brought to the registry first, so the name there is a person's to say.
         let base = start.trim_end_matches('/');
-        let slash = if start.ends_with('/') || !base.is_empty() { "/" } else { "" };
+        let slash = if start.ends_with('/') || !base.is_empty() {
+            "/"
+        } else {
+            ""
+        };
         let tail = path.as_str();
         // Whether the prefix already ends with a part of the path.
         let joined = match base.rsplit_once('/') {
@@ -417,7 +438,10 @@ fn at_least(spot: &Spot<'_>, least: usize) -> Vec<Candidate> {
     match (spot.now, spot.field.map(Field::form)) {
         (Some(Json::Number(_)), _) => Vec::new(),
         (Some(Json::String(text)), _) => {
-            let text = format!("{text}{FILL_IN}{}", "x".repeat(least.saturating_sub(text.len() + FILL_IN.len())));
+            let text = format!(
+                "{text}{FILL_IN}{}",
+                "x".repeat(least.saturating_sub(text.len() + FILL_IN.len()))
+            );
             vec![filled(json!(text), FILLED, meaning(spot))]
         }
         (None | Some(Json::Array(_)), Some(Form::List(of))) => {
@@ -434,7 +458,10 @@ fn at_least(spot: &Spot<'_>, least: usize) -> Vec<Candidate> {
         (None, Some(Form::Map(_))) => vec![filled(json!({FILL_IN: FILL_IN}), FILLED + 10, meaning(spot))],
         (None, Some(Form::Object(_))) => structure(spot).into_iter().collect(),
         (None, Some(Form::String) | None) => vec![filled(
-            json!(format!("{FILL_IN}{}", "-x".repeat(least.saturating_sub(FILL_IN.len()).div_ceil(2)))),
+            json!(format!(
+                "{FILL_IN}{}",
+                "-x".repeat(least.saturating_sub(FILL_IN.len()).div_ceil(2))
+            )),
             FILLED,
             meaning(spot),
         )],
@@ -445,7 +472,10 @@ fn at_least(spot: &Spot<'_>, least: usize) -> Vec<Candidate> {
 fn at_most(spot: &Spot<'_>, most: usize) -> Vec<Candidate> {
     match spot.now {
         Some(Json::Array(_)) if most == 0 => vec![removal(spot)],
-        Some(Json::Array(items)) => vec![set(Json::Array(items.iter().take(most).cloned().collect()), REMOVE_ELEMENT)],
+        Some(Json::Array(items)) => vec![set(
+            Json::Array(items.iter().take(most).cloned().collect()),
+            REMOVE_ELEMENT,
+        )],
         Some(Json::Object(_)) if most == 0 => vec![removal(spot)],
         Some(Json::String(text)) => {
             let text: String = text.chars().take(most).collect();
@@ -460,9 +490,12 @@ fn of_type(spot: &Spot<'_>, name: &str) -> Vec<Candidate> {
     match (name, spot.now) {
         ("string", Some(Json::Number(number))) => vec![set(json!(number.to_string()), SET)],
         ("string", Some(Json::Bool(flag))) => vec![set(json!(flag.to_string()), SET)],
-        ("number", Some(Json::String(text))) => {
-            text.parse::<i64>().ok().map(|number| set(json!(number), SET)).into_iter().collect()
-        }
+        ("number", Some(Json::String(text))) => text
+            .parse::<i64>()
+            .ok()
+            .map(|number| set(json!(number), SET))
+            .into_iter()
+            .collect(),
         ("string", None) => vec![filled(json!(FILL_IN), FILLED, meaning(spot))],
         ("boolean", None) => vec![set(json!(true), SET), set(json!(false), SET)],
         ("number", None) => vec![example(spot)],
@@ -546,7 +579,9 @@ fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
                 _ => format!("{FILL_IN}{rest}"),
             })
         }),
-        Test::Contains(parts) => without(spot, parts, |now, part| now.contains(part).then(|| now.replace(part, FILL_IN))),
+        Test::Contains(parts) => without(spot, parts, |now, part| {
+            now.contains(part).then(|| now.replace(part, FILL_IN))
+        }),
         Test::Regex(_) | Test::Glob(_) => vec![example(spot), removal(spot)],
         Test::Part { separator, place, test } => {
             let mut host = Host::new(10_000);
@@ -560,7 +595,10 @@ fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
 fn without(spot: &Spot<'_>, parts: &[Value], change: impl Fn(&str, &str) -> Option<String>) -> Vec<Candidate> {
     let mut found = Vec::new();
     if let Some(now) = spot.now.and_then(Json::as_str) {
-        let changed = parts.iter().filter_map(Value::as_str).find_map(|part| change(now, part));
+        let changed = parts
+            .iter()
+            .filter_map(Value::as_str)
+            .find_map(|part| change(now, part));
         found.extend(changed.map(|text| filled(json!(text), FILLED, meaning(spot))));
     }
     found.push(removal(spot));
@@ -579,7 +617,10 @@ fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
         }
         now => {
             if let Some(field) = spot.field {
-                if let Some(default) = field.default().filter(|value| !is_forbidden(value) && value.as_str() != Some("")) {
+                if let Some(default) = field
+                    .default()
+                    .filter(|value| !is_forbidden(value) && value.as_str() != Some(""))
+                {
                     found.push(set(default, SET));
                 }
                 for (place, value) in field.values().enumerate() {

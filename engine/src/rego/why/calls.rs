@@ -60,12 +60,11 @@ impl<'p> Tracer<'p, '_> {
         }
         let goal = match (builtin.name, args) {
             ("count", [of]) => self.count(of, test, wanted),
-            ("minus" | "and" | "or" | "union" | "array.concat" | "object.union" | "object.keys" | "sort" | "cast_set"
-                | "array.slice" | "set_diff" | "object.remove" | "object.filter" | "array.reverse", _)
-                if !matches!(result.value, Some(Value::Number(_))) =>
-            {
-                self.size(result, test, wanted)
-            }
+            (
+                "minus" | "and" | "or" | "union" | "array.concat" | "object.union" | "object.keys" | "sort"
+                | "cast_set" | "array.slice" | "set_diff" | "object.remove" | "object.filter" | "array.reverse",
+                _,
+            ) if !matches!(result.value, Some(Value::Number(_))) => self.size(result, test, wanted),
             ("to_number", [of]) => self.numeric_text(of, test, wanted, source),
             ("lower" | "upper" | "trim_space" | "cast_string", [of])
             | ("trim" | "trim_left" | "trim_right" | "trim_prefix" | "trim_suffix", [of, _])
@@ -74,7 +73,10 @@ impl<'p> Tracer<'p, '_> {
             ("sprintf", [format, items]) => self.back_to_format(format, items, (test, wanted, source)),
             ("max" | "min", [of]) => {
                 let members: Vec<Traced<'p>> = self.children(of).into_iter().map(|(_, value)| value).collect();
-                let goals = members.iter().map(|member| self.want(member, test, wanted, source)).collect();
+                let goals = members
+                    .iter()
+                    .map(|member| self.want(member, test, wanted, source))
+                    .collect();
                 Goal::all(goals)
             }
             _ => Goal::Never(Blame::UNKNOWN),
@@ -115,12 +117,18 @@ impl<'p> Tracer<'p, '_> {
             }
             ("any", [items]) => {
                 let items: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
-                let goals = items.iter().map(|item| self.want(item, &Test::True, wanted, Source::Rule)).collect();
+                let goals = items
+                    .iter()
+                    .map(|item| self.want(item, &Test::True, wanted, Source::Rule))
+                    .collect();
                 if wanted { Goal::any(goals) } else { Goal::all(goals) }
             }
             ("all", [items]) => {
                 let items: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
-                let goals = items.iter().map(|item| self.want(item, &Test::True, wanted, Source::Rule)).collect();
+                let goals = items
+                    .iter()
+                    .map(|item| self.want(item, &Test::True, wanted, Source::Rule))
+                    .collect();
                 if wanted { Goal::all(goals) } else { Goal::any(goals) }
             }
             ("is_string", [of]) => self.want(of, &Test::Type("string"), wanted, Source::Rule),
@@ -134,13 +142,7 @@ impl<'p> Tracer<'p, '_> {
         Some(goal)
     }
 
-    fn text_test(
-        &mut self,
-        text: &Traced<'p>,
-        part: &Traced<'p>,
-        test: fn(Vec<Value>) -> Test,
-        wanted: bool,
-    ) -> Goal {
+    fn text_test(&mut self, text: &Traced<'p>, part: &Traced<'p>, test: fn(Vec<Value>) -> Test, wanted: bool) -> Goal {
         let source = self.source_of(part);
         let mut ways = Vec::new();
         if let Some(value) = &part.value {
@@ -150,7 +152,10 @@ impl<'p> Tracer<'p, '_> {
             && let (Some(value), true) = (&text.value, wanted)
         {
             // The other way round: the part is what is to be changed.
-            ways.push(self.want(part, &Test::Try(vec![value.clone()]), true, Source::Object).detour(4));
+            ways.push(
+                self.want(part, &Test::Try(vec![value.clone()]), true, Source::Object)
+                    .detour(4),
+            );
         }
         Goal::any(ways)
     }
@@ -165,13 +170,20 @@ impl<'p> Tracer<'p, '_> {
         let source = self.source_of(parts);
         let values = match &parts.value {
             Some(value @ Value::String(_)) => vec![value.clone()],
-            _ => self.children(parts).into_iter().filter_map(|(_, part)| part.value).collect(),
+            _ => self
+                .children(parts)
+                .into_iter()
+                .filter_map(|(_, part)| part.value)
+                .collect(),
         };
         if matches!(text.value, Some(Value::String(_)) | None) {
             return self.want(text, &test(values), wanted, source);
         }
         let texts: Vec<Traced<'p>> = self.children(text).into_iter().map(|(_, text)| text).collect();
-        let goals = texts.iter().map(|text| self.want(text, &test(values.clone()), wanted, source)).collect();
+        let goals = texts
+            .iter()
+            .map(|text| self.want(text, &test(values.clone()), wanted, source))
+            .collect();
         if wanted { Goal::any(goals) } else { Goal::all(goals) }
     }
 
@@ -186,7 +198,11 @@ impl<'p> Tracer<'p, '_> {
             return Goal::Done;
         }
         let source = self.source_of(collection);
-        let values: Vec<Value> = self.children(collection).into_iter().filter_map(|(_, value)| value.value).collect();
+        let values: Vec<Value> = self
+            .children(collection)
+            .into_iter()
+            .filter_map(|(_, value)| value.value)
+            .collect();
         let mut ways = Vec::new();
         if wanted {
             if source == Source::Old {
@@ -291,7 +307,12 @@ impl<'p> Tracer<'p, '_> {
     }
 
     /// A test of texts that were put together: the one part that the object decides.
-    fn back_to_items(&mut self, separator: Option<&str>, items: &Traced<'p>, (test, wanted, source): Wanted<'_>) -> Goal {
+    fn back_to_items(
+        &mut self,
+        separator: Option<&str>,
+        items: &Traced<'p>,
+        (test, wanted, source): Wanted<'_>,
+    ) -> Goal {
         let parts: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
         let separator = separator.unwrap_or_default();
         let texts: Vec<Option<String>> = parts.iter().map(|part| part.text().map(str::to_owned)).collect();
@@ -399,12 +420,16 @@ impl<'p> Tracer<'p, '_> {
             Origin::Call { args, .. } => args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found)),
             Origin::Part { of, .. } => self.leaves_below(of, depth + 1, found),
             Origin::List(items) => items.iter().for_each(|item| self.leaves_below(item, depth + 1, found)),
-            Origin::Object(fields) => fields.iter().for_each(|(_, item)| self.leaves_below(item, depth + 1, found)),
+            Origin::Object(fields) => fields
+                .iter()
+                .for_each(|(_, item)| self.leaves_below(item, depth + 1, found)),
             Origin::Rule(made) | Origin::Made(made) => {
                 if let super::Maker::Rule { args, .. } = &made.by {
                     args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found));
                 }
-                made.rows.iter().for_each(|row| self.leaves_below(&row.value, depth + 1, found));
+                made.rows
+                    .iter()
+                    .for_each(|row| self.leaves_below(&row.value, depth + 1, found));
             }
             Origin::Member { item, .. } => self.leaves_below(item, depth + 1, found),
             Origin::Written | Origin::Data(_) | Origin::Key { .. } | Origin::Unknown => {}

@@ -217,7 +217,11 @@ impl<'p> Tracer<'p, '_> {
             _ => &[],
         };
         let own = [(unit.as_str(), 1.0)];
-        let units: Vec<(&str, f64)> = if smaller.is_empty() { own.to_vec() } else { smaller.to_vec() };
+        let units: Vec<(&str, f64)> = if smaller.is_empty() {
+            own.to_vec()
+        } else {
+            smaller.to_vec()
+        };
         for (unit, factor) in units {
             if !unit.is_empty() && matches!(now, Value::Number(_)) {
                 continue;
@@ -263,7 +267,10 @@ impl<'p> Tracer<'p, '_> {
             }
             Origin::Part { of, key } => self.again(of, place, new, depth + 1)?.get(key).cloned(),
             Origin::List(items) => {
-                let items: Option<Vec<Value>> = items.iter().map(|item| self.again(item, place, new, depth + 1)).collect();
+                let items: Option<Vec<Value>> = items
+                    .iter()
+                    .map(|item| self.again(item, place, new, depth + 1))
+                    .collect();
                 Some(match value.value {
                     Some(Value::Set(_)) => Value::set(items?),
                     _ => Value::array(items?),
@@ -284,7 +291,8 @@ impl<'p> Tracer<'p, '_> {
             Origin::Member { item, .. } => self.again(item, place, new, depth + 1),
             Origin::Rule(made) => match &made.by {
                 Maker::Rule { id, args } if !args.is_empty() => {
-                    let args: Option<Vec<Value>> = args.iter().map(|arg| self.again(arg, place, new, depth + 1)).collect();
+                    let args: Option<Vec<Value>> =
+                        args.iter().map(|arg| self.again(arg, place, new, depth + 1)).collect();
                     self.host.budget = self.host.budget.max(100_000);
                     let input = Some(self.input.clone());
                     let result: Result<Option<Value>, Halt> =

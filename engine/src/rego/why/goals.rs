@@ -221,7 +221,9 @@ impl<'p, 'h> Tracer<'p, 'h> {
 
     /// What would make all of these steps succeed, and the end after them.
     pub(super) fn succeed(&mut self, steps: &'p [Step], env: Env<'p>, end: End<'_, 'p, 'h>) -> Goal {
-        self.deeper(Goal::Never(Blame::UNKNOWN), |tracer| tracer.succeed_here(steps, env, end))
+        self.deeper(Goal::Never(Blame::UNKNOWN), |tracer| {
+            tracer.succeed_here(steps, env, end)
+        })
     }
 
     fn succeed_here(&mut self, steps: &'p [Step], mut env: Env<'p>, end: End<'_, 'p, 'h>) -> Goal {
@@ -403,11 +405,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
     }
 
     /// Each way in which a rule or function could have a value, and what is to be done with it.
-    pub(super) fn through(
-        &mut self,
-        maker: &Maker<'p>,
-        each: &mut dyn FnMut(&mut Self, Traced<'p>) -> Goal,
-    ) -> Goal {
+    pub(super) fn through(&mut self, maker: &Maker<'p>, each: &mut dyn FnMut(&mut Self, Traced<'p>) -> Goal) -> Goal {
         self.rows(maker, &mut |tracer, _, value| each(tracer, value))
     }
 
@@ -423,9 +421,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
         self.deeper(never, |tracer| match maker {
             Maker::Collect { sort, steps, env } => tracer.succeed(steps, env.clone(), &mut |tracer, env| {
                 let (key, value) = match sort {
-                    Collect::Array(item) => {
-                        (Traced::missing(Origin::Unknown), tracer.make(item, &env))
-                    }
+                    Collect::Array(item) => (Traced::missing(Origin::Unknown), tracer.make(item, &env)),
                     Collect::Set(item) => {
                         let item = tracer.make(item, &env);
                         (item.clone(), item)
@@ -440,7 +436,9 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 };
                 let mut goals = Vec::new();
                 for definition in &set.definitions {
-                    let Some(start) = tracer.enter(definition, args) else { continue };
+                    let Some(start) = tracer.enter(definition, args) else {
+                        continue;
+                    };
                     for branch in &definition.branches {
                         goals.push(tracer.succeed(&branch.steps, start.clone(), &mut |tracer, env| {
                             let value = tracer.make(&branch.value, &env);
@@ -588,7 +586,10 @@ impl<'p, 'h> Tracer<'p, 'h> {
             }
             ways.push(Goal::all(all));
         }
-        let is_constant = value.value.as_ref().is_some_and(|value| !matches!(value, Value::Object(_)));
+        let is_constant = value
+            .value
+            .as_ref()
+            .is_some_and(|value| !matches!(value, Value::Object(_)));
         if is_constant && (wanted || !rows.is_empty()) {
             // Another body takes over; the one that does now has to fail.
             let others = self.through(&made.by, &mut |tracer, value| tracer.want(&value, test, wanted, source));
@@ -650,7 +651,12 @@ impl<'p, 'h> Tracer<'p, 'h> {
             Some(Seg::Key(key)) => key.as_str(),
             _ => None,
         };
-        let is_old = self.roots.old.iter().enumerate().all(|(at, root)| name(at) == Some(root));
+        let is_old = self
+            .roots
+            .old
+            .iter()
+            .enumerate()
+            .all(|(at, root)| name(at) == Some(root));
         match name(0) {
             Some("parameters") => Source::Parameter,
             _ if is_old && !self.roots.old.is_empty() => Source::Old,

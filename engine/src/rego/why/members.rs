@@ -180,7 +180,10 @@ impl<'p> Tracer<'p, '_> {
             let (Some(now), Value::Set(target)) = (&collection.value, value) else {
                 continue;
             };
-            let has: Vec<Value> = now.as_set().map(|set| set.iter().cloned().collect()).unwrap_or_default();
+            let has: Vec<Value> = now
+                .as_set()
+                .map(|set| set.iter().cloned().collect())
+                .unwrap_or_default();
             let mut all = Vec::new();
             for missing in target.iter().filter(|member| !has.contains(member)) {
                 all.push(self.include(collection, &Traced::written(missing.clone())));
@@ -206,7 +209,11 @@ impl<'p> Tracer<'p, '_> {
                 .and_then(Value::as_set)
                 .map(|set| set.iter().cloned().collect())
                 .unwrap_or_default();
-            let goals = members.iter().rev().take(count - most).map(|member| self.exclude(collection, member));
+            let goals = members
+                .iter()
+                .rev()
+                .take(count - most)
+                .map(|member| self.exclude(collection, member));
             return Goal::all(goals.collect());
         }
         let members = self.children(collection);
@@ -227,14 +234,21 @@ impl<'p> Tracer<'p, '_> {
             return match &*collection.from {
                 Origin::Call { args, .. } => {
                     // More of what it was made of.
-                    let ways = args.iter().map(|arg| self.want(arg, &Test::AtLeast(least), true, Source::Rule)).collect();
+                    let ways = args
+                        .iter()
+                        .map(|arg| self.want(arg, &Test::AtLeast(least), true, Source::Rule))
+                        .collect();
                     Goal::any(ways).detour(2)
                 }
                 _ => Goal::Never(Blame::UNKNOWN),
             };
         };
         let mut ways = Vec::new();
-        let known: Vec<Value> = self.children(collection).into_iter().filter_map(|(_, value)| value.value).collect();
+        let known: Vec<Value> = self
+            .children(collection)
+            .into_iter()
+            .filter_map(|(_, value)| value.value)
+            .collect();
         let goal = self.rows(&maker, &mut |_, _, value| match &value.value {
             // What is in it already is no more.
             Some(value) if known.contains(value) => Goal::Never(Blame::UNKNOWN),

@@ -246,14 +246,20 @@ enum Origin<'p> {
     /// Below `data`.
     Data(Source),
     /// The name of a member of the input, or its position.
-    Key { of: Place, key: Seg },
+    Key {
+        of: Place,
+        key: Seg,
+    },
     /// The result of a function.
     Call {
         builtin: &'static Builtin,
         args: Vec<Traced<'p>>,
     },
     /// A member of the result of a function.
-    Part { of: Traced<'p>, key: Value },
+    Part {
+        of: Traced<'p>,
+        key: Value,
+    },
     /// A list that is written out; also a set.
     List(Vec<Traced<'p>>),
     Object(Vec<(Traced<'p>, Traced<'p>)>),

@@ -26,9 +26,8 @@ impl<'p> Tracer<'p, '_> {
     }
 
     pub(super) fn make(&self, template: &Template, env: &Env<'p>) -> Traced<'p> {
-        let value_of = |items: &[Traced<'p>]| -> Option<Vec<Value>> {
-            items.iter().map(|item| item.value.clone()).collect()
-        };
+        let value_of =
+            |items: &[Traced<'p>]| -> Option<Vec<Value>> { items.iter().map(|item| item.value.clone()).collect() };
         match template {
             Template::Const(value) => Traced::written(value.clone()),
             Template::Slot(slot) => {
@@ -192,7 +191,10 @@ impl<'p> Tracer<'p, '_> {
             _ => false,
         };
         match (builtin.name, args) {
-            ("minus" | "and" | "set_diff" | "sort" | "array.slice" | "cast_set" | "cast_array" | "array.reverse", [first, ..])
+            (
+                "minus" | "and" | "set_diff" | "sort" | "array.slice" | "cast_set" | "cast_array" | "array.reverse",
+                [first, ..],
+            )
             | ("object.remove" | "object.filter", [first, _]) => {
                 let mut found = self.children(first);
                 found.retain(|(_, value)| is_in(value));
@@ -281,7 +283,9 @@ impl<'p> Tracer<'p, '_> {
     fn pass(&mut self, step: &'p Step, mut env: Env<'p>, found: &mut Vec<Env<'p>>) {
         match &step.op {
             Op::Scan { slot, key, value } => {
-                let Some(collection) = env.get(*slot).cloned().flatten() else { return };
+                let Some(collection) = env.get(*slot).cloned().flatten() else {
+                    return;
+                };
                 for (name, member) in self.children(&collection) {
                     let mut env = env.clone();
                     if self.spend() && self.fits(key, &name, &mut env) && self.fits(value, &member, &mut env) {
@@ -430,7 +434,9 @@ impl<'p> Tracer<'p, '_> {
         let set = program.rules.get(id)?;
         let mut rows = Vec::new();
         for (position, definition) in set.definitions.iter().enumerate() {
-            let Some(env) = self.enter(definition, args) else { continue };
+            let Some(env) = self.enter(definition, args) else {
+                continue;
+            };
             for (link, branch) in definition.branches.iter().enumerate() {
                 let found = self.runs(&branch.steps, env.clone());
                 let is_taken = !found.is_empty();
@@ -693,7 +699,11 @@ pub(super) fn put<'p>(env: &mut Env<'p>, slot: usize, value: Traced<'p>) {
 
 fn entries(of: &Traced<'_>) -> Vec<(Value, Value)> {
     match &of.value {
-        Some(Value::Array(items)) => items.iter().enumerate().map(|(i, item)| (i.into(), item.clone())).collect(),
+        Some(Value::Array(items)) => items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| (i.into(), item.clone()))
+            .collect(),
         Some(Value::Object(object)) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         Some(Value::Set(set)) => set.iter().map(|member| (member.clone(), member.clone())).collect(),
         _ => Vec::new(),
@@ -705,7 +715,11 @@ fn members_of<'p>(made: &Rc<Made<'p>>, value: Option<&Value>) -> Vec<(Traced<'p>
     let is_set = matches!(value, Some(Value::Set(_)));
     let mut found: Vec<(Traced<'p>, Traced<'p>)> = Vec::new();
     for (place, row) in made.rows.iter().enumerate() {
-        let same = made.rows.iter().enumerate().filter(|(_, other)| other.value.value == row.value.value);
+        let same = made
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.value.value == row.value.value);
         let rows: Vec<usize> = if is_set {
             same.map(|(place, _)| place).collect()
         } else {
