@@ -25,6 +25,8 @@ struct Score {
     fixable: usize,
     passing: usize,
     right: usize,
+    /// Of what is not right, what is but for its class.
+    other_class: usize,
     unfixable: usize,
     rightly_none: usize,
     widening_in_silence: usize,
@@ -56,10 +58,11 @@ impl Score {
                 .unwrap_or(0)
         };
         println!(
-            "{name}: {} fixable, {:.1} % pass, {:.1} % right; {} of {} rightly none; evaluations p50 {} p99 {}",
+            "{name}: {} fixable, {:.1} % pass, {:.1} % right ({:.1} % more in another class); {} of {} rightly none; evaluations p50 {} p99 {}",
             self.fixable,
             self.passing(),
             self.right(),
+            Self::share(self.other_class, self.fixable),
             self.rightly_none,
             self.unfixable,
             at(50),
@@ -97,6 +100,7 @@ impl Score {
         self.passing += usize::from(says_nothing);
         let is_right = says_nothing && whole.is_some_and(|fix| is_right(object, fix));
         self.right += usize::from(is_right);
+        self.other_class += usize::from(!is_right && says_nothing && whole.is_some_and(|fix| is_accepted(object, fix)));
         if let Some(fix) = whole
             && !fix.widens()
             && !is_right
@@ -146,8 +150,12 @@ struct Case<'a> {
     authors: bool,
 }
 
+fn is_accepted(case: &Case<'_>, fix: &Fix) -> bool {
+    case.fix.accepts(case.object, fix.after(), case.workload).unwrap()
+}
+
 fn is_right(case: &Case<'_>, fix: &Fix) -> bool {
-    let accepted = case.fix.accepts(case.object, fix.after(), case.workload).unwrap();
+    let accepted = is_accepted(case, fix);
     let lift = |path: &String| {
         case.workload
             .map_or_else(|| path.clone(), |workload| workload.lift(path))

@@ -14,7 +14,9 @@ pub(super) enum Forbidden {
 }
 
 /// Lists whose elements are what the object is there for.
-const VITAL: [&str; 10] = [
+const VITAL: [&str; 12] = [
+    "minAvailable",
+    "maxUnavailable",
     "containers",
     "rules",
     "paths",
@@ -62,65 +64,65 @@ const SELECTIVE: [&str; 28] = [
 /// Whether an edit may be proposed at all.
 pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
     let path = names(&edit.path);
+    let is_set = matches!(edit.action, Action::Set(_));
     let identity = match path.as_slice() {
-        ["apiVersion" | "kind" | "status", ..] | ["metadata"] | ["spec"] | [] => true,
+        // A version of the same kind is the same object, said otherwise.
+        ["apiVersion"] => !is_set || edit.placeholder.is_some(),
+        ["apiVersion" | "kind" | "status" | "roleRef", ..] | ["metadata" | "spec"] | [] => true,
         ["metadata", name, ..] => !matches!(*name, "labels" | "annotations" | "finalizers"),
-        ["roleRef", ..] => true,
-        _ => {
-            path.windows(2).any(|pair| pair == ["selector", "matchLabels"])
-                && path.first() == Some(&"spec")
-                && path.len() <= 4
-        }
+        // What a workload selects cannot be changed, and has to fit its template.
+        ["spec", "selector", "matchLabels" | "matchExpressions", ..] => true,
+        _ => false,
     };
     if identity {
         return Some(Forbidden::Identity);
     }
-    let is_position = |name: &str| name.parse::<usize>().is_ok();
-    match &edit.action {
-        Action::Remove => {
-            let last = path.last().copied().unwrap_or_default();
-            let parent = path
-                .len()
-                .checked_sub(2)
-                .and_then(|at| path.get(at))
-                .copied()
-                .unwrap_or_default();
-            let is_metadata = ["labels", "annotations"].contains(&parent);
-            let is_dodge = if is_position(last) {
-                let list =
-                    super::change::pointer(edit.path.get(..edit.path.len().saturating_sub(1)).unwrap_or_default());
-                let count = list
-                    .and_then(|list| object.pointer(&list))
-                    .and_then(Json::as_array)
-                    .map_or(0, Vec::len);
-                parent.ends_with("ontainers") && (parent != "initContainers")
-                    || (VITAL.contains(&parent) && (count <= 1 || parent == "containers"))
-                    || (SELECTIVE.contains(&parent) && count <= 1)
-            } else {
-                !is_metadata
-                    && (SELECTIVE.contains(&last)
-                        || VITAL.contains(&last)
-                        || [
-                            "template",
-                            "jobTemplate",
-                            "labels",
-                            "env",
-                            "volumes",
-                            "rules",
-                            "resources",
-                        ]
-                        .contains(&last))
-                    && !(last == "ports" || last == "volumes" || last == "env" || last == "hosts")
-                    || (["ports", "volumes", "env"].contains(&last))
-            };
-            is_dodge.then_some(Forbidden::Dodge)
-        }
-        Action::Set(value) => {
-            let is_name = path.last() == Some(&"name") && path.iter().any(|name| name.ends_with("ontainers"));
-            let is_empty = matches!(value, Json::Array(items) if items.is_empty());
-            (is_name || is_empty).then_some(Forbidden::Dodge)
-        }
+    let is_dodge = match &edit.action {
+        Action::Remove => is_vital(object, edit, &path),
+        Action::Set(Json::Array(items)) => items.is_empty(),
+        Action::Set(Json::Number(number)) => path.last() == Some(&"replicas") && number.as_i64() == Some(0),
+        // What a container runs on is not the policy's to say.
+        Action::Set(_) => path.windows(2).any(|pair| pair == ["os", "name"]) || path.last() == Some(&"hostUsers"),
+    };
+    is_dodge.then_some(Forbidden::Dodge)
+}
+
+/// Whether the object would be without something that it needs to be what it is.
+fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
+    let last = path.last().copied().unwrap_or_default();
+    let parent = path
+        .len()
+        .checked_sub(2)
+        .and_then(|at| path.get(at))
+        .copied()
+        .unwrap_or_default();
+    if last.parse::<usize>().is_ok() {
+        let list = super::change::pointer(edit.path.get(..edit.path.len().saturating_sub(1)).unwrap_or_default());
+        let list = list.and_then(|list| object.pointer(&list)).and_then(Json::as_array);
+        let count = list.map_or(0, Vec::len);
+        return parent.ends_with("ontainers")
+            || parent == "env"
+            || parent == "ports"
+            || path == ["rules", last]
+            || (VITAL.contains(&parent) && count <= 1)
+            || (SELECTIVE.contains(&parent) && count <= 1);
     }
+    if ["labels", "annotations"].contains(&parent) {
+        return false;
+    }
+    if ["httpGet", "tcpSocket"].contains(&parent) && last == "host" {
+        return false;
+    }
+    if path.ends_with(&["value"]) && path.iter().rev().nth(2) == Some(&"env") {
+        return false;
+    }
+    SELECTIVE.contains(&last)
+        || VITAL.contains(&last)
+        || last.ends_with("ontainers")
+        || matches!(
+            last,
+            "template" | "jobTemplate" | "labels" | "env" | "volumes" | "data" | "hosts" | "tls" | "egress" | "ingress"
+        )
 }
 
 /// Whether a change takes something away that was there.

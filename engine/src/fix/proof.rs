@@ -51,6 +51,28 @@ impl<'p> Proof<'p> {
         &self.before
     }
 
+    /// What a policy said, all of it.
+    pub(super) fn said(&self, policy: &str) -> String {
+        let mine = self.verdict.violations().filter(|violation| violation.policy == policy);
+        mine.map(|violation| violation.message.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// Where a policy found something, as far as it says.
+    pub(super) fn reported(&self, policy: &str) -> Vec<String> {
+        let mine = self.verdict.violations().filter(|violation| violation.policy == policy);
+        let mut paths: Vec<String> = Vec::new();
+        for violation in mine {
+            if violation.found.is_empty() {
+                // One that says nothing may be about anything.
+                return Vec::new();
+            }
+            paths.extend(violation.found.iter().map(|found| found.path.clone()));
+        }
+        paths
+    }
+
     /// How often the policies were evaluated.
     pub(super) fn evaluations(&self) -> usize {
         self.evaluations

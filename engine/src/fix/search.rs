@@ -57,12 +57,26 @@ pub(super) struct Search<'a, 'p> {
     kind: Option<Type>,
     tried: Vec<Json>,
     nothing: Nothing,
+    /// What the policy says where it found something.
+    reported: Vec<Vec<Step>>,
+    /// Fields that hold an example in the state that is looked at.
+    open: Vec<Vec<Step>>,
+    /// What the policy said, in small letters.
+    said: String,
 }
+
+/// To change what the policy did not point at.
+const ELSEWHERE: u32 = 40;
+
+/// To give more than there was.
+const WIDER: u32 = 60;
 
 impl<'a, 'p> Search<'a, 'p> {
     pub(super) fn new(proof: &'a mut Proof<'p>, policy: &'a str) -> Self {
         let kind = &proof.review().kind;
         let kind = Type::of_kind(&kind.group, &kind.version, &kind.kind);
+        let said = proof.said(policy).to_lowercase();
+        let reported = proof.reported(policy).iter().map(|path| change::steps(path)).collect();
         Self {
             proof,
             policy,
@@ -70,6 +84,9 @@ impl<'a, 'p> Search<'a, 'p> {
             kind,
             tried: Vec::new(),
             nothing: Nothing::default(),
+            reported,
+            open: Vec::new(),
+            said,
         }
     }
 
@@ -117,7 +134,11 @@ impl<'a, 'p> Search<'a, 'p> {
         while place > 0 && edits.len() > 1 && edits.len() <= 12 && self.proof.evaluations() < limit + 12 {
             place -= 1;
             let mut fewer = edits.clone();
-            fewer.remove(place);
+            let edit = fewer.remove(place);
+            if change::names(&edit.path).contains(&"valueFrom") {
+                // A variable without its value is no use.
+                continue;
+            }
             let Some((after, _)) = change::apply(self.proof.before(), &fewer) else {
                 continue;
             };
@@ -138,6 +159,8 @@ impl<'a, 'p> Search<'a, 'p> {
         let Some((object, _)) = change::apply(self.proof.before(), &state.edits) else {
             return;
         };
+        let examples = state.edits.iter().filter(|edit| edit.placeholder.is_some());
+        self.open = examples.map(|edit| edit.path.clone()).collect();
         let mut goals = Vec::new();
         for policy in objecting {
             for (workload, goal) in self.proof.goals(&object, policy, &mut self.host) {
@@ -165,9 +188,12 @@ impl<'a, 'p> Search<'a, 'p> {
         for way in found {
             for (cost, mut edits) in self.solve(&object, &way) {
                 couple(&object, &mut edits);
-                let mut all = state.edits.clone();
-                all.extend(edits);
-                let cost = state.cost + cost + if state.round > 0 { 4 } else { 0 };
+                self.completed(&object, &mut edits);
+                // What is found later to be right for a field takes the place of what was tried first.
+                let edits = self.in_new_elements(&state.edits, edits);
+                let all = merged(&state.edits, edits);
+                let wider = bounds::widens(self.proof.before(), &all);
+                let cost = state.cost + cost + if state.round > 0 { 4 } else { 0 } + if wider { WIDER } else { 0 };
                 if waiting.len() < MAX_WAITING && !waiting.iter().any(|other| other.edits == all) {
                     waiting.push(State {
                         edits: all,
@@ -189,16 +215,21 @@ impl<'a, 'p> Search<'a, 'p> {
             // What the new element is follows from the other wants.
             return Some(8);
         }
-        self.of(object, &path, &[want]).first().map(|candidate| candidate.cost)
+        let cheapest = self.of(object, &path, &[want]).first().map(|candidate| candidate.cost);
+        let is_presence = want.wanted && matches!(want.test, Test::Defined | Test::True);
+        // A structure is there once something in it is, and the other wants may say what.
+        cheapest.or(is_presence.then_some(6))
     }
 
     /// What can be done at a path, without what is never done.
     fn of(&mut self, object: &Json, path: &[Step], wants: &[&Want]) -> Vec<Candidate> {
         let now = change::pointer(path).and_then(|pointer| object.pointer(&pointer));
         let spot = Spot {
+            object,
             path,
             now,
             field: self.field(path),
+            is_example: self.open.iter().any(|open| open == path),
         };
         let mut found = values::candidates(&spot, wants, &mut self.host);
         let mut identity = false;
@@ -206,14 +237,146 @@ impl<'a, 'p> Search<'a, 'p> {
             let edit = edit(path, candidate);
             let why = bounds::forbidden(object, &edit);
             identity |= why == Some(Forbidden::Identity);
-            why.is_none() && self.proof.may_change(&change::names(path)) && !self.proof.hides(&edit)
+            // What comes from the policy is no secret; what is made from the field's own value may be.
+            let is_derived = match (&candidate.action, now) {
+                (Action::Set(value), Some(now)) => is_made_from(value, now),
+                _ => false,
+            };
+            why.is_none() && self.proof.may_change(&change::names(path)) && !(is_derived && self.proof.hides(&edit))
         });
         self.nothing.identity |= identity;
+        let mut distance = self.distance(path);
+        if self.open.iter().any(|open| open == path) {
+            // What was only an example is changed before anything else.
+            distance = 0;
+            for candidate in &mut found {
+                candidate.cost = candidate.cost.saturating_sub(12);
+            }
+        }
+        for candidate in &mut found {
+            candidate.cost += distance + self.unsaid(path, candidate, now);
+        }
+        found.sort_by_key(|candidate| candidate.cost);
         found
+    }
+
+    /// What the policy's own words speak against: a field that they do not name, a value that they do not.
+    fn unsaid(&self, path: &[Step], candidate: &Candidate, now: Option<&Json>) -> u32 {
+        let path = change::names(path);
+        let is_position = |name: &&str| name.parse::<usize>().is_err() && *name != "-";
+        let last = path.iter().rev().copied().find(is_position).unwrap_or_default();
+        let says = |text: &str| !text.is_empty() && self.said.contains(&text.to_lowercase());
+        let words = words_of(last);
+        let is_named = says(last) || (!words.is_empty() && words.iter().all(|word| says(word)));
+        let mut more = if is_named { 0 } else { 8 };
+        if let Action::Set(value) = &candidate.action {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if text.len() > 2 && !says(&text) && value.is_string() && candidate.placeholder.is_none() {
+                more += 3;
+            }
+            // Fewer replicas so that a rule does not apply.
+            let number = |value: &Json| value.as_i64();
+            if last == "replicas" && now.and_then(number) > number(value) && number(value) <= Some(1) {
+                more += 40;
+            }
+        }
+        more
+    }
+
+    /// How far a field is from what the policy reported: the field itself, one around it, one of the same name, another.
+    fn distance(&self, path: &[Step]) -> u32 {
+        let is_part = |reported: &Vec<Step>| reported.starts_with(path) || path.starts_with(reported);
+        let is_namesake = |reported: &Vec<Step>| reported.last() == path.last();
+        if self.reported.is_empty() || self.reported.iter().any(is_part) {
+            0
+        } else if self.reported.iter().any(is_namesake) {
+            6
+        } else {
+            ELSEWHERE
+        }
     }
 
     fn field(&self, path: &[Step]) -> Option<Field> {
         self.kind?.at(&change::names(path))
+    }
+
+    /// Edits below elements that earlier edits added, as edits of these elements.
+    fn in_new_elements(&self, earlier: &[Edit], mut later: Vec<Edit>) -> Vec<Edit> {
+        let mut added: Vec<(Vec<Step>, u32)> = Vec::new();
+        for edit in earlier {
+            if let Some(at) = edit.path.iter().position(|step| matches!(step, Step::New(_)))
+                && let (Some(list), Some(Step::New(id))) = (edit.path.get(..at), edit.path.get(at))
+                && !added.iter().any(|(known, other)| known == list && other == id)
+            {
+                added.push((list.to_vec(), *id));
+            }
+        }
+        added.sort();
+        for edit in &mut later {
+            for (list, id) in &added {
+                let Some(Step::Key(place)) = edit.path.get(list.len()) else {
+                    continue;
+                };
+                if !edit.path.starts_with(list) {
+                    continue;
+                }
+                let length = change::pointer(list)
+                    .and_then(|list| self.proof.before().pointer(&list))
+                    .and_then(Json::as_array)
+                    .map_or(0, Vec::len);
+                let before = added.iter().take_while(|(known, other)| (known, other) != (list, id));
+                let own = length + before.filter(|(known, _)| known == list).count();
+                if place.parse() == Ok(own) {
+                    let at = list.len();
+                    if let Some(step) = edit.path.get_mut(at) {
+                        *step = Step::New(*id);
+                    }
+                    break;
+                }
+            }
+        }
+        later
+    }
+
+    /// What a new element needs beside what is asked of it.
+    fn completed(&self, object: &Json, edits: &mut Vec<Edit>) {
+        let mut more: Vec<Edit> = Vec::new();
+        for edit in edits.iter() {
+            let Some(at) = edit.path.iter().position(|step| matches!(step, Step::New(_))) else {
+                continue;
+            };
+            let Some(element) = edit.path.get(..=at) else { continue };
+            let Some(schema::Form::Object(kind)) = self.field(element).map(Field::form) else {
+                continue;
+            };
+            let list = change::names(element)
+                .iter()
+                .rev()
+                .nth(1)
+                .copied()
+                .unwrap_or_default()
+                .to_owned();
+            let selecting = (list == "topologySpreadConstraints").then_some("labelSelector");
+            for name in kind.required().chain(selecting) {
+                let mut path = element.to_vec();
+                path.push(Step::Key(name.to_owned()));
+                let is_there = |edit: &Edit| edit.path.starts_with(&path);
+                if edits.iter().any(is_there) || more.iter().any(is_there) {
+                    continue;
+                }
+                let spot = Spot {
+                    object,
+                    path: &path,
+                    now: None,
+                    field: self.field(&path),
+                    is_example: false,
+                };
+                if let Some(candidate) = values::needed(&spot) {
+                    more.push(self::edit(&path, &candidate));
+                }
+            }
+        }
+        edits.extend(more);
     }
 
     /// The edits that give all wants of a way, with their cost: several, where a field can have several values.
@@ -283,9 +446,96 @@ fn edit(path: &[Step], candidate: &Candidate) -> Edit {
     }
 }
 
-/// What goes with a change: a volume goes with its mounts.
+/// The words of a name: `readOnlyRootFilesystem` is read, only, root and filesystem. Plurals count as singulars.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    for character in name.chars() {
+        if !character.is_alphanumeric() || character.is_uppercase() {
+            words.push(String::new());
+        }
+        if character.is_alphanumeric()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(character.to_lowercase());
+        }
+    }
+    words.retain(|word| word.len() > 1);
+    words
+        .iter()
+        .map(|word| word.strip_suffix('s').unwrap_or(word).to_owned())
+        .collect()
+}
+
+/// Whether a new value holds some of the old one.
+fn is_made_from(value: &Json, now: &Json) -> bool {
+    match (value, now) {
+        (Json::String(value), Json::String(now)) => {
+            let mut words = now.split(|character: char| !character.is_alphanumeric());
+            words.any(|word| word.len() > 3 && value.contains(word))
+        }
+        _ => false,
+    }
+}
+
+/// Later edits over earlier ones: the same field, a field of what was made, or what is around it.
+fn merged(earlier: &[Edit], later: Vec<Edit>) -> Vec<Edit> {
+    let mut all: Vec<Edit> = earlier.to_vec();
+    for new in later {
+        let around = all
+            .iter_mut()
+            .find(|old| new.path.len() > old.path.len() && new.path.starts_with(&old.path));
+        if let (Some(old), Action::Set(value)) = (around, &new.action)
+            && let Action::Set(made) = &mut old.action
+            && let Some(below) = new.path.get(old.path.len()..).and_then(change::pointer)
+            && let Some(place) = made.pointer_mut(&below)
+        {
+            *place = value.clone();
+            continue;
+        }
+        all.retain(|old| !new.path.starts_with(&old.path) && !old.path.starts_with(&new.path));
+        all.push(new);
+    }
+    all
+}
+
+/// What goes with a change: a volume goes with its mounts, a node's port with the type of a Service, a variable gets its value
+/// from a Secret.
 fn couple(object: &Json, edits: &mut Vec<Edit>) {
     let mut more = Vec::new();
+    for edit in edits.iter() {
+        let path = change::names(&edit.path);
+        if let (["spec", "type"], Action::Set(value)) = (path.as_slice(), &edit.action)
+            && value.as_str() == Some("ClusterIP")
+        {
+            let ports = object.pointer("/spec/ports").and_then(Json::as_array);
+            for (place, port) in ports.into_iter().flatten().enumerate() {
+                if port.get("nodePort").is_some() {
+                    more.push(Edit {
+                        path: change::steps(&format!("/spec/ports/{place}/nodePort")),
+                        action: Action::Remove,
+                        placeholder: None,
+                    });
+                }
+            }
+        }
+        if let ([.., "env", _, "value"], Action::Remove) = (path.as_slice(), &edit.action)
+            && let Some(variable) = edit.path.get(..edit.path.len() - 1)
+        {
+            let pointer = change::pointer(variable).unwrap_or_default();
+            let name = object
+                .pointer(&pointer)
+                .and_then(|variable| variable.get("name"))
+                .and_then(Json::as_str);
+            let key = name.unwrap_or_default().to_lowercase().replace('_', "-");
+            let mut path = variable.to_vec();
+            path.push(Step::Key("valueFrom".to_owned()));
+            more.push(Edit {
+                path,
+                action: Action::Set(serde_json::json!({"secretKeyRef": {"name": super::texts::FILL_IN, "key": key}})),
+                placeholder: edit.placeholder.clone(),
+            });
+        }
+    }
     for edit in edits.iter().filter(|edit| edit.action == Action::Remove) {
         let Some((at, Step::Key(position))) = edit
             .path
@@ -319,7 +569,6 @@ fn couple(object: &Json, edits: &mut Vec<Edit>) {
                     .filter(|(_, mount)| mount.get("name").cloned() == name)
                     .map(|(place, _)| place)
                     .collect();
-                let count = mounts.map_or(0, Vec::len);
                 let mut path = spec.to_vec();
                 path.extend([containers, &place.to_string(), "volumeMounts"].map(|name| Step::Key(name.to_owned())));
                 let removal = |path: Vec<Step>| Edit {
@@ -327,10 +576,6 @@ fn couple(object: &Json, edits: &mut Vec<Edit>) {
                     action: Action::Remove,
                     placeholder: None,
                 };
-                if matching.len() == count && count > 0 {
-                    more.push(removal(path));
-                    continue;
-                }
                 for mount in matching {
                     let mut path = path.clone();
                     path.push(Step::Key(mount.to_string()));

@@ -33,6 +33,8 @@ pub(super) fn samples(pattern: &str, now: Option<&str>) -> Samples {
         texts.push(lower.replace(['_', ' ', '-', '.'], ""));
         texts.push(lower);
         texts.push(now.to_uppercase());
+        texts.push(format!("{now}.0"));
+        texts.push(format!("{now}.0.0"));
         let (prefix, suffix) = edges(&hir);
         texts.push(format!("{prefix}{now}"));
         texts.push(format!("{now}{suffix}"));
@@ -166,16 +168,27 @@ fn has(class: &Class, character: char) -> bool {
     }
 }
 
-/// How many words two texts share, for choosing the nearest of several.
-pub(super) fn likeness(one: &str, other: &str) -> usize {
+/// How near two texts are, from 0 to 3: 3 is the same but for letters, a typing error, or a part.
+pub(super) fn nearness(one: &str, other: &str) -> u32 {
+    if one.is_empty() || other.is_empty() {
+        return 0;
+    }
+    let (one, other) = (one.to_lowercase(), other.to_lowercase());
     let words = |text: &str| -> Vec<String> {
         text.split(|character: char| !character.is_alphanumeric())
             .filter(|word| word.len() > 1)
-            .map(str::to_lowercase)
+            .map(str::to_owned)
             .collect()
     };
-    let known = words(one);
-    words(other).iter().filter(|word| known.contains(word)).count()
+    let known = words(&one);
+    let shared = words(&other).iter().filter(|word| known.contains(word)).count();
+    let alike = strsim::normalized_damerau_levenshtein(&one, &other);
+    let is_part = one.len().min(other.len()) >= 3 && (one.starts_with(&other) || other.starts_with(&one));
+    if is_part || alike >= 0.75 {
+        3
+    } else {
+        u32::try_from(shared.min(2)).unwrap_or(0)
+    }
 }
 
 /// A name of an image in its parts.
@@ -216,6 +229,14 @@ impl<'a> Image<'a> {
         let tag = self.tag.map_or(String::new(), |tag| format!(":{tag}"));
         let digest = self.digest.map_or(String::new(), |digest| format!("@{digest}"));
         tag + &digest
+    }
+
+    /// Without tag and digest.
+    pub(super) fn name(&self) -> String {
+        self.registry.map_or_else(
+            || self.repository.to_owned(),
+            |registry| format!("{registry}/{}", self.repository),
+        )
     }
 
     /// Without the registry.

@@ -9,7 +9,7 @@ use super::change::{Action, Step, names};
 use super::texts::{self, FILL_IN, Image};
 use crate::rego::builtins::Host;
 use crate::rego::value::Value;
-use crate::rego::why::{Source, Test, Want};
+use crate::rego::why::{ESCAPE, Source, Test, Want};
 use crate::schema::{Field, Form};
 
 /// A change of one field.
@@ -22,10 +22,14 @@ pub(super) struct Candidate {
 
 /// A field of the object.
 pub(super) struct Spot<'a> {
+    /// All of it.
+    pub(super) object: &'a Json,
     pub(super) path: &'a [Step],
     pub(super) now: Option<&'a Json>,
     /// What Kubernetes says of it, when the kind is its own.
     pub(super) field: Option<Field>,
+    /// What is there was put there as an example.
+    pub(super) is_example: bool,
 }
 
 /// How many changes of one field are tried.
@@ -41,20 +45,55 @@ const REMOVE_TREE: u32 = 80;
 /// The changes that could give all of these wants, the cheapest first.
 pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = Vec::new();
+    let is_safe_unset = unset_is_safe(&names(spot.path));
+    let is_secret = holds_secret(spot);
+    if is_secret {
+        found.extend(secret(spot));
+    }
     for want in wants {
-        let detour = want.detour * 10;
+        let is_escape = want.detour >= ESCAPE;
+        if (is_escape && !is_safe_unset) || is_secret {
+            continue;
+        }
+        let detour = if is_escape { want.detour - ESCAPE } else { want.detour } * 10;
         for mut candidate in of_want(spot, want, host) {
             candidate.cost += detour;
+            if is_safe_unset && candidate.action == Action::Remove {
+                candidate.cost = detour + SET - 1;
+            }
             found.push(candidate);
+        }
+    }
+    for candidate in &mut found {
+        // Nothing is said better by saying nothing.
+        let is_nothing = match &candidate.action {
+            Action::Set(Json::Null) => true,
+            Action::Set(Json::Array(items)) => items.is_empty(),
+            Action::Set(Json::String(text)) => text.is_empty(),
+            Action::Set(Json::Number(number)) => number.as_i64() == Some(0) && is_safe_unset,
+            _ => false,
+        };
+        if is_nothing {
+            candidate.action = Action::Remove;
+            candidate.cost = if is_safe_unset { SET - 1 } else { REMOVE_LEAF };
         }
     }
     found.retain(|candidate| {
         wants.iter().all(|want| match &candidate.action {
+            // A volume that is another one.
+            Action::Set(Json::Object(_)) if want.test == Test::Defined => true,
             Action::Set(value) => {
                 let value = Value::from(value);
                 want.test.holds(&value, host).is_none_or(|holds| holds == want.wanted)
             }
-            Action::Remove => !want.wanted,
+            Action::Remove => {
+                let nothing = [Value::Null, Value::string(""), Value::from(0_i64)];
+                let empty = Value::array(Vec::new());
+                !want.wanted
+                    || is_secret
+                    || (is_safe_unset && nothing.iter().any(|value| want.test.holds(value, host) == Some(true)))
+                    || (matches!(spot.now, Some(Json::Array(_))) && want.test.holds(&empty, host) == Some(true))
+            }
         })
     });
     found.retain(|candidate| match (&candidate.action, spot.now) {
@@ -78,12 +117,51 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     kept
 }
 
+/// Fields that are safest when nothing is said.
+fn unset_is_safe(path: &[&str]) -> bool {
+    let parent = path
+        .len()
+        .checked_sub(2)
+        .and_then(|at| path.get(at))
+        .copied()
+        .unwrap_or_default();
+    match path.last().copied().unwrap_or_default() {
+        "procMount" | "hostPort" | "hostIP" | "seLinuxOptions" | "hostProcess" | "appArmorProfile" | "runAsUser"
+        | "runAsGroup" | "nodePort" => true,
+        "host" => ["httpGet", "tcpSocket"].contains(&parent),
+        _ => parent == "seLinuxOptions",
+    }
+}
+
+/// Whether the field names an image.
+fn is_image(path: &[&str]) -> bool {
+    path.last() == Some(&"image") || path.ends_with(&["image", "reference"])
+}
+
 /// What makes a change less likely to be meant, wherever it comes from.
 fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
     let names = names(spot.path);
     let mut more = 0;
+    let last = names.last().copied().unwrap_or_default();
+    let is_element = last.parse::<usize>().is_ok();
+    let is_id = matches!(last, "name" | "key" | "topologyKey") && names.len() > 2 && {
+        let above = names.get(names.len() - 2).copied().unwrap_or_default();
+        above.parse::<usize>().is_ok()
+    };
+    if let (Action::Set(value), Some(now)) = (&candidate.action, spot.now)
+        && (is_element || is_id)
+    {
+        // What is in a list goes; another one in its place is something else, unless it is the same in other letters.
+        let near = match (now.as_str(), value.as_str()) {
+            (Some(now), Some(value)) => texts::nearness(now, value),
+            _ => 0,
+        };
+        if near < 3 && now.as_str() != Some("*") && !names.ends_with(&["accessModes", "0"]) {
+            more += if is_id { 60 } else { 56 };
+        }
+    }
     if names.contains(&"annotations") && matches!(candidate.action, Action::Set(_)) && spot.now.is_none() {
-        more += 12;
+        more += 45;
     }
     if let Action::Set(value) = &candidate.action {
         match value.as_str() {
@@ -125,8 +203,37 @@ fn of_want(spot: &Spot<'_>, want: &Want, host: &mut Host) -> Vec<Candidate> {
 }
 
 fn wanted(spot: &Spot<'_>, test: &Test, source: Source, host: &mut Host) -> Vec<Candidate> {
+    if is_image(&names(spot.path)) && !matches!(test, Test::Prefix(_) | Test::Among(_) | Test::Try(_)) {
+        let mut found = versions(spot);
+        if let Test::Part {
+            separator,
+            place,
+            test: inner,
+        } = test
+        {
+            // Only what says the same more exactly: 1.31 as 1.31.0.
+            let made = part(spot, separator, *place, host, &|spot, host| {
+                wanted(spot, inner, source, host)
+            });
+            found.extend(made.into_iter().filter(|candidate| candidate.placeholder.is_none()));
+        }
+        if let Test::Regex(_) | Test::Glob(_) = test {
+            let made = match test {
+                Test::Regex(patterns) => fitting(spot, patterns, host),
+                Test::Glob(patterns) => globbed(spot, patterns),
+                _ => Vec::new(),
+            };
+            found.extend(made.into_iter().map(|candidate| Candidate {
+                cost: candidate.cost + 20,
+                placeholder: candidate.placeholder.or_else(|| Some(meaning(spot))),
+                ..candidate
+            }));
+        }
+        return found;
+    }
     match test {
-        Test::Among(values) | Test::Try(values) => among(spot, values, source),
+        Test::Among(values) => among(spot, values, source, true),
+        Test::Try(values) => among(spot, values, source, false),
         Test::True | Test::Defined => present(spot, matches!(test, Test::True)),
         Test::Prefix(starts) => starts
             .iter()
@@ -136,7 +243,7 @@ fn wanted(spot: &Spot<'_>, test: &Test, source: Source, host: &mut Host) -> Vec<
         Test::Suffix(ends) => ends
             .iter()
             .filter_map(Value::as_str)
-            .map(|end| suffixed(spot, end))
+            .map(|end| suffixed(spot, end, source))
             .collect(),
         Test::Contains(parts) => parts
             .iter()
@@ -157,20 +264,38 @@ fn wanted(spot: &Spot<'_>, test: &Test, source: Source, host: &mut Host) -> Vec<
 }
 
 /// One of the values that the policy names, in its order; one that shares words with what is there comes first.
-fn among(spot: &Spot<'_>, values: &[Value], source: Source) -> Vec<Candidate> {
+fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: bool) -> Vec<Candidate> {
     let base = match source {
-        Source::Rule | Source::Parameter | Source::Request => SET,
-        Source::Object => DERIVED,
-        Source::Inventory | Source::Old => FILLED,
+        Source::Rule | Source::Parameter | Source::Request => SET + 8,
+        Source::Object | Source::Old => DERIVED,
+        Source::Inventory => SET + 10,
     };
     let now = spot.now.and_then(Json::as_str).unwrap_or_default();
-    let is_choice = source == Source::Inventory;
     let mut found = Vec::new();
     for (place, value) in values.iter().enumerate() {
         let json = spelled(spot, value.to_json());
-        let near = json.as_str().map_or(0, |text| texts::likeness(now, text).min(3));
+        let near = json.as_str().map_or(0, |text| texts::nearness(now, text));
+        // Names of other objects are only meant when this one was misspelt.
+        let is_type = matches!(names(spot.path).last(), Some(&"kind" | &"apiVersion"));
+        if source == Source::Inventory && spot.now.is_some() && near < 3 && !json.is_number() && !is_type {
+            continue;
+        }
         let place = u32::try_from(place.min(5)).unwrap_or(5);
-        let cost = (base + 2 * place).saturating_sub(u32::try_from(4 * near).unwrap_or(0));
+        let cost = (base + place).saturating_sub(3 * near);
+        // One of several, none of which is like what was there, or a bound where nothing was said: a person's choice.
+        let is_choice = match source {
+            Source::Inventory => spot.now.is_none(),
+            Source::Parameter => {
+                (is_list
+                    && spot.now.is_some()
+                    && !spot.is_example
+                    && values.len() > 1
+                    && near == 0
+                    && is_free_text(spot))
+                    || (spot.now.is_none() && matches!(spot.field.map(Field::form), Some(Form::Quantity)))
+            }
+            _ => false,
+        };
         found.push(Candidate {
             action: Action::Set(json),
             cost,
@@ -178,6 +303,15 @@ fn among(spot: &Spot<'_>, values: &[Value], source: Source) -> Vec<Candidate> {
         });
     }
     found
+}
+
+/// Whether only a person knows which of several texts is meant: no label, no element of a list, nothing that Kubernetes lists.
+fn is_free_text(spot: &Spot<'_>) -> bool {
+    let path = names(spot.path);
+    let is_element = path.last().is_some_and(|name| name.parse::<usize>().is_ok());
+    let is_listed = spot.field.is_some_and(|field| field.values().len() > 0);
+    let is_type = matches!(path.last(), Some(&"type" | &"kind" | &"apiVersion"));
+    !is_element && !is_listed && !is_type && !path.contains(&"labels") && !path.contains(&"annotations")
 }
 
 /// A value in the type that the field has.
@@ -208,19 +342,43 @@ fn has_form(field: Field, value: &Json) -> bool {
     }
 }
 
+/// What an element cannot do without.
+pub(super) fn needed(spot: &Spot<'_>) -> Option<Candidate> {
+    let value = match names(spot.path).last().copied().unwrap_or_default() {
+        "maxSkew" => json!(1),
+        "whenUnsatisfiable" => json!("ScheduleAnyway"),
+        "pathType" => json!("Prefix"),
+        "labelSelector" => {
+            let labels = [
+                "/spec/template/metadata/labels",
+                "/spec/selector/matchLabels",
+                "/metadata/labels",
+            ]
+            .iter()
+            .find_map(|place| spot.object.pointer(place).cloned());
+            json!({"matchLabels": labels?})
+        }
+        _ => return present(spot, false).into_iter().next(),
+    };
+    Some(set(value, SET))
+}
+
 /// Something has to be there.
 fn present(spot: &Spot<'_>, has_to_be_true: bool) -> Vec<Candidate> {
     let mut found = Vec::new();
     match spot.field.map(Field::form) {
         Some(Form::Boolean) => {
-            found.push(set(json!(true), SET));
+            let usual = !opens(names(spot.path).last().copied().unwrap_or_default());
+            found.push(set(json!(usual || has_to_be_true), SET));
             if !has_to_be_true {
-                found.push(set(json!(false), SET));
+                found.push(set(json!(!usual), SET + 4));
             }
         }
-        Some(Form::List(_)) => {}
+        Some(Form::List(_)) => found.extend(structure(spot)),
         Some(Form::Object(_)) => found.extend(structure(spot)),
+        Some(Form::Map(_)) if structure(spot).is_some() => found.extend(structure(spot)),
         _ => {
+            found.extend(copied(spot));
             if let Some(field) = spot.field {
                 for (place, value) in field.values().filter(|value| !value.is_empty()).enumerate() {
                     let place = u32::try_from(place).unwrap_or(9);
@@ -238,18 +396,76 @@ fn present(spot: &Spot<'_>, has_to_be_true: bool) -> Vec<Candidate> {
     found
 }
 
+/// A label that the object has elsewhere, on its Pods or on itself, is most likely the same here.
+fn copied(spot: &Spot<'_>) -> Option<Candidate> {
+    let path = names(spot.path);
+    let [.., group @ ("labels" | "annotations" | "matchLabels"), key] = path.as_slice() else {
+        return None;
+    };
+    let key = key.replace('~', "~0").replace('/', "~1");
+    let group = if *group == "annotations" {
+        "annotations"
+    } else {
+        "labels"
+    };
+    let places = [
+        "/metadata",
+        "/spec/template/metadata",
+        "/spec/jobTemplate/spec/template/metadata",
+    ];
+    let own = super::change::pointer(spot.path)?;
+    let other = places
+        .iter()
+        .map(|place| format!("{place}/{group}/{key}"))
+        .filter(|place| *place != own)
+        .find_map(|place| spot.object.pointer(&place).cloned())?;
+    Some(set(other, SET))
+}
+
+/// Flags that give more when they are true.
+fn opens(name: &str) -> bool {
+    name.starts_with("host")
+        || matches!(
+            name,
+            "privileged"
+                | "allowPrivilegeEscalation"
+                | "automountServiceAccountToken"
+                | "shareProcessNamespace"
+                | "stdin"
+                | "tty"
+        )
+}
+
 /// A piece of an object that is asked for as a whole.
 fn structure(spot: &Spot<'_>) -> Option<Candidate> {
     let last = names(spot.path).last().copied()?;
     let value = match last {
-        "livenessProbe" | "readinessProbe" | "startupProbe" => json!({"tcpSocket": {"port": 8080}}),
+        "livenessProbe" | "startupProbe" => json!({"httpGet": {"path": "/healthz", "port": port(spot)}}),
+        "readinessProbe" => json!({"httpGet": {"path": "/ready", "port": port(spot)}}),
+        "from" | "to" => json!([{"podSelector": {"matchLabels": {"app": FILL_IN}}}]),
         "limits" | "requests" => json!({"cpu": "100m", "memory": "128Mi"}),
         "resources" => json!({"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "128Mi"}}),
+        "httpGet" => json!({"path": "/healthz", "port": 8080}),
+        "tcpSocket" => json!({"port": 8080}),
+        "exec" => json!({"command": [FILL_IN]}),
         "seccompProfile" => return Some(set(json!({"type": "RuntimeDefault"}), SET)),
+        "emptyDir" => return Some(set(json!({}), SET)),
         "securityContext" => return Some(set(json!({}), DERIVED)),
         _ => return None,
     };
     Some(filled(value, FILLED, meaning(spot)))
+}
+
+/// The first port that the container declares.
+fn port(spot: &Spot<'_>) -> Json {
+    let container = spot
+        .path
+        .get(..spot.path.len().saturating_sub(1))
+        .and_then(super::change::pointer);
+    let first = container.and_then(|container| spot.object.pointer(&format!("{container}/ports/0")).cloned());
+    let first = first.unwrap_or_default();
+    let named = first.get("name").or(first.get("containerPort")).cloned();
+    named.unwrap_or(json!(8080))
 }
 
 /// An example of a value that nobody but a person knows.
@@ -315,9 +531,14 @@ fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
     let Some(now) = spot.now.and_then(Json::as_str) else {
         return vec![filled(json!(format!("{start}{FILL_IN}")), FILLED, meaning(spot))];
     };
-    let is_image = names(spot.path).last() == Some(&"image");
     let mut found = Vec::new();
-    if is_image {
+    if now.contains("://") || (now.starts_with('/') && start.starts_with('/')) {
+        // An address or a path: what it ends with, where it should be.
+        let last = now.trim_end_matches('/').rsplit('/').next().unwrap_or(FILL_IN);
+        let joined = format!("{}/{last}", start.trim_end_matches('/'));
+        return vec![filled(json!(joined), FILLED, meaning(spot))];
+    }
+    if is_image(&names(spot.path)) {
         let image = Image::parse(now);
         let path = image.path();
         // The image has to be brought to the registry first, so the name there is a person's to say.
@@ -337,15 +558,15 @@ fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
             _ if base.ends_with(image.repository) => format!("{base}{}", image.version()),
             _ => format!("{base}{slash}{tail}"),
         };
-        let near = u32::try_from(texts::likeness(now, start).min(3)).unwrap_or(0);
+        let near = texts::nearness(now, start);
         found.push(filled(json!(joined), FILLED - 4 * near, meaning(spot)));
     } else {
-        found.push(filled(json!(format!("{start}{now}")), DERIVED, meaning(spot)));
+        found.push(set(json!(format!("{start}{now}")), DERIVED));
     }
     found
 }
 
-fn suffixed(spot: &Spot<'_>, end: &str) -> Candidate {
+fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate {
     match spot.now.and_then(Json::as_str) {
         Some(now) => {
             // A host keeps its name and gets another domain.
@@ -354,7 +575,14 @@ fn suffixed(spot: &Spot<'_>, end: &str) -> Candidate {
             } else {
                 now
             };
-            filled(json!(format!("{stem}{end}")), DERIVED, meaning(spot))
+            let value = json!(format!("{stem}{end}"));
+            // Which of the names in a domain a person has.
+            let is_host = names(spot.path).last() == Some(&"host") || names(spot.path).contains(&"hosts");
+            if is_host && source != Source::Request {
+                filled(value, DERIVED, meaning(spot))
+            } else {
+                set(value, DERIVED)
+            }
         }
         None => filled(json!(format!("{FILL_IN}{end}")), FILLED, meaning(spot)),
     }
@@ -387,12 +615,14 @@ fn fitting(spot: &Spot<'_>, patterns: &[Value], host: &mut Host) -> Vec<Candidat
                 continue;
             }
             place += 1;
-            let near = now.as_ref().map_or(0, |now| texts::likeness(now, &sample).min(3));
-            let near = u32::try_from(4 * near).unwrap_or(0);
+            let near = 4 * now.as_ref().map_or(0, |now| texts::nearness(now, &sample));
             let is_lower = now.as_ref().is_some_and(|now| now.to_lowercase() == sample);
+            let is_joined = now
+                .as_ref()
+                .is_some_and(|now| sample.starts_with(now) || sample.ends_with(now));
             found.push(if samples.is_all {
-                set(json!(sample), (SET + 2 * place).saturating_sub(near))
-            } else if is_lower {
+                set(json!(sample), (SET + 8 + place).saturating_sub(near))
+            } else if is_lower || (is_joined && !sample.contains(FILL_IN)) {
                 set(json!(sample), DERIVED)
             } else {
                 filled(json!(sample), (FILLED + place).saturating_sub(near), meaning(spot))
@@ -408,7 +638,7 @@ fn globbed(spot: &Spot<'_>, patterns: &[Value]) -> Vec<Candidate> {
         match pattern.strip_suffix('*').map(|start| start.trim_end_matches('*')) {
             Some(start) if !start.contains(['*', '?', '[', '{']) => found.extend(prefixed(spot, start)),
             _ => match pattern.strip_prefix('*').map(|end| end.trim_start_matches('*')) {
-                Some(end) if !end.contains(['*', '?', '[', '{']) => found.push(suffixed(spot, end)),
+                Some(end) if !end.contains(['*', '?', '[', '{']) => found.push(suffixed(spot, end, Source::Parameter)),
                 _ if !pattern.contains(['*', '?', '[', '{']) => found.push(set(json!(pattern), SET)),
                 _ => {
                     let text = pattern.replace("**", "*").replace('*', FILL_IN).replace('?', "x");
@@ -516,33 +746,180 @@ fn part(
     };
     let parts: Vec<&str> = now.split(separator).collect();
     let place = place.unwrap_or(parts.len().saturating_sub(1));
+    let is_list = separator.trim() == "," && parts.len() > 1;
     let own = parts.get(place).map(|part| json!(part));
     let inner = Spot {
+        object: spot.object,
         path: spot.path,
         now: own.as_ref(),
         field: None,
+        is_example: spot.is_example,
     };
-    of_part(&inner, host)
-        .into_iter()
-        .filter_map(|candidate| {
-            let Action::Set(Json::String(new)) = &candidate.action else {
-                return None;
-            };
-            let mut parts: Vec<&str> = parts.clone();
-            if place == parts.len() {
-                parts.push(new);
-            } else {
-                *parts.get_mut(place)? = new;
-            }
-            Some(Candidate {
-                action: Action::Set(json!(parts.join(separator))),
-                ..candidate
-            })
+    let mut found = Vec::new();
+    if is_list {
+        // One of several in a text goes.
+        let rest: Vec<&str> = parts
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != place)
+            .map(|(_, part)| part.trim())
+            .collect();
+        let separator = if now.contains(", ") { ", " } else { "," };
+        found.push(set(json!(rest.join(separator)), SET + 4));
+    }
+    let changed = of_part(&inner, host).into_iter().filter_map(|candidate| {
+        let Action::Set(Json::String(new)) = &candidate.action else {
+            return None;
+        };
+        let mut parts: Vec<&str> = parts.clone();
+        if place == parts.len() {
+            parts.push(new);
+        } else {
+            *parts.get_mut(place)? = new;
+        }
+        Some(Candidate {
+            action: Action::Set(json!(parts.join(separator))),
+            cost: candidate.cost + if is_list { 20 } else { 0 },
+            ..candidate
         })
-        .collect()
+    });
+    found.extend(changed);
+    found
+}
+
+/// The same image in another version: with a tag, with a digest, with both.
+fn versions(spot: &Spot<'_>) -> Vec<Candidate> {
+    let Some(now) = spot.now.and_then(Json::as_str) else {
+        return vec![filled(json!(FILL_IN), FILLED, meaning(spot))];
+    };
+    let image = Image::parse(now.trim_end_matches([':', '@']));
+    let name = image.name();
+    let zeros = format!("sha256:{}", "0".repeat(64));
+    let tagged = image
+        .tag
+        .filter(|tag| !tag.is_empty() && *tag != "latest")
+        .map_or(name.clone(), |tag| format!("{name}:{tag}"));
+    let mut found = Vec::new();
+    if image.tag.is_some_and(|tag| !tag.is_empty()) && now.ends_with('@') {
+        found.push(set(json!(tagged), SET));
+    }
+    found.push(filled(
+        json!(format!("{name}:{FILL_IN}")),
+        FILLED - 4,
+        "the version of the image that is meant: its tag".to_owned(),
+    ));
+    found.push(filled(
+        json!(format!("{tagged}@{zeros}")),
+        FILLED - 2,
+        "the digest of the image that is meant".to_owned(),
+    ));
+    found
+}
+
+/// Whether the field is the value of a variable whose name says that it is a secret.
+fn holds_secret(spot: &Spot<'_>) -> bool {
+    let path = names(spot.path);
+    let [.., "env", _, "value"] = path.as_slice() else {
+        return false;
+    };
+    let variable = spot.path.get(..spot.path.len() - 1).and_then(super::change::pointer);
+    let name = variable.and_then(|variable| spot.object.pointer(&format!("{variable}/name")).cloned());
+    let name = name
+        .and_then(|name| name.as_str().map(str::to_uppercase))
+        .unwrap_or_default();
+    ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+/// A variable that holds a secret gets it from a Secret.
+fn secret(spot: &Spot<'_>) -> Option<Candidate> {
+    let path = names(spot.path);
+    let is_value = matches!(path.as_slice(), [.., "env", _, "value"]);
+    is_value.then(|| Candidate {
+        action: Action::Remove,
+        cost: FILLED - 4,
+        placeholder: Some("the Secret that holds the value, and the key in it".to_owned()),
+    })
+}
+
+/// What a volume could be instead: scratch space, or a claim; nothing, when it is a way to the node or nobody mounts it.
+fn volume(spot: &Spot<'_>) -> Vec<Candidate> {
+    let path = names(spot.path);
+    let (Some(Json::Object(now)), [.., "volumes", place]) = (spot.now, path.as_slice()) else {
+        return Vec::new();
+    };
+    if place.parse::<usize>().is_err() {
+        return Vec::new();
+    }
+    let name = now.get("name").and_then(Json::as_str).unwrap_or_default();
+    let spec = spot
+        .path
+        .get(..spot.path.len().saturating_sub(2))
+        .and_then(super::change::pointer)
+        .unwrap_or_default();
+    let mounts: Vec<&Json> = ["containers", "initContainers", "ephemeralContainers"]
+        .iter()
+        .filter_map(|list| spot.object.pointer(&format!("{spec}/{list}"))?.as_array())
+        .flatten()
+        .filter_map(|container| container.get("volumeMounts")?.as_array())
+        .flatten()
+        .filter(|mount| mount.get("name").and_then(Json::as_str) == Some(name))
+        .collect();
+    let on_node = spot
+        .now
+        .and_then(|now| now.pointer("/hostPath/path"))
+        .and_then(Json::as_str)
+        .unwrap_or_default();
+    let is_of_node = std::path::Path::new(on_node)
+        .extension()
+        .is_some_and(|end| end == "sock")
+        || [
+            "/var/run",
+            "/run",
+            "/proc",
+            "/sys",
+            "/dev",
+            "/etc",
+            "/var/log",
+            "/root",
+            "/var/lib/kubelet",
+        ]
+        .iter()
+        .any(|root| on_node.starts_with(root))
+        || on_node == "/";
+    if mounts.is_empty() || is_of_node {
+        return Vec::new();
+    }
+    let words = format!("{name} {on_node}").to_lowercase();
+    let is_scratch = ["tmp", "temp", "cache", "scratch", "work", "spool"]
+        .iter()
+        .any(|word| words.contains(word));
+    let claim = filled(
+        json!({"name": name, "persistentVolumeClaim": {"claimName": FILL_IN}}),
+        REMOVE_ELEMENT - 12,
+        "the claim that holds the data".to_owned(),
+    );
+    let scratch = json!({"name": name, "emptyDir": {}});
+    if is_scratch {
+        vec![set(scratch, REMOVE_ELEMENT - 16), claim]
+    } else {
+        vec![claim, set(scratch, REMOVE_ELEMENT - 8)]
+    }
 }
 
 fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
+    if *test == Test::Defined {
+        let mut found = volume(spot);
+        found.push(removal(spot));
+        return found;
+    }
+    if let Some(candidate) = secret(spot) {
+        return vec![candidate];
+    }
+    if is_image(&names(spot.path)) && !matches!(test, Test::Prefix(_) | Test::Defined | Test::True) {
+        return versions(spot);
+    }
     match test {
         Test::True => {
             let mut found = Vec::new();
@@ -552,7 +929,7 @@ fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
             found.push(removal(spot));
             found
         }
-        Test::Defined => vec![removal(spot)],
+        Test::Defined => Vec::new(),
         Test::Among(values) => other_than(spot, values),
         Test::Type(_) => vec![removal(spot)],
         Test::AtLeast(least) if *least > 0 => at_most(spot, least - 1),
@@ -609,8 +986,14 @@ fn without(spot: &Spot<'_>, parts: &[Value], change: impl Fn(&str, &str) -> Opti
 fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
     let mut found = Vec::new();
     let is_forbidden = |value: &Json| values.contains(&Value::from(value));
+    if matches!(spot.now, None | Some(Json::Null)) {
+        return present(spot, false);
+    }
     match spot.now {
         Some(Json::Bool(flag)) => found.push(set(json!(!flag), SET)),
+        Some(Json::String(text)) if text == "false" || text == "true" => {
+            found.push(set(json!(if text == "true" { "false" } else { "true" }), SET));
+        }
         None if spot.field.map(Field::form) == Some(Form::Boolean) => {
             found.push(set(json!(true), SET));
             found.push(set(json!(false), SET));
@@ -623,7 +1006,12 @@ fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                 {
                     found.push(set(default, SET));
                 }
-                for (place, value) in field.values().enumerate() {
+                let known = usual(names(spot.path).last().copied().unwrap_or_default());
+                let known = known.filter(|known| field.values().any(|value| value == *known));
+                let values = known
+                    .into_iter()
+                    .chain(field.values().filter(|value| Some(*value) != known));
+                for (place, value) in values.enumerate() {
                     let place = u32::try_from(place).unwrap_or(9);
                     let value = json!(value);
                     if !is_forbidden(&value) && value.as_str() != Some("") {
@@ -639,13 +1027,56 @@ fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                     let example = if example == 1 { next } else { example };
                     found.push(filled(json!(example), FILLED, meaning(spot)));
                 }
-                Some(Json::String(_)) if found.is_empty() => found.push(filled(json!(FILL_IN), FILLED, meaning(spot))),
+                Some(Json::String(now)) if found.is_empty() => found.push(renamed(spot, now)),
                 _ => {}
             }
         }
     }
-    found.push(removal(spot));
+    let mut gone = removal(spot);
+    if !found.is_empty() {
+        // With nothing there, often nothing is asked any more.
+        gone.cost += 20;
+    }
+    found.push(gone);
     found
+}
+
+/// Another text in the place of one that is refused.
+fn renamed(spot: &Spot<'_>, now: &str) -> Candidate {
+    let path = names(spot.path);
+    match path.as_slice() {
+        // A container is called as what it is for.
+        [.., list, _, "name"] if list.ends_with("ontainers") => {
+            let own = spot
+                .object
+                .pointer("/metadata/name")
+                .and_then(Json::as_str)
+                .unwrap_or(FILL_IN);
+            set(json!(own), DERIVED)
+        }
+        [.., "verbs", _] if now == "*" => filled(
+            json!("get"),
+            FILLED,
+            "the verbs that are needed, each by its name".to_owned(),
+        ),
+        [.., "apiGroups", _] if now == "*" => {
+            filled(json!("apps"), FILLED, "the API groups that are needed".to_owned())
+        }
+        [.., "resources", _] if now == "*" => {
+            filled(json!("configmaps"), FILLED, "the resources that are needed".to_owned())
+        }
+        _ => filled(json!(FILL_IN), FILLED, meaning(spot)),
+    }
+}
+
+/// The value that most objects have.
+fn usual(name: &str) -> Option<&'static str> {
+    match name {
+        "type" => Some("ClusterIP"),
+        "imagePullPolicy" => Some("IfNotPresent"),
+        "concurrencyPolicy" => Some("Forbid"),
+        _ => None,
+    }
 }
 
 fn removal(spot: &Spot<'_>) -> Candidate {

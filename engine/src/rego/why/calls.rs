@@ -16,14 +16,30 @@ impl<'p> Tracer<'p, '_> {
             return Goal::Done;
         }
         let mut ways = Vec::new();
+        if let (
+            Origin::Call {
+                builtin: one,
+                args: ones,
+            },
+            Origin::Call {
+                builtin: other,
+                args: others,
+            },
+        ) = (&*left.from, &*right.from)
+            && wanted
+            && one.name == other.name
+            && ones.len() == others.len()
+        {
+            // The same function of both: what it is called with, in its own spelling.
+            let mut all = Vec::new();
+            for (one, other) in ones.iter().zip(others) {
+                all.push(self.equal(one, other, true));
+            }
+            ways.push(Goal::all(all));
+        }
         for (changed, fixed) in [(left, right), (right, left)] {
             let Some(value) = &fixed.value else { continue };
             let source = self.source_of(fixed);
-            if source == Source::Old && wanted {
-                // Putting the old value back undoes what was asked for.
-                ways.push(Goal::Never(Blame::of(source)));
-                continue;
-            }
             if source == Source::Inventory && !wanted {
                 ways.push(Goal::Never(Blame::of(source)));
                 continue;
@@ -68,7 +84,7 @@ impl<'p> Tracer<'p, '_> {
             ("to_number", [of]) => self.numeric_text(of, test, wanted, source),
             ("lower" | "upper" | "trim_space" | "cast_string", [of])
             | ("trim" | "trim_left" | "trim_right" | "trim_prefix" | "trim_suffix", [of, _])
-            | ("replace", [of, _, _]) => self.want(of, test, wanted, source),
+            | ("replace", [of, _, _]) => self.want_inside(of, test, wanted, source),
             ("concat", [separator, items]) => self.back_to_items(separator.text(), items, (test, wanted, source)),
             ("sprintf", [format, items]) => self.back_to_format(format, items, (test, wanted, source)),
             ("max" | "min", [of]) => {
@@ -110,6 +126,13 @@ impl<'p> Tracer<'p, '_> {
             ("strings.any_suffix_match", [text, parts]) => self.text_tests(text, parts, Test::Suffix, wanted),
             ("regex.match" | "re_match", [pattern, text]) => self.text_test(text, pattern, Test::Regex, wanted),
             ("glob.match", [pattern, _, text]) => self.text_test(text, pattern, Test::Glob, wanted),
+            ("net.cidr_contains", [range, address]) => match &range.value {
+                Some(value) if wanted => {
+                    let source = self.source_of(range);
+                    self.want(address, &Test::Try(vec![value.clone()]), true, source)
+                }
+                _ => return None,
+            },
             ("internal.member_2", [member, collection]) => self.membership(member, collection, wanted),
             ("internal.member_3", [key, value, collection]) => {
                 let inside = self.member(collection, key);
@@ -130,6 +153,10 @@ impl<'p> Tracer<'p, '_> {
                     .map(|item| self.want(item, &Test::True, wanted, Source::Rule))
                     .collect();
                 if wanted { Goal::all(goals) } else { Goal::any(goals) }
+            }
+            ("semver.is_valid", [of]) if wanted => {
+                let version = Value::string(r"^v?[0-9]+\.[0-9]+\.[0-9]+$");
+                self.want(of, &Test::Regex(vec![version]), true, Source::Rule)
             }
             ("is_string", [of]) => self.want(of, &Test::Type("string"), wanted, Source::Rule),
             ("is_number", [of]) => self.want(of, &Test::Type("number"), wanted, Source::Rule),
@@ -205,9 +232,7 @@ impl<'p> Tracer<'p, '_> {
             .collect();
         let mut ways = Vec::new();
         if wanted {
-            if source == Source::Old {
-                ways.push(Goal::Never(Blame::OLD));
-            } else if !values.is_empty() {
+            if !values.is_empty() {
                 ways.push(self.want(member, &Test::Among(values), true, source));
             }
             if !matches!(source, Source::Rule | Source::Parameter) || values_empty(collection) {
@@ -336,9 +361,18 @@ impl<'p> Tracer<'p, '_> {
                 after.insert_str(0, separator);
             }
             let test = within(test, &before, &after);
-            ways.push(self.want(part, &test, wanted, source));
+            ways.push(self.want_inside(part, &test, wanted, source));
         }
         Goal::any(ways)
+    }
+
+    /// A part of a text that as a whole is not what it should be, so the part is not either.
+    fn want_inside(&mut self, part: &Traced<'p>, test: &Test, wanted: bool, source: Source) -> Goal {
+        match (self.want(part, test, wanted, source), &part.value) {
+            (Goal::Done, Some(value)) if !wanted => self.want(part, &Test::Among(vec![value.clone()]), false, source),
+            (Goal::Done, _) => self.leaves_toward(part, test, wanted, source),
+            (other, _) => other,
+        }
     }
 
     /// The same for a format with `%s`, `%v` or `%d` in it.
@@ -393,7 +427,7 @@ impl<'p> Tracer<'p, '_> {
             }
             if is_known {
                 let test = within(test, &before, &after);
-                ways.push(self.want(part, &test, wanted, source));
+                ways.push(self.want_inside(part, &test, wanted, source));
             }
         }
         Goal::any(ways)
@@ -432,6 +466,7 @@ impl<'p> Tracer<'p, '_> {
                     .for_each(|row| self.leaves_below(&row.value, depth + 1, found));
             }
             Origin::Member { item, .. } => self.leaves_below(item, depth + 1, found),
+            Origin::Looked { key, .. } => self.leaves_below(key, depth + 1, found),
             Origin::Written | Origin::Data(_) | Origin::Key { .. } | Origin::Unknown => {}
         }
     }
@@ -467,22 +502,28 @@ fn values_empty(collection: &Traced<'_>) -> bool {
 
 /// A test of a text with a known beginning and end, as a test of what is between them.
 fn within(test: &Test, before: &str, after: &str) -> Test {
-    let cut = |values: &[Value], keep_unmatched: bool| -> Vec<Value> {
-        values
-            .iter()
-            .filter_map(Value::as_str)
-            .filter_map(|text| {
-                let text = text.strip_prefix(before).or(keep_unmatched.then_some(text))?;
-                let text = text.strip_suffix(after).or(keep_unmatched.then_some(text))?;
-                Some(Value::string(text))
-            })
-            .collect()
+    let cut = |values: &[Value]| -> Vec<Value> {
+        let texts = values.iter().filter_map(Value::as_str);
+        let inner = texts.filter_map(|text| text.strip_prefix(before)?.strip_suffix(after));
+        inner.map(Value::string).collect()
     };
     match test {
-        Test::Among(values) => Test::Among(cut(values, false)),
-        Test::Try(values) => Test::Try(cut(values, false)),
-        Test::Prefix(values) => Test::Prefix(cut(values, true)),
-        Test::Suffix(values) => Test::Suffix(cut(values, true)),
+        Test::Among(values) => Test::Among(cut(values)),
+        Test::Try(values) => Test::Try(cut(values)),
+        Test::Prefix(values) => Test::Prefix(
+            values
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|text| Value::string(text.strip_prefix(before).unwrap_or(text)))
+                .collect(),
+        ),
+        Test::Suffix(values) => Test::Suffix(
+            values
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|text| Value::string(text.strip_suffix(after).unwrap_or(text)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }

@@ -1,6 +1,6 @@
 //! Sizes: which value of a field brings a result to the right side of a bound.
 
-use super::{Blame, Goal, Maker, Origin, Place, Seg, Source, Test, Traced, Tracer, Want};
+use super::{Blame, Goal, Maker, Origin, Place, Seg, Test, Traced, Tracer, Want};
 use crate::rego::builtins::{Fault, Halt};
 use crate::rego::machine::Machine;
 use crate::rego::value::Value;
@@ -59,9 +59,6 @@ impl<'p> Tracer<'p, '_> {
         let Some(limit) = &bound.value else {
             return Goal::Never(Blame::UNKNOWN);
         };
-        if source == Source::Old {
-            return Goal::Never(Blame::OLD);
-        }
         if let Some(of) = counted(changed) {
             let Some(limit) = limit.as_i64() else {
                 return Goal::Never(Blame::UNKNOWN);
@@ -107,7 +104,19 @@ impl<'p> Tracer<'p, '_> {
     ) -> Vec<Value> {
         let mut guesses: Vec<Value> = self.constants(bound);
         guesses.push(limit.clone());
+        guesses.extend(self.constants(changed));
         let now = self.at(place);
+        if let Some(text) = now.as_ref().and_then(Value::as_str)
+            && let Some((stem, _)) = text.rsplit_once(':')
+        {
+            // The part behind a colon: a tag.
+            let parts: Vec<Value> = guesses
+                .iter()
+                .filter_map(Value::as_str)
+                .map(|guess| Value::string(format!("{stem}:{guess}")))
+                .collect();
+            guesses.extend(parts);
+        }
         if let Some(now) = &now {
             guesses.extend(self.scaled(changed, place, now, order, limit));
         } else {
@@ -256,7 +265,10 @@ impl<'p> Tracer<'p, '_> {
             return None;
         }
         match &*value.from {
-            Origin::Input(own) if own == place => Some(new.clone()),
+            Origin::Input(own) if place.starts_with(own) => {
+                let below = place.get(own.len()..).unwrap_or_default();
+                Some(replaced(value.value.as_ref(), below, new))
+            }
             Origin::Call { builtin, args } => {
                 let args: Option<Vec<Value>> = args.iter().map(|arg| self.again(arg, place, new, depth + 1)).collect();
                 self.host.budget = self.host.budget.max(10_000);
@@ -345,4 +357,25 @@ fn plain(number: f64) -> String {
 fn written(number: f64) -> Value {
     let text = plain(number);
     crate::rego::number::Number::parse(&text).map_or(Value::Null, Value::Number)
+}
+
+/// The value with another one at a path of names; what is missing on the way is made.
+fn replaced(value: Option<&Value>, path: &[Seg], new: &Value) -> Value {
+    let Some((Seg::Key(key), rest)) = path.split_first() else {
+        return new.clone();
+    };
+    let below = replaced(value.and_then(|value| value.get(key)), rest, new);
+    match value {
+        Some(Value::Object(object)) => Value::Object(object.with(key.clone(), below).into()),
+        Some(Value::Array(items)) => {
+            let place = key.as_i64().and_then(|place| usize::try_from(place).ok());
+            let items = items.iter().enumerate();
+            Value::array(
+                items
+                    .map(|(at, item)| if Some(at) == place { below.clone() } else { item.clone() })
+                    .collect(),
+            )
+        }
+        _ => Value::object(vec![(key.clone(), below)]),
+    }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::run::put;
-use super::{Blame, Env, Goal, Made, Maker, Origin, Place, Row, Seg, Source, Test, Traced, Tracer, Want};
+use super::{Blame, ESCAPE, Env, Goal, Made, Maker, Origin, Place, Row, Seg, Source, Test, Traced, Tracer, Want};
 use crate::rego::plan::{Op, Pattern, Sort, Step, Template};
 use crate::rego::value::Value;
 
@@ -13,13 +13,113 @@ pub(super) type End<'e, 'p, 'h> = &'e mut dyn FnMut(&mut Tracer<'p, 'h>, Env<'p>
 /// How many alternatives of one body are followed.
 const MAX_ALTERNATIVES: usize = 64;
 
+/// To change what only says when a rule applies.
+const CONDITION: u32 = 4;
+
+/// To be exempt.
+const EXEMPTION: u32 = 8;
+
+/// Whether a step asks something, rather than giving a variable its value.
+fn is_condition(op: &Op) -> bool {
+    let asks = |pattern: &Pattern| !matches!(pattern, Pattern::Any | Pattern::Bind(_));
+    match op {
+        Op::Path { out, .. } | Op::Builtin { out, .. } | Op::Call { out, .. } | Op::Tree { out, .. } => asks(out),
+        Op::Match { pattern, .. } => asks(pattern),
+        Op::Scan { value, .. } => matches!(value, Pattern::True | Pattern::Equal(_)),
+        Op::Not(_) | Op::Every { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether no step reads what a pattern binds.
+fn is_presence(out: &Pattern, steps: &[Step]) -> bool {
+    match out {
+        Pattern::Any => true,
+        Pattern::Bind(slot) => !steps.iter().any(|step| reads(&step.op, *slot)),
+        _ => false,
+    }
+}
+
+fn reads(op: &Op, slot: usize) -> bool {
+    let of = |template: &Template| template_reads(template, slot);
+    let any = |steps: &[Step]| steps.iter().any(|step| reads(&step.op, slot));
+    match op {
+        Op::Path { source, keys, out } => {
+            matches!(source, crate::rego::plan::Source::Slot(own) if *own == slot)
+                || keys.iter().any(of)
+                || pattern_reads(out, slot)
+        }
+        Op::Scan { slot: own, key, value } => *own == slot || pattern_reads(key, slot) || pattern_reads(value, slot),
+        Op::Tree { out, steps, .. } => {
+            pattern_reads(out, slot)
+                || steps.iter().any(|step| match step {
+                    crate::rego::plan::TreeStep::Key(key) => of(key),
+                    crate::rego::plan::TreeStep::Scan(pattern) => pattern_reads(pattern, slot),
+                })
+        }
+        Op::Match { value, pattern } => {
+            !matches!(pattern, Pattern::Bind(_)) && of(value) || pattern_reads(pattern, slot)
+        }
+        // A message is made of it.
+        Op::Builtin { builtin, args, out } => {
+            builtin.name != "sprintf" && args.iter().any(of) || pattern_reads(out, slot)
+        }
+        Op::Call { args, out, .. } => args.iter().any(of) || pattern_reads(out, slot),
+        Op::Walk { value, .. } => of(value),
+        Op::Not(inner) => any(inner),
+        Op::Every { domain, steps, .. } => of(domain) || any(steps),
+        Op::Collect { sort, steps, .. } => {
+            any(steps)
+                || match sort {
+                    crate::rego::plan::Collect::Array(item) | crate::rego::plan::Collect::Set(item) => of(item),
+                    crate::rego::plan::Collect::Object(key, value) => of(key) || of(value),
+                }
+        }
+        Op::With { steps, .. } => any(steps),
+        Op::Fail => false,
+    }
+}
+
+fn template_reads(template: &Template, slot: usize) -> bool {
+    match template {
+        Template::Const(_) => false,
+        Template::Slot(own) => *own == slot,
+        Template::Array(items) | Template::Set(items) => items.iter().any(|item| template_reads(item, slot)),
+        Template::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| template_reads(key, slot) || template_reads(value, slot)),
+    }
+}
+
+fn pattern_reads(pattern: &Pattern, slot: usize) -> bool {
+    match pattern {
+        Pattern::Equal(template) => template_reads(template, slot),
+        Pattern::Array(patterns) => patterns.iter().any(|pattern| pattern_reads(pattern, slot)),
+        Pattern::Object(fields) => fields
+            .iter()
+            .any(|(key, pattern)| template_reads(key, slot) || pattern_reads(pattern, slot)),
+        _ => false,
+    }
+}
+
+fn names_exemption(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["exempt", "exclu", "skip", "ignore", "whitelist", "bypass", "exception"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 impl<'p, 'h> Tracer<'p, 'h> {
     /// A rule that says nothing: a set without members, an answer that allows.
     pub(super) fn silent(&mut self, value: &Traced<'p>) -> Goal {
         match &*value.from {
             Origin::Made(made) => {
                 let made = Rc::clone(made);
-                let broken = made.rows.iter().map(|row| self.fail(row.steps, &row.env));
+                let broken = made.rows.iter().map(|row| {
+                    let said = self.leaves(&row.value);
+                    let goal = Goal::any(vec![self.suggested(&row.value, 0), self.fail(row.steps, &row.env)]);
+                    self.toward(goal, &said)
+                });
                 Goal::all(broken.collect())
             }
             _ => {
@@ -32,12 +132,156 @@ impl<'p, 'h> Tracer<'p, 'h> {
         }
     }
 
-    /// A success of these steps becomes a failure: one of the steps has to fail.
+    /// A message may say the value that would be right: it is made from the one that is there.
+    fn suggested(&self, said: &Traced<'p>, depth: u32) -> Goal {
+        let never = Goal::Never(Blame::default());
+        if depth > 6 {
+            return never;
+        }
+        match &*said.from {
+            Origin::Object(fields) => {
+                let goals = fields
+                    .iter()
+                    .map(|(_, value)| self.suggested(value, depth + 1))
+                    .collect();
+                Goal::any(goals)
+            }
+            Origin::List(items) => Goal::any(items.iter().map(|item| self.suggested(item, depth + 1)).collect()),
+            Origin::Call { builtin, args } if matches!(builtin.name, "sprintf" | "concat") => {
+                Goal::any(args.iter().map(|arg| self.suggested(arg, depth + 1)).collect())
+            }
+            Origin::Call { builtin, args } if matches!(builtin.name, "replace" | "regex.replace" | "lower") => {
+                let place = args.iter().find_map(|arg| match &*arg.from {
+                    Origin::Input(place) => self.in_object(place),
+                    _ => None,
+                });
+                match (place, &said.value) {
+                    (Some(place), Some(value)) => Goal::Want(Want {
+                        place,
+                        test: Test::Try(vec![value.clone()]),
+                        wanted: true,
+                        source: Source::Rule,
+                        detour: 0,
+                    }),
+                    _ => never,
+                }
+            }
+            _ => never,
+        }
+    }
+
+    /// What is near to what the message names is more likely meant.
+    fn toward(&self, goal: Goal, said: &[Place]) -> Goal {
+        let named: Vec<Place> = said
+            .iter()
+            .filter_map(|place| self.in_object(place))
+            .filter(|place| {
+                let last = place.last();
+                !matches!(last, Some(Seg::Key(key)) if matches!(key.as_str(), Some("name" | "namespace" | "kind")))
+            })
+            .collect();
+        let is_named = |place: &Place| {
+            named
+                .iter()
+                .any(|leaf| leaf.starts_with(place) || place.starts_with(leaf))
+        };
+        let mut has_named = false;
+        goal.visit(&mut |want| has_named |= is_named(&want.place) && want.detour < ESCAPE);
+        let goal = if has_named {
+            goal.each(&|want: &mut Want| {
+                if is_named(&want.place) {
+                    want.detour = if want.detour < ESCAPE {
+                        want.detour.saturating_sub(CONDITION)
+                    } else {
+                        want.detour
+                    };
+                } else {
+                    want.detour += 2;
+                }
+            })
+        } else {
+            goal
+        };
+        let near: Vec<Place> = said
+            .iter()
+            .filter_map(|place| self.in_object(place))
+            .filter(|place| place.len() > 2)
+            .collect();
+        if near.is_empty() {
+            return goal;
+        }
+        let is_near = |place: &Place| {
+            near.iter().any(|leaf| {
+                let around = leaf.get(..leaf.len() - 1).unwrap_or_default();
+                place == leaf || place.starts_with(around) || leaf.starts_with(place)
+            })
+        };
+        goal.each(&|want: &mut Want| {
+            if !is_near(&want.place) {
+                want.detour += 1;
+            }
+        })
+    }
+
+    /// A success of these steps becomes a failure: one of the steps has to fail. The last condition is what a body is about;
+    /// those before it say when it applies, and to change them is to get out of the way.
     pub(super) fn fail(&mut self, steps: &'p [Step], env: &Env<'p>) -> Goal {
         self.deeper(Goal::Never(Blame::UNKNOWN), |tracer| {
-            let goals = steps.iter().map(|step| tracer.fail_step(step, env)).collect();
-            Goal::any(goals)
+            let last = steps
+                .iter()
+                .rposition(|step| is_condition(&step.op) && !tracer.is_exemption(&step.op));
+            let goals = steps.iter().enumerate().map(|(place, step)| {
+                let failing = match &step.op {
+                    // Nobody asks for its value: that it is there is what is asked.
+                    Op::Path { source, keys, out } if is_presence(out, steps) => {
+                        let value = tracer.path(source, keys, env);
+                        tracer.want(&value, &Test::Defined, false, Source::Rule)
+                    }
+                    _ => tracer.fail_step(step, env),
+                };
+                let goal = match failing {
+                    // It succeeds, so it cannot have failed: what was followed is not what happens.
+                    Goal::Done => Goal::Never(Blame::UNKNOWN),
+                    goal => goal,
+                };
+                if tracer.is_exemption(&step.op) {
+                    goal.detour(EXEMPTION)
+                } else if is_condition(&step.op) && last.is_some_and(|last| place < last) {
+                    goal.detour(CONDITION)
+                } else {
+                    goal
+                }
+            });
+            Goal::any(goals.collect())
         })
+    }
+
+    /// Whether a step asks who or what the rule does not apply to.
+    fn is_exemption(&self, op: &Op) -> bool {
+        match op {
+            Op::Call { rule, .. } => {
+                let set = self.program.rules.get(*rule);
+                set.and_then(|set| set.path.last())
+                    .is_some_and(|name| names_exemption(name))
+            }
+            Op::Path { source, keys, .. } => {
+                let of_rule = match source {
+                    crate::rego::plan::Source::Rule(rule) => self
+                        .program
+                        .rules
+                        .get(*rule)
+                        .and_then(|set| set.path.last())
+                        .is_some_and(|name| names_exemption(name)),
+                    _ => false,
+                };
+                of_rule
+                    || keys
+                        .iter()
+                        .any(|key| matches!(key, Template::Const(Value::String(name)) if names_exemption(name)))
+            }
+            Op::Not(inner) | Op::Every { steps: inner, .. } => inner.iter().any(|step| self.is_exemption(&step.op)),
+            _ => false,
+        }
     }
 
     fn fail_rows(&mut self, rows: &[Row<'p>]) -> Goal {
@@ -154,7 +398,11 @@ impl<'p, 'h> Tracer<'p, 'h> {
     fn unfit(&mut self, pattern: &Pattern, value: &Traced<'p>, env: &Env<'p>) -> Goal {
         match pattern {
             // Nothing is asked of it: only without it does this fail.
-            Pattern::Any | Pattern::Bind(_) => self.want(value, &Test::Defined, false, Source::Rule).detour(12),
+            Pattern::Any | Pattern::Bind(_) => {
+                let is_made = matches!(&*value.from, Origin::Rule(_) | Origin::Member { .. } | Origin::Made(_));
+                self.want(value, &Test::Defined, false, Source::Rule)
+                    .detour(if is_made { CONDITION } else { ESCAPE })
+            }
             Pattern::True => self.want(value, &Test::True, false, Source::Rule),
             Pattern::Type(name) => self.want(value, &Test::Type(name), false, Source::Rule),
             Pattern::Equal(template) => {
@@ -243,9 +491,24 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 Op::Tree { node, base, steps, out } => {
                     let mut any = Vec::new();
                     for (value, mut env) in self.tree_at(*node, base, steps, &env) {
+                        if value.value.is_none() {
+                            continue;
+                        }
                         let fitting = self.fit(out, &value, &mut env);
                         let others = self.succeed(after, env, end);
                         any.push(Goal::all(vec![fitting, others]));
+                    }
+                    if any.is_empty() {
+                        let keys: Vec<Option<&Template>> = base_keys(steps);
+                        let names = base.iter().map(|name| Traced::written(Value::String(name.clone())));
+                        let own = keys.iter().map_while(|key| key.map(|key| self.make(key, &env)));
+                        let path: Vec<Traced<'p>> = names.chain(own).collect();
+                        any.push(self.among_data(&path, &mut |tracer, value| {
+                            let mut env = env.clone();
+                            let fitting = tracer.fit(out, value, &mut env);
+                            let others = tracer.succeed(after, env, end);
+                            Goal::all(vec![fitting, others])
+                        }));
                     }
                     goals.push(Goal::any(any));
                     return Goal::all(goals);
@@ -300,6 +563,17 @@ impl<'p, 'h> Tracer<'p, 'h> {
                     }));
                     return Goal::all(goals);
                 }
+                Op::Path { source, keys, out } if !keys.is_empty() && self.leads_elsewhere(source, keys, &env) => {
+                    let path: Vec<Traced<'p>> = keys.iter().map(|key| self.make(key, &env)).collect();
+                    let start = self.path(source, &[], &env);
+                    goals.push(self.among_below(&start, &path, &mut |tracer, value| {
+                        let mut env = env.clone();
+                        let fitting = tracer.fit(out, value, &mut env);
+                        let others = tracer.succeed(after, env, end);
+                        Goal::all(vec![fitting, others])
+                    }));
+                    return Goal::all(goals);
+                }
                 _ => self.meet(step, &mut env),
             };
             if matches!(goal, Goal::Never(_)) {
@@ -309,6 +583,86 @@ impl<'p, 'h> Tracer<'p, 'h> {
         }
         goals.push(end(self, env));
         Goal::all(goals)
+    }
+
+    /// Whether a path leads nowhere because of a name from the object, in something that the object is not.
+    fn leads_elsewhere(&mut self, source: &crate::rego::plan::Source, keys: &[Template], env: &Env<'p>) -> bool {
+        let mut value = self.path(source, &[], env);
+        for key in keys {
+            let key = self.make(key, env);
+            let next = self.member(&value, &key);
+            if next.value.is_none() {
+                let is_made = maker_of(&value).is_some() || matches!(&*value.from, Origin::Call { .. });
+                let is_open = value.value.is_some() && self.source_of(&value) != Source::Object;
+                return is_made || (is_open && self.source_of(&key) == Source::Object);
+            }
+            value = next;
+        }
+        false
+    }
+
+    /// A path into data with names from the object that lead nowhere: other names that do.
+    fn among_data(&mut self, path: &[Traced<'p>], each: &mut dyn FnMut(&mut Self, &Traced<'p>) -> Goal) -> Goal {
+        let never = Goal::Never(Blame::INVENTORY);
+        let Some((first, rest)) = path.split_first() else {
+            return never;
+        };
+        let source = match first.text() {
+            Some("inventory") => Source::Inventory,
+            Some("context") => Source::Request,
+            _ => Source::Parameter,
+        };
+        let start = Traced::new(self.data.clone(), Origin::Data(source));
+        let start = self.member(&start, first);
+        self.among_below(&start, rest, each)
+    }
+
+    fn among_below(
+        &mut self,
+        value: &Traced<'p>,
+        path: &[Traced<'p>],
+        each: &mut dyn FnMut(&mut Self, &Traced<'p>) -> Goal,
+    ) -> Goal {
+        let Some((key, rest)) = path.split_first() else {
+            return if value.value.is_some() {
+                each(self, value)
+            } else {
+                Goal::Never(Blame::INVENTORY)
+            };
+        };
+        let next = self.member(value, key);
+        let found = if next.value.is_some() {
+            self.among_below(&next, rest, each)
+        } else {
+            Goal::Never(Blame::INVENTORY)
+        };
+        let is_made = maker_of(value).is_some() || matches!(&*value.from, Origin::Call { .. });
+        if is_made && next.value.is_none() && rest.is_empty() {
+            // It has to be among what is made.
+            let included = self.include(value, key);
+            let others = each(self, key);
+            return Goal::all(vec![included, others]);
+        }
+        if !matches!(found, Goal::Never(_))
+            || self.source_of(key) != Source::Object
+            || self.source_of(value) == Source::Object
+        {
+            return found;
+        }
+        let kept = self.source_of(value);
+        let mut ways = Vec::new();
+        let mut members = self.children(value);
+        members.truncate(MAX_ALTERNATIVES);
+        for (name, member) in members {
+            let below = self.among_below(&member, rest, each);
+            if matches!(below, Goal::Never(_)) {
+                continue;
+            }
+            let Some(name) = name.value.clone() else { continue };
+            let renamed = self.want(key, &Test::Among(vec![name]), true, kept);
+            ways.push(Goal::all(vec![renamed, below]));
+        }
+        if ways.is_empty() { found } else { Goal::any(ways) }
     }
 
     /// What would make one step succeed that has one way at most.
@@ -436,11 +790,22 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 };
                 let mut goals = Vec::new();
                 for definition in &set.definitions {
-                    let Some(start) = tracer.enter(definition, args) else {
+                    let mut start: Env<'p> = vec![None; definition.slots];
+                    let mut fitting = Vec::new();
+                    for (pattern, arg) in definition.args.iter().zip(args) {
+                        match (pattern, &arg.value) {
+                            (Pattern::Bind(slot), _) => put(&mut start, *slot, arg.clone()),
+                            (Pattern::Any, _) => {}
+                            _ => fitting.push(tracer.fit(pattern, arg, &mut start)),
+                        }
+                    }
+                    let fitting = Goal::all(fitting);
+                    if matches!(fitting, Goal::Never(_)) {
+                        goals.push(fitting);
                         continue;
-                    };
+                    }
                     for branch in &definition.branches {
-                        goals.push(tracer.succeed(&branch.steps, start.clone(), &mut |tracer, env| {
+                        let succeeding = tracer.succeed(&branch.steps, start.clone(), &mut |tracer, env| {
                             let value = tracer.make(&branch.value, &env);
                             let key = match branch.keys.first() {
                                 Some(key) => tracer.make(key, &env),
@@ -448,7 +813,8 @@ impl<'p, 'h> Tracer<'p, 'h> {
                                 None => Traced::missing(Origin::Unknown),
                             };
                             each(tracer, key, value)
-                        }));
+                        });
+                        goals.push(Goal::all(vec![fitting.clone(), succeeding]));
                     }
                 }
                 Goal::any(goals)
@@ -511,7 +877,30 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 Test::AtMost(_) | Test::AtLeast(_) | Test::Has(_) => self.size(value, test, wanted),
                 _ => Goal::Never(Blame::UNKNOWN),
             },
-            Origin::Object(_) | Origin::Unknown => Goal::Never(Blame::UNKNOWN),
+            Origin::Object(fields) => match test {
+                Test::Among(values) => {
+                    let mut ways = Vec::new();
+                    for value in values
+                        .iter()
+                        .filter_map(Value::as_object)
+                        .filter(|value| value.len() == fields.len())
+                    {
+                        let mut parts = Vec::new();
+                        for (key, field) in fields {
+                            let wish = key.value.as_ref().and_then(|key| value.get(key)).cloned();
+                            parts.push(match wish {
+                                Some(wish) => self.want(field, &Test::Among(vec![wish]), wanted, source),
+                                None => Goal::Never(Blame::UNKNOWN),
+                            });
+                        }
+                        ways.push(if wanted { Goal::all(parts) } else { Goal::any(parts) });
+                    }
+                    if wanted { Goal::any(ways) } else { Goal::all(ways) }
+                }
+                _ => Goal::Never(Blame::UNKNOWN),
+            },
+            Origin::Looked { of, key, path } => self.look_elsewhere(of, key, path, (test, wanted, source)),
+            Origin::Unknown => Goal::Never(Blame::UNKNOWN),
             Origin::Made(_) => self.size(value, test, wanted),
             Origin::Rule(made) => self.want_of_rule(made, value, test, wanted, source),
             Origin::Member { item, of, rows } => {
@@ -527,6 +916,36 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 Goal::any(vec![own, gone])
             }
         }
+    }
+
+    /// A value of another object that a field of this one names: another name, for which the value is right.
+    fn look_elsewhere(
+        &mut self,
+        of: &Traced<'p>,
+        key: &Traced<'p>,
+        path: &[Value],
+        (test, wanted, source): (&Test, bool, Source),
+    ) -> Goal {
+        let mut ways = Vec::new();
+        let mut members = self.children(of);
+        members.truncate(MAX_ALTERNATIVES);
+        for (name, member) in members {
+            let mut value = member.value.clone();
+            for step in path {
+                value = value.as_ref().and_then(|value| value.get(step)).cloned();
+            }
+            let holds = match &value {
+                Some(value) => test.holds(value, self.host) == Some(wanted),
+                None => !wanted,
+            };
+            if let (true, Some(name)) = (holds, name.value.clone()) {
+                ways.push(self.want(key, &Test::Among(vec![name]), true, Source::Inventory));
+            }
+        }
+        if ways.is_empty() {
+            return Goal::Never(Blame::of(source).and(Blame::INVENTORY));
+        }
+        Goal::any(ways)
     }
 
     /// The name of a member: a new one can have any name; one that is there can only go.
@@ -634,6 +1053,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
             Origin::Written | Origin::Unknown => Source::Rule,
             Origin::Input(place) | Origin::Key { of: place, .. } => self.source_at(place),
             Origin::Data(source) => *source,
+            Origin::Looked { .. } => Source::Inventory,
             Origin::Call { args, .. } => most(&mut args.iter()),
             Origin::Part { of, .. } => self.source_below(of, depth + 1),
             Origin::List(items) => most(&mut items.iter()),
@@ -683,4 +1103,15 @@ pub(super) fn maker_of<'a, 'p>(collection: &'a Traced<'p>) -> Option<Maker<'p>> 
         Origin::Rule(made) => made.rows.first().and_then(|row| maker_of(&row.value)),
         _ => None,
     }
+}
+
+/// The keys of a path through packages and data.
+fn base_keys(steps: &[crate::rego::plan::TreeStep]) -> Vec<Option<&Template>> {
+    steps
+        .iter()
+        .map(|step| match step {
+            crate::rego::plan::TreeStep::Key(key) => Some(key),
+            crate::rego::plan::TreeStep::Scan(_) => None,
+        })
+        .collect()
 }

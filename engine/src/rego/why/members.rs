@@ -1,7 +1,7 @@
 //! What is in a collection: one more, one less, how many.
 
 use super::goals::maker_of;
-use super::{Blame, Goal, Origin, Seg, Source, Test, Traced, Tracer, Want};
+use super::{Blame, Goal, Origin, Seg, Source, Test, Traced, Tracer};
 use crate::rego::value::Value;
 
 impl<'p> Tracer<'p, '_> {
@@ -112,7 +112,12 @@ impl<'p> Tracer<'p, '_> {
             if let Origin::Call { builtin, args } = &*collection.from
                 && let ("minus", [first, second]) = (builtin.name, args.as_slice())
             {
-                let known = Traced::written(member.clone());
+                // The member itself, for what it was made from: `lower("ALL")`.
+                let own = tracer.children(first).into_iter().map(|(_, own)| own);
+                let own = own.into_iter().find(|own| own.value.as_ref() == Some(member));
+                let known = own
+                    .filter(|own| tracer.source_of(own) != Source::Object)
+                    .unwrap_or_else(|| Traced::written(member.clone()));
                 let ways = vec![tracer.include(second, &known), tracer.exclude(first, member)];
                 return Goal::any(ways);
             }
@@ -121,6 +126,14 @@ impl<'p> Tracer<'p, '_> {
             {
                 let ways = vec![tracer.exclude(first, member), tracer.exclude(second, member)];
                 return Goal::any(ways);
+            }
+            if let Origin::Call { builtin, args } = &*collection.from
+                && let ("split", [text, separator]) = (builtin.name, args.as_slice())
+                && let (Some(now), Some(separator), Some(part)) = (text.text(), separator.text(), member.as_str())
+            {
+                let rest: Vec<&str> = now.split(separator).filter(|other| *other != part).collect();
+                let rest = Value::string(rest.join(separator).trim());
+                return tracer.want(text, &Test::Try(vec![rest]), true, Source::Rule);
             }
             let found: Vec<Traced<'p>> = tracer
                 .children(collection)
@@ -209,6 +222,10 @@ impl<'p> Tracer<'p, '_> {
                 .and_then(Value::as_set)
                 .map(|set| set.iter().cloned().collect())
                 .unwrap_or_default();
+            if count - most == 1 && count > 1 {
+                let goals = members.iter().map(|member| self.exclude(collection, member));
+                return Goal::any(goals.collect());
+            }
             let goals = members
                 .iter()
                 .rev()
@@ -266,20 +283,6 @@ impl<'p> Tracer<'p, '_> {
             Goal::any(ways)
         } else {
             Goal::all(ways.into_iter().take(more).collect())
-        }
-    }
-
-    /// Wants of one place.
-    pub(super) fn place_want(&self, place: &[Seg], test: Test, source: Source) -> Goal {
-        match self.in_object(&place.to_vec()) {
-            Some(place) => Goal::Want(Want {
-                place,
-                test,
-                wanted: true,
-                source,
-                detour: 0,
-            }),
-            None => Goal::Never(Blame::UNKNOWN),
         }
     }
 }

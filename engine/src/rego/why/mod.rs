@@ -218,13 +218,28 @@ impl Goal {
 
     /// The same, further from what the policy says.
     fn detour(self, cost: u32) -> Self {
+        self.each(&|want: &mut Want| want.detour += cost)
+    }
+
+    /// Looks at each want.
+    pub fn visit(&self, look: &mut dyn FnMut(&Want)) {
+        match self {
+            Self::Want(want) => look(want),
+            Self::All(goals) | Self::Any(goals) => goals.iter().for_each(|goal| goal.visit(look)),
+            Self::Done | Self::Never(_) => {}
+        }
+    }
+
+    /// With each want changed.
+    #[must_use]
+    pub fn each(self, change: &dyn Fn(&mut Want)) -> Self {
         match self {
             Self::Want(mut want) => {
-                want.detour += cost;
+                change(&mut want);
                 Self::Want(want)
             }
-            Self::All(goals) => Self::All(goals.into_iter().map(|goal| goal.detour(cost)).collect()),
-            Self::Any(goals) => Self::Any(goals.into_iter().map(|goal| goal.detour(cost)).collect()),
+            Self::All(goals) => Self::All(goals.into_iter().map(|goal| goal.each(change)).collect()),
+            Self::Any(goals) => Self::Any(goals.into_iter().map(|goal| goal.each(change)).collect()),
             other => other,
         }
     }
@@ -245,6 +260,12 @@ enum Origin<'p> {
     Input(Place),
     /// Below `data`.
     Data(Source),
+    /// Below a member of other objects that a field of this one names.
+    Looked {
+        of: Traced<'p>,
+        key: Traced<'p>,
+        path: Vec<Value>,
+    },
     /// The name of a member of the input, or its position.
     Key {
         of: Place,
@@ -302,8 +323,6 @@ struct Row<'p> {
     env: Env<'p>,
     key: Option<Traced<'p>>,
     value: Traced<'p>,
-    /// Which definition and branch of a rule.
-    branch: (usize, usize),
 }
 
 /// The values of a rule's variables.
@@ -320,6 +339,9 @@ pub struct Roots {
 
 /// How many steps are taken to find out what would help.
 const FUEL: u32 = 60_000;
+
+/// To take a field away so that nothing can be asked of it: a want that goes so far is hardly ever what is meant.
+pub const ESCAPE: u32 = 20;
 
 /// How deep rules, functions and negations are followed.
 const MAX_DEPTH: u32 = 60;

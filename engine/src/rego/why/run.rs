@@ -82,7 +82,25 @@ impl<'p> Tracer<'p, '_> {
                 made(Origin::Input(place))
             }
             Origin::Written => made(Origin::Written),
+            Origin::Data(Source::Inventory)
+                if value.is_some() && self.source_of(key) == Source::Object && self.is_leaf(key) =>
+            {
+                made(Origin::Looked {
+                    of: of.clone(),
+                    key: key.clone(),
+                    path: Vec::new(),
+                })
+            }
             Origin::Data(source) => made(Origin::Data(*source)),
+            Origin::Looked { of, key: name, path } => {
+                let mut path = path.clone();
+                path.extend(key.value.clone());
+                made(Origin::Looked {
+                    of: of.clone(),
+                    key: name.clone(),
+                    path,
+                })
+            }
             Origin::Member { item, .. } => {
                 let item = item.clone();
                 self.member(&item, key)
@@ -106,6 +124,16 @@ impl<'p> Tracer<'p, '_> {
                 None => Traced::missing(Origin::Unknown),
             },
             Origin::Key { .. } | Origin::Unknown => made(Origin::Unknown),
+        }
+    }
+
+    /// Whether a value is a field of the object itself, and not its identity.
+    fn is_leaf(&self, value: &Traced<'p>) -> bool {
+        match &*value.from {
+            Origin::Input(place) => self
+                .in_object(place)
+                .is_some_and(|place| place.first() != Some(&Seg::Key(Value::string("metadata")))),
+            _ => false,
         }
     }
 
@@ -171,6 +199,13 @@ impl<'p> Tracer<'p, '_> {
                 };
                 entries(of).into_iter().map(part).collect()
             }
+            Origin::Looked { .. } => entries(of)
+                .into_iter()
+                .map(|(key, _)| {
+                    let key = Traced::written(key);
+                    (key.clone(), self.member(of, &key))
+                })
+                .collect(),
             Origin::Written | Origin::Key { .. } | Origin::Unknown => entries(of)
                 .into_iter()
                 .map(|(k, v)| plain(k, v, &|| Origin::Written))
@@ -433,11 +468,11 @@ impl<'p> Tracer<'p, '_> {
         let program = self.program;
         let set = program.rules.get(id)?;
         let mut rows = Vec::new();
-        for (position, definition) in set.definitions.iter().enumerate() {
+        for definition in &set.definitions {
             let Some(env) = self.enter(definition, args) else {
                 continue;
             };
-            for (link, branch) in definition.branches.iter().enumerate() {
+            for branch in &definition.branches {
                 let found = self.runs(&branch.steps, env.clone());
                 let is_taken = !found.is_empty();
                 for env in found {
@@ -447,7 +482,6 @@ impl<'p> Tracer<'p, '_> {
                         env,
                         key: None,
                         value,
-                        branch: (position, link),
                     });
                 }
                 if is_taken {
@@ -511,8 +545,8 @@ impl<'p> Tracer<'p, '_> {
 
     fn partial(&mut self, id: RuleId, set: &'p RuleSet) -> Traced<'p> {
         let mut rows = Vec::new();
-        for (position, definition) in set.definitions.iter().enumerate() {
-            for (link, branch) in definition.branches.iter().enumerate() {
+        for definition in &set.definitions {
+            for branch in &definition.branches {
                 for env in self.runs(&branch.steps, vec![None; definition.slots]) {
                     let value = self.make(&branch.value, &env);
                     let key = branch.keys.first().map(|key| self.make(key, &env));
@@ -521,7 +555,6 @@ impl<'p> Tracer<'p, '_> {
                         env,
                         key,
                         value,
-                        branch: (position, link),
                     });
                 }
             }
@@ -548,7 +581,6 @@ impl<'p> Tracer<'p, '_> {
                 env: after,
                 key,
                 value,
-                branch: (0, 0),
             });
         }
         let values = rows.iter().filter_map(|row| row.value.value.clone());
