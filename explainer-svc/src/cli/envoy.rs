@@ -1,7 +1,7 @@
 //! `whynot envoy`: Envoy's configuration from a template, with the filter's own configuration in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use engine::admission::MAX_REVIEW_BYTES;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{Failed, Streams, files};
 
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 const STRING_VALUE: &str = "type.googleapis.com/google.protobuf.StringValue";
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +55,10 @@ pub(crate) struct RenderArgs {
     /// A variable of the template; repeatable.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
+    /// A file of its own for the listeners, and the policies with them: Envoy takes up what replaces it, without a restart and
+    /// whole or not at all. An absolute path, as Envoy sees it.
+    #[arg(long, value_name = "FILE", value_parser = absolute)]
+    listeners: Option<PathBuf>,
     /// The file to write; Envoy reads it as JSON when it ends in .json. `-` for standard output.
     #[arg(short, long = "out", value_name = "FILE")]
     out: PathBuf,
@@ -71,6 +76,15 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() && path.file_name().is_some() {
+        Ok(path)
+    } else {
+        Err("expected an absolute path of a file".to_owned())
     }
 }
 
@@ -97,8 +111,42 @@ fn render(args: &RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
         )
         .into());
     }
+    if let Some(path) = &args.listeners {
+        let listeners = take_listeners(
+            &mut envoy,
+            path,
+            configuration.pointer("/bundle/revision").unwrap_or(&Value::Null),
+        );
+        let text = serde_json::to_string_pretty(&listeners)?;
+        files::write(path, (text + "\n").as_bytes(), streams)?;
+    }
     let text = serde_json::to_string_pretty(&envoy)?;
     files::write(&args.out, (text + "\n").as_bytes(), streams)
+}
+
+/// Takes the listeners out of the configuration, which then names the file where they are.
+fn take_listeners(envoy: &mut Value, path: &Path, revision: &Value) -> Value {
+    let listeners = envoy.pointer_mut("/static_resources/listeners").map(Value::take);
+    let mut resources = match listeners {
+        Some(Value::Array(listeners)) => listeners,
+        _ => Vec::new(),
+    };
+    for listener in resources.iter_mut().filter_map(Value::as_object_mut) {
+        listener.insert("@type".to_owned(), json!(LISTENER));
+    }
+    if let Some(members) = envoy.get_mut("static_resources").and_then(Value::as_object_mut) {
+        members.remove("listeners");
+    }
+    // The folder is watched, and not the file: Kubernetes replaces a mounted ConfigMap by turning a link beside it.
+    let source = json!({"path": path, "watched_directory": {"path": path.parent()}});
+    let lds = json!({"resource_api_version": "V3", "path_config_source": source});
+    if let Some(members) = envoy.as_object_mut() {
+        let dynamic = members.entry("dynamic_resources").or_insert_with(|| json!({}));
+        if let Some(dynamic) = dynamic.as_object_mut() {
+            dynamic.insert("lds_config".to_owned(), lds);
+        }
+    }
+    json!({"version_info": revision, "resources": resources})
 }
 
 /// The filter's configuration, with a bundle and a context that were checked.

@@ -264,6 +264,35 @@ fn envoys_configuration_is_rendered() {
 }
 
 #[test]
+fn listeners_are_rendered_into_a_file_that_envoy_watches() {
+    let folder = folder();
+    let file = folder.path().join("listeners/listeners.json");
+    std::fs::create_dir(folder.path().join("listeners")).unwrap();
+    let path = file.to_str().unwrap();
+    let run = render(&folder, &["--set", "PORT=8443", "--listeners", path]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let envoy = json(&folder, "envoy.json");
+    assert_eq!(envoy["static_resources"]["listeners"], Value::Null);
+    assert_eq!(
+        envoy["dynamic_resources"]["lds_config"]["path_config_source"],
+        serde_json::json!({"path": path, "watched_directory": {"path": file.parent()}})
+    );
+    let listeners = json(&folder, "listeners/listeners.json");
+    assert_eq!(listeners["version_info"], json(&folder, "bundle.json")["revision"]);
+    let listener = &listeners["resources"][0];
+    assert_eq!(
+        listener["@type"],
+        "type.googleapis.com/envoy.config.listener.v3.Listener"
+    );
+    assert_eq!(listener["address"]["socket_address"]["port_value"], "8443");
+    assert!(listener.to_string().contains("\\\"bundle\\\""), "{listener}");
+
+    let relative = render(&folder, &["--set", "PORT=8443", "--listeners", "listeners.json"]);
+    assert_eq!(relative.code, Some(2));
+    assert!(relative.err.contains("expected an absolute path"), "{}", relative.err);
+}
+
+#[test]
 fn variables_come_from_arguments_then_from_the_environment() {
     let folder = folder();
     let port = |arguments: &[&str]| {

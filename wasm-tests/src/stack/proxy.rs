@@ -1,5 +1,6 @@
 //! Envoy with the filter, and the explainer behind it.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -23,8 +24,15 @@ pub(super) fn explainer(settings: &Settings) -> Command {
 pub(super) fn render(settings: &Settings) -> Result<()> {
     let ports = &settings.ports;
     let mut command = Command::new(&settings.programs.whynot);
+    if settings.listeners_in_file {
+        let file = settings.listeners_file();
+        fs::create_dir_all(file.parent().unwrap_or(&file))?;
+        command.args(["envoy", "render", "--listeners"]).arg(file);
+    } else {
+        command.args(["envoy", "render"]);
+    }
     command
-        .args(["envoy", "render", "--template"])
+        .arg("--template")
         .arg(&settings.envoy_template)
         .arg("--bundle")
         .arg(&settings.bundle)
@@ -57,13 +65,17 @@ pub(super) fn envoy(settings: &Settings) -> Command {
         .arg(settings.concurrency.to_string())
         // Several Envoys share this machine: without it they would meet in one block of shared memory.
         .arg("--disable-hot-restart")
+        // Whoever keeps a connection to a listener that was replaced is told so at once; with the default strategy nobody is
+        // within some seconds, and connections are cut at the end of them.
         .args([
             "--log-level",
             "info",
+            "--drain-strategy",
+            "immediate",
             "--drain-time-s",
-            "1",
+            "5",
             "--parent-shutdown-time-s",
-            "2",
+            "6",
         ]);
     command
 }

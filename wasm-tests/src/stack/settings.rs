@@ -206,6 +206,9 @@ pub struct Settings {
     pub webhook: PathBuf,
     /// Envoy's worker threads.
     pub concurrency: u32,
+    /// Envoy reads its listeners, and the policies with them, from [`Settings::listeners_file`], also when that is replaced.
+    #[serde(default)]
+    pub listeners_in_file: bool,
 }
 
 impl Settings {
@@ -237,7 +240,13 @@ impl Settings {
             render_arguments: Vec::new(),
             webhook: root.join("wasm-tests/stack/webhook.yaml"),
             concurrency: 2,
+            listeners_in_file: false,
         })
+    }
+
+    /// Where the listeners are. In a folder of its own, because Envoy watches all of it.
+    pub fn listeners_file(&self) -> PathBuf {
+        self.run_dir.join("listeners/listeners.json")
     }
 
     /// Without etcd and the API server: for tests that send reviews to Envoy themselves.

@@ -10,5 +10,6 @@ mod explainer;
 mod failures;
 mod fake;
 mod observed;
+mod reload;
 mod support;
 mod wrapped;

@@ -154,6 +154,15 @@ impl Reply {
             .unwrap_or_else(|| panic!("no verdict: {}", self.text()))
     }
 
+    /// The revision of the policy set that answered.
+    pub(crate) fn revision(&self) -> String {
+        let response = self.response();
+        let revision = response.pointer("/auditAnnotations/revision").and_then(Value::as_str);
+        revision
+            .unwrap_or_else(|| panic!("no revision: {}", self.text()))
+            .to_owned()
+    }
+
     pub(crate) fn message(&self) -> String {
         let message = self
             .response()
