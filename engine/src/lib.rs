@@ -24,3 +24,4 @@ pub mod schema;
 pub mod template;
 pub mod testing;
 pub mod verdict;
+pub mod warm;

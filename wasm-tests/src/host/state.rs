@@ -15,6 +15,8 @@ pub struct Options {
     pub allow_on_headers_stop_iteration: bool,
     /// Lowest level of the log, as the filter is told it.
     pub log_level: LogLevel,
+    /// How much later it is each time that the filter looks at the clock, which otherwise stands still.
+    pub clock_step: Duration,
     /// Envoy's attributes, by dotted path.
     pub properties: BTreeMap<String, Vec<u8>>,
 }
@@ -25,6 +27,7 @@ impl Default for Options {
             memory_limit: 1 << 30,
             allow_on_headers_stop_iteration: true,
             log_level: LogLevel::Trace,
+            clock_step: Duration::ZERO,
             properties: BTreeMap::from([
                 ("plugin_name".to_owned(), b"whynot".to_vec()),
                 ("plugin_root_id".to_owned(), Vec::new()),

@@ -1,8 +1,10 @@
 //! A configuration is taken whole or refused with its reason.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use wasm_tests::fixtures::{PRIVILEGED, configuration, pod, policies, review_bytes};
-use wasm_tests::host::{Host, HostError, LogLevel};
+use wasm_tests::host::{Host, HostError, LogLevel, Options};
 
 use crate::support::{answer, host_of, send};
 
@@ -85,6 +87,31 @@ fn every_broken_policy_is_named_at_once() {
     ];
     let log = refusal(configuration(&policies(&sources)).unwrap().to_string());
     assert!(log.contains("0/policy.rego") && log.contains("2/policy.rego"), "{log}");
+}
+
+#[test]
+fn a_new_configuration_is_warmed_up_for_a_bounded_time_and_nothing_of_it_is_seen() {
+    let warmed = |clock_step: Duration| {
+        let options = Options {
+            clock_step,
+            ..Options::default()
+        };
+        let mut configuration = good();
+        configuration["explainer"] = Value::Null;
+        let host = Host::with_options(configuration.to_string(), options).unwrap();
+        assert!(host.metrics().values().all(|value| *value == 0), "{:?}", host.metrics());
+        assert!(host.calls().is_empty());
+        let log = host.log_text();
+        let answer = answer(&host, &send(&host, &review_bytes(&pod(true))));
+        assert!(!answer.allowed);
+        (log, answer.message)
+    };
+    let (log, message) = warmed(Duration::ZERO);
+    assert!(log.contains("warmed up by 100 reviews in 0 us"), "{log}");
+    // The clock is looked at before the first, before each one, and after the last: the second would be too late.
+    let (log, same) = warmed(Duration::from_millis(15));
+    assert!(log.contains("warmed up by 1 reviews in 45000 us"), "{log}");
+    assert_eq!(message, same);
 }
 
 /// A policy that fails when it runs: the request is refused, the answer and the log name the policy.

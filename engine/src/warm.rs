@@ -1,0 +1,183 @@
+//! Reviews that nobody sent, for a policy set that is new.
+//!
+//! The first review that a set judges meets regexes that are not compiled, caches that are empty and, in wasm, code that the
+//! host has not optimised yet. Judging some made-up ones first spares the first real one that. Nothing comes out of it: a
+//! verdict depends on nothing but the set and the review, and who judges these reviews counts and reports nothing.
+
+use serde_json::{Value, json};
+
+use crate::admission::Review;
+use crate::answer;
+use crate::eval::PolicySet;
+use crate::verdict::FailureKind;
+
+/// How many of them are judged at most: more gain nothing.
+pub const MAX_REVIEWS: usize = 100;
+
+/// Judges one review after the other, each from its bytes to the bytes of its answer, while `goes_on` is true. Returns how
+/// many it were.
+pub fn up(set: &PolicySet, mut goes_on: impl FnMut() -> bool) -> usize {
+    let bodies = reviews(set);
+    let mut judged = 0;
+    for body in bodies.iter().cycle().take(MAX_REVIEWS) {
+        if !goes_on() {
+            break;
+        }
+        judged += 1;
+        if judge(set, body).is_none() {
+            break;
+        }
+    }
+    judged
+}
+
+/// The answer. `None` when a policy works up to its limit: what takes so long is not made faster by more of it.
+fn judge(set: &PolicySet, body: &[u8]) -> Option<Vec<u8>> {
+    let review = Review::parse(body).ok()?;
+    let verdict = set.evaluate(&review);
+    let is_endless = verdict
+        .failures()
+        .iter()
+        .any(|failure| failure.kind == FailureKind::Limit);
+    (!is_endless).then(|| answer::decided(set, &review, &verdict).own_answer().to_bytes())
+}
+
+/// A Pod and a Deployment, each once as a careful person writes it and once as a careless one does. So what allows runs, and
+/// what denies, tries fixes and finds words.
+fn reviews(set: &PolicySet) -> Vec<Vec<u8>> {
+    // One that the policies know, if there is one: they may look its labels up.
+    let namespace = set.context().namespaces.keys().next().map_or("default", String::as_str);
+    let mut bodies = Vec::new();
+    for spec in [careful(), careless()] {
+        let metadata = |name: &str| {
+            json!({
+                "name": name, "namespace": namespace,
+                "labels": {"app": "web", "app.kubernetes.io/name": "web", "app.kubernetes.io/version": "1.4.2", "team": "web"},
+                "annotations": {"example.com/contact": "web@example.com", "checksum/config": "9f86d081884c7d659a2feaa0c55ad015"},
+                "managedFields": [{"manager": "kubectl", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+                    "fieldsV1": {"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:containers": {}}}}],
+            })
+        };
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata("web-7d4b9c6f5-x2x7k"), "spec": spec});
+        let template = json!({"metadata": {"labels": metadata("web")["labels"]}, "spec": spec});
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("web"),
+            "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}, "strategy": {"type": "RollingUpdate"},
+                "template": template},
+        });
+        bodies.push(review("", "Pod", "pods", &pod, &Value::Null));
+        bodies.push(review("apps", "Deployment", "deployments", &deployment, &deployment));
+    }
+    bodies
+}
+
+fn review(group: &str, kind: &str, resource: &str, object: &Value, old: &Value) -> Vec<u8> {
+    let kind = json!({"group": group, "version": "v1", "kind": kind});
+    let resource = json!({"group": group, "version": "v1", "resource": resource});
+    let operation = if old.is_null() { "CREATE" } else { "UPDATE" };
+    let request = json!({
+        "uid": "00000000-0000-4000-8000-000000000000",
+        "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
+        "name": object["metadata"]["name"], "namespace": object["metadata"]["namespace"], "operation": operation,
+        "userInfo": {"username": "jane", "groups": ["developers", "system:authenticated"]},
+        "object": object, "oldObject": old, "dryRun": false,
+        "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", "fieldManager": "kubectl-client-side-apply"},
+    });
+    json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request})
+        .to_string()
+        .into_bytes()
+}
+
+fn careful() -> Value {
+    let container = |name: &str| {
+        json!({
+            "name": name, "image": format!("registry.example.com/web/{name}:1.4.2"), "imagePullPolicy": "IfNotPresent",
+            "command": ["/app/server"], "args": ["--listen=0.0.0.0:8080", "--config=/etc/app/config.yaml"],
+            "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
+            "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "ENDPOINT", "value": "https://api.example.com/v1?region=eu"},
+                {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}],
+            "resources": {"limits": {"cpu": "500m", "memory": "256Mi"}, "requests": {"cpu": "100m", "memory": "128Mi"}},
+            "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http", "scheme": "HTTP"}, "periodSeconds": 10},
+            "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http", "scheme": "HTTP"}, "periodSeconds": 5},
+            "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsNonRoot": true,
+                "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}},
+            "volumeMounts": [{"name": "config", "mountPath": "/etc/app", "readOnly": true}],
+        })
+    };
+    json!({
+        "serviceAccountName": "web", "automountServiceAccountToken": false, "restartPolicy": "Always",
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 10001, "fsGroup": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
+        "initContainers": [container("migrate")], "containers": [container("app"), container("proxy")],
+        "volumes": [{"name": "config", "configMap": {"name": "web"}}, {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
+    })
+}
+
+fn careless() -> Value {
+    json!({
+        "hostNetwork": true, "hostPID": true, "hostIPC": true,
+        "containers": [{
+            "name": "app", "image": "nginx:latest", "ports": [{"containerPort": 80, "hostPort": 80}],
+            "env": [{"name": "PASSWORD", "value": "example"}],
+            "securityContext": {"privileged": true, "allowPrivilegeEscalation": true, "runAsUser": 0,
+                "capabilities": {"add": ["SYS_ADMIN", "NET_RAW"]}},
+            "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+        }],
+        "volumes": [{"name": "host", "hostPath": {"path": "/", "type": "Directory"}}],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::context::Context;
+    use crate::policy::bundle::Bundle;
+    use crate::policy::compile::compile;
+    use crate::policy::settings::Settings;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn set() -> PolicySet {
+        set_of("some container in input.request.object.spec.containers\n\tregex.match(`:latest$`, container.image)")
+    }
+
+    fn set_of(body: &str) -> PolicySet {
+        let text = format!("package a\n\ndeny contains \"latest\" if {{\n\t{body}\n}}\n");
+        let pods = "# METADATA\n# custom: {match: {kinds: [{apiGroups: [\"\"], kinds: [Pod]}]}}\n";
+        let bundle = Bundle::new(Settings::default(), [("a.rego".to_owned(), format!("{pods}{text}"))]);
+        compile(&bundle, Context::default()).unwrap()
+    }
+
+    #[test]
+    fn both_sides_of_a_verdict_run_on_a_pod_and_on_a_template() {
+        let set = set();
+        let denied: Vec<bool> = reviews(&set)
+            .iter()
+            .map(|body| {
+                String::from_utf8(judge(&set, body).unwrap())
+                    .unwrap()
+                    .contains("\"allowed\":false")
+            })
+            .collect();
+        assert_eq!(denied, [false, false, true, true]);
+    }
+
+    #[test]
+    fn it_ends_by_itself_and_when_it_is_told_to() {
+        let set = set();
+        assert_eq!(up(&set, || true), MAX_REVIEWS);
+        let left = Cell::new(3);
+        let goes_on = || {
+            left.set(left.get() - 1);
+            left.get() >= 0
+        };
+        assert_eq!(up(&set, goes_on), 3);
+        assert_eq!(up(&set, || false), 0);
+    }
+    #[test]
+    fn a_policy_without_an_end_is_asked_once() {
+        let set = set_of("some x in numbers.range(1, 3000)\n\tsome y in numbers.range(1, 3000)\n\tx * y == -1");
+        assert_eq!(up(&set, || true), 1);
+    }
+}
