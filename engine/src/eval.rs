@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::document::Document;
 use crate::explain::wire::GroupVersionKind;
 use crate::finding::{self, Finding};
+use crate::memo::{Memo, Reads};
 use crate::policy::compile::PolicyMeta;
 use crate::policy::format::Form;
 use crate::policy::gatekeeper::{self, Labels, Match, Outcome};
@@ -74,6 +75,8 @@ pub struct Entry {
     pub location: Location,
     /// What a violation leads to; `None` leaves it to the policy.
     pub action: Option<Action>,
+    /// What it reads, when its value may be kept from one review to the next.
+    pub(crate) reads: Option<Reads>,
 }
 
 /// A policy, ready to run.
@@ -119,11 +122,15 @@ struct Inner {
     data: Value,
     /// Compiled regexes, from one review to the next.
     patterns: Mutex<HashMap<String, Option<regex::Regex>>>,
+    /// Values of rules that took long.
+    memo: Mutex<Memo>,
 }
 
 /// One policy and the form of the request in which it sees it.
 struct Task<'a> {
     policy: &'a Policy,
+    /// Its place in the set.
+    place: usize,
     workload: Option<&'static Workload>,
     /// Nobody can tell whether it concerns the request, and why.
     unknown: Option<String>,
@@ -162,6 +169,7 @@ impl PolicySet {
             context,
             data: Value::object(members),
             patterns: Mutex::default(),
+            memo: Mutex::default(),
         }))
     }
 
@@ -198,6 +206,13 @@ impl PolicySet {
             .map(|namespace| namespace.labels.clone())
     }
 
+    /// Forgets what earlier reviews came to, and keeps from now on what takes at least so many steps; returns how many
+    /// evaluations were spared until now. No verdict changes by it: that is what tests use it for.
+    pub fn forget(&self, worth: u64) -> u64 {
+        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *memo, Memo::new(worth)).spared
+    }
+
     /// Decides.
     pub fn evaluate(&self, review: &Review) -> Verdict {
         let tasks = self.tasks(review);
@@ -214,10 +229,11 @@ impl PolicySet {
         };
         let mut host = Host::new(0);
         host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
         for task in tasks {
             host.budget = left.min(MAX_WORK);
             let before = host.budget;
-            let found = shown.ask(&task, &mut host);
+            let found = shown.ask(&task, &mut host, &mut memo);
             left = left.saturating_sub(before.saturating_sub(host.budget));
             match found {
                 Ok(found) => findings.extend(found),
@@ -230,6 +246,7 @@ impl PolicySet {
             }
         }
         *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
+        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memo;
         finding::show_values(&mut findings, review);
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
     }
@@ -313,9 +330,10 @@ impl PolicySet {
         let candidates = self.0.index.candidates(kind, namespace, labels);
         // Made once for all constraints, when there is one.
         let mut constrained: Option<gatekeeper::Subject<'_>> = None;
-        let task = |policy| {
+        let task = |(place, policy)| {
             let plain = Task {
                 policy,
+                place,
                 workload,
                 unknown: None,
             };
@@ -346,7 +364,7 @@ impl PolicySet {
         };
         candidates
             .into_iter()
-            .filter_map(|position| self.0.policies.get(position))
+            .filter_map(|place| Some((place, self.0.policies.get(place)?)))
             .filter_map(task)
             .collect()
     }
@@ -363,7 +381,7 @@ impl PolicySet {
 }
 
 impl Shown<'_> {
-    fn ask(&mut self, task: &Task<'_>, host: &mut Host) -> Result<Vec<Finding>, Stop> {
+    fn ask(&mut self, task: &Task<'_>, host: &mut Host, memo: &mut Memo) -> Result<Vec<Finding>, Stop> {
         let policy = task.policy;
         if let Some(reason) = &task.unknown {
             return Err(Stop::new(FailureKind::Error, reason.clone()));
@@ -375,10 +393,13 @@ impl Shown<'_> {
         }
         let input = self.input(task)?;
         let mut findings = Vec::new();
-        for entry in &policy.entries {
-            let value = policy
-                .program
-                .value(&entry.location, Some(&input), &self.set.0.data, host);
+        for (place, entry) in policy.entries.iter().enumerate() {
+            let data = &self.set.0.data;
+            let evaluate = |host: &mut Host| policy.program.value(&entry.location, Some(&input), data, host);
+            let value = match &entry.reads {
+                Some(reads) => memo.value((task.place, place), reads, &input, host, evaluate),
+                None => evaluate(host),
+            };
             let value = value.map_err(|halt| match halt {
                 Halt::Depth => Stop::new(FailureKind::Limit, "its rules and loops are in each other too deep"),
                 Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),

@@ -57,6 +57,7 @@ pub(crate) fn read_response(output: &Value, meta: &PolicyMeta) -> Result<Vec<Fin
         rule: "main".to_owned(),
         location: Location::default(),
         action: Some(Action::Warn),
+        reads: None,
     };
     let mut findings = warnings
         .iter()

@@ -17,6 +17,7 @@ pub mod eval;
 pub mod explain;
 pub mod finding;
 pub mod fix;
+mod memo;
 pub mod policy;
 pub mod redact;
 pub mod rego;

@@ -15,9 +15,10 @@ use super::settings::{FailureMode, Override, Settings};
 use super::{Problem, id_of, metadata};
 use crate::context::Context;
 use crate::eval::{Concern, Entry, Policy, PolicySet};
+use crate::memo::Reads;
 use crate::rego::value::Value;
 use crate::rego::{Program, Source};
-use crate::verdict::Link;
+use crate::verdict::{Action, Link};
 
 /// What policies see of the context below `data.context`.
 const CONTEXT: [&str; 3] = ["namespaces", "cluster", "teams"];
@@ -186,7 +187,7 @@ impl Draft<'_> {
             parameters: Value::from(&parameters),
             entries: entries
                 .into_iter()
-                .map(|entry| asked(program, package, entry))
+                .map(|entry| asked(program, package, entry, form))
                 .collect(),
             program: Arc::clone(program),
         };
@@ -286,11 +287,13 @@ impl Draft<'_> {
             form: Form::Gatekeeper,
             tolerant: is_tolerant(&settings, &self.bundle.settings),
             parameters,
-            entries: vec![Entry {
-                rule: "violation".to_owned(),
-                location: program.locate(gatekeeper::ENTRY_POINT),
-                action: None,
-            }],
+            entries: vec![entry(
+                program,
+                "violation".to_owned(),
+                gatekeeper::ENTRY_POINT,
+                None,
+                Form::Gatekeeper,
+            )],
             program: Arc::clone(program),
         };
         Ok((settings.enabled != Some(false)).then_some(policy))
@@ -312,11 +315,18 @@ impl Draft<'_> {
     }
 }
 
-fn asked(program: &Program, package: &str, entry: format::Entry) -> Entry {
+fn asked(program: &Program, package: &str, asked: format::Entry, form: Form) -> Entry {
+    let path = format!("data.{package}.{}", asked.rule);
+    entry(program, asked.rule, &path, asked.action, form)
+}
+
+fn entry(program: &Program, rule: String, path: &str, action: Option<Action>, form: Form) -> Entry {
+    let location = program.locate(path);
     Entry {
-        location: program.locate(&format!("data.{package}.{}", entry.rule)),
-        rule: entry.rule,
-        action: entry.action,
+        rule,
+        reads: Reads::of(program, &location, form),
+        location,
+        action,
     }
 }
 

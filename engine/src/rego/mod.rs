@@ -12,6 +12,7 @@ mod annotations;
 mod ast;
 mod body;
 pub mod builtins;
+mod inputs;
 pub mod json;
 mod machine;
 pub mod number;

@@ -137,6 +137,14 @@ impl Number {
         }
     }
 
+    /// The number, when it is a small whole one that is written the plain way.
+    pub(crate) fn small(&self) -> Option<i64> {
+        match self {
+            Self::Int(int) => Some(*int),
+            Self::Other(_) => None,
+        }
+    }
+
     /// Whether it is written with a point or an exponent. OPA's formatting goes by that.
     pub fn is_written_as_float(&self) -> bool {
         match self {

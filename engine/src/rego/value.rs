@@ -250,6 +250,11 @@ impl Object {
         self.entries().get(place).map(|(key, value)| (key, value))
     }
 
+    /// Whether a member of it is still JSON.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.deferred.is_some()
+    }
+
     /// How many members.
     pub fn len(&self) -> usize {
         self.entries.len() + usize::from(self.deferred.is_some())

@@ -10,6 +10,7 @@ mod matching;
 mod memory;
 mod native;
 mod raw;
+mod repeats;
 mod report;
 mod reviews;
 mod servers;
@@ -39,6 +40,8 @@ enum Scenario {
     Servers,
     /// 1,000 policies of which 10 concern the request, against the 10 alone, in Envoy.
     Matching,
+    /// The same Pod again and again, with what is kept from one review to the next and without.
+    Repeats,
     /// Resident memory of Envoy.
     Memory,
 }
@@ -50,6 +53,7 @@ impl Scenario {
             Self::Raw => "raw",
             Self::Servers => "servers",
             Self::Matching => "matching",
+            Self::Repeats => "repeats",
             Self::Memory => "memory",
         }
     }
@@ -113,6 +117,7 @@ fn main() -> Result<()> {
             Scenario::Raw => raw::run(&arguments)?,
             Scenario::Servers => servers::run(&arguments)?,
             Scenario::Matching => matching::run(&arguments)?,
+            Scenario::Repeats => repeats::run(&arguments)?,
             Scenario::Memory => memory::run(&arguments)?,
         };
         finish(&arguments, scenario, &table)?;

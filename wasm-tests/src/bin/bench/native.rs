@@ -76,7 +76,7 @@ fn times(arguments: &Arguments, set: &PolicySet, bodies: &[Vec<u8>]) -> Result<V
 }
 
 /// What the filter does with a review when nobody is asked for words.
-fn answered(set: &PolicySet, body: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn answered(set: &PolicySet, body: &[u8]) -> Result<Vec<u8>> {
     let review = Review::parse(body)?;
     Ok(answer::decide(set, &review).own_answer().to_bytes())
 }
