@@ -397,7 +397,7 @@ mod tests {
         let mut asking = Asking::new("x := input.request.name");
         let input = json(r#"{"request": {"name": "web"}}"#);
         let mut host = Host::new(100);
-        asking.ask(r#"{"request": {"name": "web"}}"#, 100);
+        assert!(asking.ask(r#"{"request": {"name": "web"}}"#, 100).0);
         let other = asking
             .memo
             .value((1, 0), &asking.reads, &input, &mut host, |_| Ok(Some(Value::Null)));
@@ -409,12 +409,16 @@ mod tests {
         let mut asking = Asking::new("x := input.request.object");
         let text = "x".repeat(MAX_BYTES / 2);
         for number in 0..MAX_KEPT + 10 {
-            asking.ask(&format!(r#"{{"request": {{"object": {number}}}}}"#), 100);
+            assert!(asking.ask(&format!(r#"{{"request": {{"object": {number}}}}}"#), 100).0);
             assert!(asking.memo.kept.len() <= MAX_KEPT);
         }
         assert_eq!(asking.memo.kept.len(), MAX_KEPT);
         for number in 0..MAX_KEPT {
-            asking.ask(&format!(r#"{{"request": {{"object": "{text}{number}"}}}}"#), 100);
+            assert!(
+                asking
+                    .ask(&format!(r#"{{"request": {{"object": "{text}{number}"}}}}"#), 100)
+                    .0
+            );
             assert!(asking.memo.bytes <= MAX_ALL_BYTES, "{}", asking.memo.bytes);
         }
         assert_eq!(asking.memo.order.len(), asking.memo.kept.len());

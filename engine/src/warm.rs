@@ -47,19 +47,21 @@ fn judge(set: &PolicySet, body: &[u8]) -> Option<Vec<u8>> {
 fn reviews(set: &PolicySet) -> Vec<Vec<u8>> {
     // One that the policies know, if there is one: they may look its labels up.
     let namespace = set.context().namespaces.keys().next().map_or("default", String::as_str);
+    let labels =
+        json!({"app": "web", "app.kubernetes.io/name": "web", "app.kubernetes.io/version": "1.4.2", "team": "web"});
     let mut bodies = Vec::new();
     for spec in [careful(), careless()] {
         let metadata = |name: &str| {
             json!({
                 "name": name, "namespace": namespace,
-                "labels": {"app": "web", "app.kubernetes.io/name": "web", "app.kubernetes.io/version": "1.4.2", "team": "web"},
+                "labels": labels,
                 "annotations": {"example.com/contact": "web@example.com", "checksum/config": "9f86d081884c7d659a2feaa0c55ad015"},
                 "managedFields": [{"manager": "kubectl", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
                     "fieldsV1": {"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:containers": {}}}}],
             })
         };
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata("web-7d4b9c6f5-x2x7k"), "spec": spec});
-        let template = json!({"metadata": {"labels": metadata("web")["labels"]}, "spec": spec});
+        let template = json!({"metadata": {"labels": labels}, "spec": spec});
         let deployment = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("web"),
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}, "strategy": {"type": "RollingUpdate"},
@@ -78,7 +80,7 @@ fn review(group: &str, kind: &str, resource: &str, object: &Value, old: &Value) 
     let request = json!({
         "uid": "00000000-0000-4000-8000-000000000000",
         "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
-        "name": object["metadata"]["name"], "namespace": object["metadata"]["namespace"], "operation": operation,
+        "name": object.pointer("/metadata/name"), "namespace": object.pointer("/metadata/namespace"), "operation": operation,
         "userInfo": {"username": "jane", "groups": ["developers", "system:authenticated"]},
         "object": object, "oldObject": old, "dryRun": false,
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1", "fieldManager": "kubectl-client-side-apply"},

@@ -43,8 +43,8 @@ fn compiled(sources: Vec<(String, String)>) -> PolicySet {
 /// All policies of the library, and Gatekeeper's.
 fn set() -> PolicySet {
     let is_source = |path: &&PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name == "policy.rego" || path.to_str().unwrap().contains("/gatekeeper/") && name.ends_with(".yaml")
+        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml");
+        path.ends_with("policy.rego") || is_yaml && path.to_str().unwrap().contains("/gatekeeper/")
     };
     let paths = [below("policies"), below("wasm-tests/fixtures/gatekeeper")].concat();
     let sources = paths.iter().filter(is_source);

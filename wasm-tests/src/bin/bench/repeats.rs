@@ -88,8 +88,12 @@ fn body(turn: usize, variables: usize, is_same: bool) -> Vec<u8> {
         json!({"name": format!("FEATURE_{number}_ENABLED"), "value": format!("https://features.example.test/v1/flags/{value}")})
     };
     let mut pod = pod(false);
-    pod["metadata"]["name"] = json!(format!("web-{turn}"));
-    pod["spec"]["containers"][0]["env"] = Value::Array((0..variables).map(variable).collect());
+    if let Some(metadata) = pod.pointer_mut("/metadata") {
+        metadata["name"] = json!(format!("web-{turn}"));
+    }
+    if let Some(container) = pod.pointer_mut("/spec/containers/0") {
+        container["env"] = Value::Array((0..variables).map(variable).collect());
+    }
     review_bytes(&pod)
 }
 
