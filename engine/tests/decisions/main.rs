@@ -1,0 +1,8 @@
+//! What is decided, natively and in wasm.
+
+#![cfg(test)]
+
+mod answers;
+mod failures;
+mod matching;
+mod support;
