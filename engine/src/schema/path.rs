@@ -36,6 +36,15 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// The name of the field that this is; of an element of a list, the list's.
+    pub(super) fn name(&self) -> &'a str {
+        match (self.step, self.before) {
+            (Step::Key(key), _) => key,
+            (Step::Index(_), Some(before)) => before.name(),
+            _ => "",
+        }
+    }
+
     /// Whether this is the whole object.
     pub(super) fn is_root(&self) -> bool {
         self.before.is_none()

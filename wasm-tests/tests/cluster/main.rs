@@ -7,4 +7,5 @@
 
 mod operations;
 mod repeats;
+mod schema;
 mod support;

@@ -2,8 +2,12 @@
 
 use super::Object;
 use super::read::{elements, items, text};
+use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+const NOT_GROUP: &str = "must be rbac.authorization.k8s.io";
 
 pub(super) fn rule(rule: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let has = |key| !items(rule, key).is_empty();
@@ -34,20 +38,35 @@ pub(super) fn role(role: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     }
 }
 
+pub(super) fn role_reference(reference: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if text(reference, "apiGroup").is_some_and(|group| group != GROUP) {
+        check.invalid(&path.key("apiGroup"), NOT_GROUP);
+    }
+    listed(reference, &["Role", "ClusterRole"], path, check);
+}
+
+fn listed(of: &Object, kinds: &[&'static str], path: &Path<'_>, check: &mut Check<'_>) {
+    if text(of, "kind").is_some_and(|kind| !kinds.contains(&kind)) {
+        let allowed = kinds.to_vec();
+        check.report(&path.key("kind"), What::NotListed { allowed });
+    }
+}
+
 pub(super) fn subject(subject: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let group = text(subject, "apiGroup");
     match text(subject, "kind") {
         Some("ServiceAccount") => {
-            if text(subject, "namespace").is_none() {
+            // In a RoleBinding it is the binding's own.
+            if text(subject, "namespace").is_none() && check.kind == "ClusterRoleBinding" {
                 check.missing(&path.key("namespace"));
             }
             if group.is_some() {
                 check.invalid(&path.key("apiGroup"), "must be empty for a ServiceAccount");
             }
         }
-        Some("User" | "Group") if group.is_some_and(|group| group != "rbac.authorization.k8s.io") => {
-            check.invalid(&path.key("apiGroup"), "must be rbac.authorization.k8s.io");
+        Some("User" | "Group") if group.is_some_and(|group| group != GROUP) => {
+            check.invalid(&path.key("apiGroup"), NOT_GROUP);
         }
-        _ => {}
+        _ => listed(subject, &["ServiceAccount", "User", "Group"], path, check),
     }
 }

@@ -27,6 +27,21 @@ pub(super) fn container(container: &Object, path: &Path<'_>, check: &mut Check<'
         }
         _ => {}
     }
+    let is_privileged = object(container, "securityContext").is_some_and(|context| is_true(context, "privileged"));
+    for (index, mount) in elements(container, "volumeMounts") {
+        if text(mount, "mountPropagation") == Some("Bidirectional") && !is_privileged {
+            let path = path.key("volumeMounts");
+            check.invalid(
+                &path.index(index).key("mountPropagation"),
+                "must not be Bidirectional without privileged",
+            );
+        }
+    }
+    let policies = ["Always", "Never", "OnFailure"];
+    if text(container, "restartPolicy").is_some_and(|policy| !policies.contains(&policy)) {
+        let allowed = policies.to_vec();
+        check.report(&path.key("restartPolicy"), What::NotListed { allowed });
+    }
     let mut names = BTreeSet::new();
     for (index, port) in elements(container, "ports") {
         if text(port, "name").is_some_and(|name| !names.insert(name)) {

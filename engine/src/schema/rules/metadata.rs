@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Object;
-use super::read::{has, items, object, text};
+use super::read::{has, items, object, text, texts};
 use crate::schema::check::Check;
 use crate::schema::path::Path;
 use crate::schema::syntax;
@@ -12,7 +12,8 @@ const LABEL: &str = "must be at most 63 lower-case letters, digits and '-', with
 const SUBDOMAIN: &str =
     "must be at most 253 lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part";
 pub(super) const KEY: &str = "must be at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends, and maybe a domain and '/' before it";
-const VALUE: &str = "must be at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends";
+pub(super) const VALUE: &str =
+    "must be at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends";
 const ANNOTATIONS_MAXIMUM: usize = 256 * 1024;
 
 pub(super) fn dns_label(name: &str, path: &Path<'_>, check: &mut Check<'_>) {
@@ -33,7 +34,7 @@ pub(super) fn name(whole: &Object, check: &mut Check<'_>) {
     let rule;
     match check.kind {
         "Namespace" | "Service" => (is_right, rule) = (syntax::is_dns_label, LABEL),
-        "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" => {
+        "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" | "PodDisruptionBudget" => {
             (is_right, rule) = (
                 syntax::is_path_segment,
                 "must be one segment of a path, without '/' and '%'",
@@ -53,7 +54,6 @@ pub(super) fn name(whole: &Object, check: &mut Check<'_>) {
         | "ServiceAccount"
         | "PersistentVolume"
         | "PersistentVolumeClaim"
-        | "PodDisruptionBudget"
         | "HorizontalPodAutoscaler"
         | "Ingress"
         | "IngressClass"
@@ -129,6 +129,14 @@ pub(super) fn label_selector(selector: &Object, path: &Path<'_>, check: &mut Che
 
 /// One expression of a selector.
 pub(super) fn requirement(requirement: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if text(requirement, "key").is_some_and(|key| !syntax::is_qualified_name(key)) {
+        check.invalid(&path.key("key"), KEY);
+    }
+    for (index, value) in texts(requirement, "values") {
+        if !syntax::is_label_value(value) {
+            check.invalid(&path.key("values").index(index), VALUE);
+        }
+    }
     let count = items(requirement, "values").len();
     let path = path.key("values");
     match text(requirement, "operator") {

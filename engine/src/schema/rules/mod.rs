@@ -34,7 +34,21 @@ pub(super) fn part<'a>(of: &str, object: &'a Object, path: &Path<'_>, check: &mu
         "ObjectMeta" => metadata::object_meta,
         "LabelSelector" => metadata::label_selector,
         "LabelSelectorRequirement" | "NodeSelectorRequirement" => metadata::requirement,
+        "Pod"
+        | "PodTemplateSpec"
+        | "Deployment"
+        | "ReplicaSet"
+        | "StatefulSet"
+        | "DaemonSet"
+        | "Job"
+        | "JobTemplateSpec"
+        | "CronJob"
+        | "PersistentVolumeClaim"
+        | "Service"
+        | "Ingress" => workload::specified,
         "PodSpec" => pod::spec,
+        "PodAffinityTerm" => pod::affinity_term,
+        "NodeSelector" => pod::node_selector,
         "Toleration" => pod::toleration,
         "TopologySpreadConstraint" => pod::spread,
         "WeightedPodAffinityTerm" | "PreferredSchedulingTerm" => pod::weight,
@@ -55,7 +69,19 @@ pub(super) fn part<'a>(of: &str, object: &'a Object, path: &Path<'_>, check: &mu
         "VolumeMount" => volume::mount,
         "EmptyDirVolumeSource" => volume::empty_dir,
         "HostPathVolumeSource" => volume::host_path,
-        "KeyToPath" => volume::item,
+        "NFSVolumeSource" => volume::nfs,
+        "KeyToPath" | "DownwardAPIVolumeFile" => volume::item,
+        "ConfigMapVolumeSource" | "SecretVolumeSource" | "DownwardAPIVolumeSource" | "ProjectedVolumeSource" => {
+            volume::files
+        }
+        "ConfigMapProjection"
+        | "SecretProjection"
+        | "ConfigMapEnvSource"
+        | "SecretEnvSource"
+        | "ConfigMapKeySelector"
+        | "SecretKeySelector" => storage::reference,
+        "VolumeProjection" => volume::projection,
+        "EphemeralVolumeSource" => volume::ephemeral,
         "DeploymentSpec" | "ReplicaSetSpec" | "StatefulSetSpec" | "DaemonSetSpec" | "ReplicationControllerSpec" => {
             workload::controller
         }
@@ -67,6 +93,7 @@ pub(super) fn part<'a>(of: &str, object: &'a Object, path: &Path<'_>, check: &mu
         "ServiceSpec" => network::service,
         "ServicePort" => network::service_port,
         "IngressSpec" => network::ingress,
+        "HTTPIngressRuleValue" => network::ingress_rule,
         "HTTPIngressPath" => network::ingress_path,
         "IngressBackend" => network::backend,
         "ServiceBackendPort" => network::backend_port,
@@ -74,6 +101,7 @@ pub(super) fn part<'a>(of: &str, object: &'a Object, path: &Path<'_>, check: &mu
         "NetworkPolicyPort" => network::policy_port,
         "PolicyRule" => access::rule,
         "Role" => access::role,
+        "RoleRef" => access::role_reference,
         "Subject" => access::subject,
         "ConfigMap" | "Secret" => storage::data,
         "PersistentVolumeClaimSpec" => storage::claim,

@@ -112,6 +112,12 @@ pub(super) fn ingress(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     }
 }
 
+pub(super) fn ingress_rule(rule: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if has(rule, "paths") && items(rule, "paths").is_empty() {
+        check.missing(&path.key("paths"));
+    }
+}
+
 pub(super) fn ingress_path(of: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let target = text(of, "path");
     let is_plain = matches!(text(of, "pathType"), Some("Exact" | "Prefix"));
@@ -122,6 +128,9 @@ pub(super) fn ingress_path(of: &Object, path: &Path<'_>, check: &mut Check<'_>) 
 
 pub(super) fn backend(backend: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     exactly_one(backend, &["service", "resource"], path, check);
+    if object(backend, "service").is_some_and(|service| !has(service, "port")) {
+        check.missing(&path.key("service").key("port"));
+    }
 }
 
 pub(super) fn backend_port(of: &Object, path: &Path<'_>, check: &mut Check<'_>) {
@@ -145,6 +154,9 @@ pub(super) fn policy_port(of: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let first = number(of, "port");
     if of.get("port").is_some_and(Value::is_number) && !first.is_some_and(is_port) {
         check.invalid(&path.key("port"), PORT);
+    }
+    if text(of, "port").is_some_and(|name| !syntax::is_port_name(name)) {
+        check.invalid(&path.key("port"), "must be the number or the name of a port");
     }
     if let (Some(first), Some(last)) = (first, number(of, "endPort"))
         && last < first

@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::Object;
 use super::container;
-use super::metadata::{dns_label, dns_subdomain, label_map};
+use super::metadata::{KEY, VALUE, dns_label, dns_subdomain, label_map};
 use super::read::{at_least, elements, has, is_true, items, number, object, text};
 use super::{security, volume, windows};
 use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
+use crate::schema::syntax;
 
 /// What a Pod starts, in which lists.
 pub(super) const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
@@ -33,8 +34,8 @@ pub(super) fn spec(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     volume::mounts_exist(spec, path, check);
     security::users(spec, path, check);
     security::host_users(spec, path, check);
+    security::sysctls(spec, path, check);
     windows::spec(spec, path, check);
-    at_least(0, spec, &["terminationGracePeriodSeconds"], path, check);
     at_least(1, spec, &["activeDeadlineSeconds"], path, check);
     for key in [
         "serviceAccountName",
@@ -86,6 +87,12 @@ fn container_names(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
 
 pub(super) fn toleration(toleration: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let operator = text(toleration, "operator").unwrap_or("Equal");
+    if text(toleration, "key").is_some_and(|key| !syntax::is_qualified_name(key)) {
+        check.invalid(&path.key("key"), KEY);
+    }
+    if text(toleration, "value").is_some_and(|value| !syntax::is_label_value(value)) {
+        check.invalid(&path.key("value"), VALUE);
+    }
     if !has_text(toleration, "key") && operator != "Exists" {
         check.invalid(&path.key("operator"), "must be Exists when there is no key");
     }
@@ -111,6 +118,18 @@ pub(super) fn spread(constraint: &Object, path: &Path<'_>, check: &mut Check<'_>
 pub(super) fn weight(term: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     if number(term, "weight").is_some_and(|weight| !(1..=100).contains(&weight)) {
         check.invalid(&path.key("weight"), "must be between 1 and 100");
+    }
+}
+
+pub(super) fn affinity_term(term: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if text(term, "topologyKey").is_some_and(|key| !syntax::is_qualified_name(key)) {
+        check.invalid(&path.key("topologyKey"), KEY);
+    }
+}
+
+pub(super) fn node_selector(selector: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if has(selector, "nodeSelectorTerms") && items(selector, "nodeSelectorTerms").is_empty() {
+        check.missing(&path.key("nodeSelectorTerms"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Object;
 use super::pod::containers;
-use super::read::{at_least, has, is_false, is_true, none_of, number, object, text, texts};
+use super::read::{at_least, elements, has, is_false, is_true, none_of, number, object, text, texts};
 use crate::schema::check::Check;
 use crate::schema::path::Path;
 
@@ -27,7 +27,7 @@ pub(super) fn pod_context(context: &Object, path: &Path<'_>, check: &mut Check<'
 
 /// seccomp, `AppArmor`: a profile on the node has a name, and no other one has.
 pub(super) fn profile(profile: &Object, path: &Path<'_>, check: &mut Check<'_>) {
-    match (text(profile, "type"), has(profile, "localhostProfile")) {
+    match (text(profile, "type"), text(profile, "localhostProfile").is_some()) {
         (Some("Localhost"), false) => check.missing(&path.key("localhostProfile")),
         (Some(kind), true) if kind != "Localhost" => {
             check.invalid(&path.key("localhostProfile"), "must only be set for the type Localhost");
@@ -59,6 +59,26 @@ pub(super) fn users(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
         } else {
             check.invalid(&path.key("securityContext").key("runAsUser"), why);
             return;
+        }
+    }
+}
+
+/// Settings of the kernel that belong to a namespace which is the node's.
+pub(super) fn sysctls(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    let Some(context) = object(spec, "securityContext") else {
+        return;
+    };
+    let of_ipc = ["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
+    for (index, sysctl) in elements(context, "sysctls") {
+        let name = text(sysctl, "name").unwrap_or_default().replace('/', ".");
+        let path = path.key("securityContext");
+        let path = path.key("sysctls");
+        let path = path.index(index);
+        if is_true(spec, "hostNetwork") && name.starts_with("net.") {
+            check.invalid(&path.key("name"), "must not be set when hostNetwork is true");
+        }
+        if is_true(spec, "hostIPC") && of_ipc.iter().any(|prefix| name.starts_with(prefix)) {
+            check.invalid(&path.key("name"), "must not be set when hostIPC is true");
         }
     }
 }

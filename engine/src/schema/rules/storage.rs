@@ -1,11 +1,14 @@
 //! What Pods read and where they keep things.
 
 use super::Object;
-use super::read::{has, items, object, texts};
+use super::metadata::dns_subdomain;
+use super::read::{has, items, object, text, texts};
 use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
 use crate::schema::{quantity, syntax};
+
+const KEY: &str = "must be letters, digits, '-', '_' and '.'";
 
 /// A `ConfigMap` or a Secret.
 pub(super) fn data(whole: &Object, path: &Path<'_>, check: &mut Check<'_>) {
@@ -14,8 +17,7 @@ pub(super) fn data(whole: &Object, path: &Path<'_>, check: &mut Check<'_>) {
         for (name, value) in object(whole, key).into_iter().flatten() {
             size += value.as_str().map_or(0, str::len);
             if !syntax::is_config_key(name) {
-                let why = "must be letters, digits, '-', '_' and '.'";
-                check.invalid(&path.key(key).key(name), why);
+                check.invalid(&path.key(key).key(name), KEY);
             }
             if key == "binaryData" && object(whole, "data").is_some_and(|data| has(data, name)) {
                 check.report(&path.key(key).key(name), What::Duplicate);
@@ -25,6 +27,17 @@ pub(super) fn data(whole: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     // A MiB, and what base64 adds.
     if size > 1024 * 1024 * 4 / 3 {
         check.invalid(&path.key("data"), "must not be longer than 1 MiB in all");
+    }
+}
+
+/// A reference to a `ConfigMap` or a Secret, or to a key of one.
+pub(super) fn reference(reference: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    match text(reference, "name") {
+        None => check.missing(&path.key("name")),
+        Some(name) => dns_subdomain(name, &path.key("name"), check),
+    }
+    if text(reference, "key").is_some_and(|key| !syntax::is_config_key(key)) {
+        check.invalid(&path.key("key"), KEY);
     }
 }
 

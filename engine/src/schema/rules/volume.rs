@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::Object;
 use super::metadata::dns_label;
 use super::pod::containers;
-use super::read::{elements, has, object, text};
+use super::read::{elements, has, is_true, number, object, text};
+use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
 use crate::schema::quantity;
@@ -44,6 +45,17 @@ pub(super) fn mount(mount: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     if text(mount, "mountPath").is_some_and(|target| target.contains(':')) {
         check.invalid(&path.key("mountPath"), "must not contain ':'");
     }
+    match text(mount, "recursiveReadOnly") {
+        None | Some("Disabled") => {}
+        Some("Enabled" | "IfPossible") if is_true(mount, "readOnly") => {}
+        Some("Enabled" | "IfPossible") => {
+            check.invalid(&path.key("recursiveReadOnly"), "is only for a mount that is readOnly");
+        }
+        Some(_) => {
+            let allowed = vec!["Disabled", "Enabled", "IfPossible"];
+            check.report(&path.key("recursiveReadOnly"), What::NotListed { allowed });
+        }
+    }
     if text(mount, "subPath").is_some() && text(mount, "subPathExpr").is_some() {
         check.invalid(&path.key("subPathExpr"), "must not be there beside a subPath");
     }
@@ -70,7 +82,46 @@ pub(super) fn host_path(source: &Object, path: &Path<'_>, check: &mut Check<'_>)
     }
 }
 
+pub(super) fn nfs(source: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if text(source, "path").is_some_and(|target| !target.starts_with('/')) {
+        check.invalid(&path.key("path"), "must begin with '/'");
+    }
+}
+
+/// A volume of files that are made of something.
+pub(super) fn files(source: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    mode(source, "defaultMode", path, check);
+    // Which of the types this is.
+    let name = match path.name() {
+        "configMap" => "name",
+        "secret" => "secretName",
+        _ => return,
+    };
+    if text(source, name).is_none() {
+        check.missing(&path.key(name));
+    }
+}
+
+fn mode(of: &Object, key: &str, path: &Path<'_>, check: &mut Check<'_>) {
+    if number(of, key).is_some_and(|mode| !(0..=0o777).contains(&mode)) {
+        check.invalid(&path.key(key), "must be between 0 and 0777 (511)");
+    }
+}
+
+pub(super) fn projection(source: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if source.keys().filter(|key| has(source, key)).nth(1).is_some() {
+        check.invalid(path, "must have one source");
+    }
+}
+
+pub(super) fn ephemeral(source: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if !has(source, "volumeClaimTemplate") {
+        check.missing(&path.key("volumeClaimTemplate"));
+    }
+}
+
 pub(super) fn item(item: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    mode(item, "mode", path, check);
     if text(item, "path").is_some_and(|target| target.starts_with('/') || climbs(target)) {
         check.invalid(&path.key("path"), "must be a path below the volume, without '..'");
     }

@@ -18,14 +18,23 @@ pub(super) fn claims<'a>(whole: &'a Object, kind: &str) -> Vec<&'a str> {
     }
 }
 
+/// What cannot be without a specification, though the schema says so.
+pub(super) fn specified(of: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    if !has(of, "spec") {
+        check.missing(&path.key("spec"));
+    }
+}
+
 pub(super) fn controller(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
-    let numbers = [
-        "replicas",
-        "minReadySeconds",
-        "revisionHistoryLimit",
-        "progressDeadlineSeconds",
-    ];
+    let numbers = ["replicas", "minReadySeconds", "revisionHistoryLimit"];
     at_least(0, spec, &numbers, path, check);
+    let deadline = number(spec, "progressDeadlineSeconds");
+    if deadline.is_some_and(|deadline| deadline <= number(spec, "minReadySeconds").unwrap_or(0)) {
+        check.invalid(
+            &path.key("progressDeadlineSeconds"),
+            "must be more than minReadySeconds",
+        );
+    }
     let template = object(spec, "template");
     restart_policy(template, &["Always"], path, check);
     let none = Object::new();
