@@ -13,6 +13,7 @@ check() {
 
 check "formatting" scripts/cargo.sh fmt --all --check
 check "dependencies" just deny
+check "Kubernetes' schema" scripts/kube-schema.sh --check
 check "clippy" just lint
 # Alone: a crate that only compiles because another one turns a feature on is broken for who depends on it.
 for crate in engine filter explainer-svc probe wasm-tests; do

@@ -43,6 +43,9 @@ pub(super) fn problems(kind: &str, of: Type, object: &Value) -> Vec<Problem> {
 }
 
 impl<'a> Check<'a> {
+    // Problems are rare, and there are many places that could have one: not inlined, they cost little.
+    #[cold]
+    #[inline(never)]
     pub(super) fn report(&mut self, path: &Path<'_>, what: What) {
         if self.found.len() < MAXIMUM {
             let path = path.to_string();
@@ -50,14 +53,20 @@ impl<'a> Check<'a> {
         }
     }
 
-    pub(super) fn invalid(&mut self, path: &Path<'_>, text: impl Into<Cow<'static, str>>) {
-        self.report(path, What::Invalid(text.into()));
+    #[cold]
+    #[inline(never)]
+    pub(super) fn invalid(&mut self, path: &Path<'_>, text: &'static str) {
+        self.report(path, What::Invalid(Cow::Borrowed(text)));
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn missing(&mut self, path: &Path<'_>) {
         self.report(path, What::Missing);
     }
 
+    #[cold]
+    #[inline(never)]
     fn wrong_type(&mut self, path: &Path<'_>, expected: &'static str) {
         self.report(path, What::WrongType { expected });
     }

@@ -1,7 +1,7 @@
 //! RBAC.
 
 use super::Object;
-use super::read::{elements, items, text};
+use super::read::{elements, get, items, text};
 use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
@@ -12,7 +12,7 @@ const NOT_GROUP: &str = "must be rbac.authorization.k8s.io";
 pub(super) fn rule(rule: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let has = |key| !items(rule, key).is_empty();
     // Absent is reported as required.
-    if rule.get("verbs").is_some_and(|verbs| !verbs.is_null()) && !has("verbs") {
+    if get(rule, "verbs").is_some_and(|verbs| !verbs.is_null()) && !has("verbs") {
         check.missing(&path.key("verbs"));
     }
     if has("nonResourceURLs") {

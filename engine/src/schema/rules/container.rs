@@ -8,7 +8,8 @@ use super::Object;
 
 use super::pod::containers;
 use super::read::{
-    PORT, at_least, elements, exactly_one, has, is_port, is_true, none_of, number, object, port as check_port, text,
+    PORT, at_least, elements, exactly_one, get, has, is_port, is_true, none_of, number, object, port as check_port,
+    text,
 };
 use crate::schema::What;
 use crate::schema::check::Check;
@@ -19,7 +20,7 @@ const PORT_NAME: &str = "must be at most 15 lower-case letters, digits and singl
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
 
 pub(super) fn container(container: &Object, path: &Path<'_>, check: &mut Check<'_>) {
-    match container.get("image").unwrap_or(&Value::Null) {
+    match get(container, "image").unwrap_or(&Value::Null) {
         Value::Null => check.missing(&path.key("image")),
         Value::String(image) if image.is_empty() => check.missing(&path.key("image")),
         Value::String(image) if image.trim() != image => {
@@ -178,7 +179,7 @@ fn command(handler: &Object, path: &Path<'_>, check: &mut Check<'_>) {
 /// Where a probe or a handler connects to.
 pub(super) fn address(action: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let path = path.key("port");
-    match action.get("port") {
+    match get(action, "port") {
         Some(Value::Number(number)) if !number.as_i64().is_some_and(is_port) => check.invalid(&path, PORT),
         Some(Value::String(name)) if !name.is_empty() && !syntax::is_port_name(name) => check.invalid(&path, PORT_NAME),
         _ => {}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Object;
-use super::read::{has, items, object, text, texts};
+use super::read::{get, has, items, object, text, texts};
 use crate::schema::check::Check;
 use crate::schema::path::Path;
 use crate::schema::syntax;
@@ -152,7 +152,7 @@ pub(super) fn requirement(requirement: &Object, path: &Path<'_>, check: &mut Che
 pub(super) fn selects(selector: &Object, labels: &Object) -> Option<bool> {
     let none = Object::new();
     for (key, value) in object(selector, "matchLabels").unwrap_or(&none) {
-        if labels.get(key).and_then(Value::as_str) != value.as_str() {
+        if get(labels, key).and_then(Value::as_str) != value.as_str() {
             return Some(false);
         }
     }
@@ -175,6 +175,6 @@ pub(super) fn selects(selector: &Object, labels: &Object) -> Option<bool> {
 
 /// Whether a selector selects everything.
 pub(super) fn is_empty(selector: &Object) -> bool {
-    let is_nothing = |key| !has(selector, key) || selector.get(key) == Some(&Value::Array(Vec::new()));
+    let is_nothing = |key| !has(selector, key) || get(selector, key) == Some(&Value::Array(Vec::new()));
     object(selector, "matchLabels").is_none_or(Object::is_empty) && is_nothing("matchExpressions")
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Object;
 use super::metadata::{dns_label, label_map};
-use super::read::{PORT, elements, exactly_one, has, is_port, items, number, object, port, text};
+use super::read::{PORT, elements, exactly_one, get, has, is_port, items, number, object, port, text};
 use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
@@ -45,7 +45,7 @@ pub(super) fn service(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
             "loadBalancerClass",
             "loadBalancerSourceRanges",
         ] {
-            let is_empty = spec.get(key).and_then(Value::as_array).is_some_and(Vec::is_empty);
+            let is_empty = get(spec, key).and_then(Value::as_array).is_some_and(Vec::is_empty);
             if has(spec, key) && !is_empty {
                 check.invalid(&path.key(key), "is only for LoadBalancer");
             }
@@ -89,7 +89,7 @@ pub(super) fn service_port(of: &Object, path: &Path<'_>, check: &mut Check<'_>) 
         dns_label(name, &path.key("name"), check);
     }
     let path = path.key("targetPort");
-    match of.get("targetPort") {
+    match get(of, "targetPort") {
         Some(Value::Number(number)) if !number.as_i64().is_some_and(|port| port == 0 || is_port(port)) => {
             check.invalid(&path, PORT);
         }
@@ -152,7 +152,7 @@ pub(super) fn peer(peer: &Object, path: &Path<'_>, check: &mut Check<'_>) {
 
 pub(super) fn policy_port(of: &Object, path: &Path<'_>, check: &mut Check<'_>) {
     let first = number(of, "port");
-    if of.get("port").is_some_and(Value::is_number) && !first.is_some_and(is_port) {
+    if get(of, "port").is_some_and(Value::is_number) && !first.is_some_and(is_port) {
         check.invalid(&path.key("port"), PORT);
     }
     if text(of, "port").is_some_and(|name| !syntax::is_port_name(name)) {

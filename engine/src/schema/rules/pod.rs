@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Object;
 use super::container;
 use super::metadata::{KEY, VALUE, dns_label, dns_subdomain, label_map};
-use super::read::{at_least, elements, has, is_true, items, number, object, text};
+use super::read::{at_least, elements, get, has, is_true, items, number, object, text};
 use super::{security, volume, windows};
 use crate::schema::What;
 use crate::schema::check::Check;
@@ -134,7 +134,7 @@ pub(super) fn node_selector(selector: &Object, path: &Path<'_>, check: &mut Chec
 }
 
 pub(super) fn host_alias(alias: &Object, path: &Path<'_>, check: &mut Check<'_>) {
-    let ip = alias.get("ip").and_then(Value::as_str);
+    let ip = get(alias, "ip").and_then(Value::as_str);
     if ip.is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
         check.invalid(&path.key("ip"), "must be an IP address");
     }

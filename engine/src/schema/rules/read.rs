@@ -3,38 +3,51 @@
 use serde_json::Value;
 
 use super::Object;
+use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
 
+/// A member. Asked for in a hundred places: a search of the map in each of them would be most of this module's code.
+#[inline(never)]
+pub(super) fn get<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {
+    object.get(key)
+}
+
 /// Whether a member is there.
+#[inline(never)]
 pub(super) fn has(object: &Object, key: &str) -> bool {
-    object.get(key).is_some_and(|value| !value.is_null())
+    get(object, key).is_some_and(|value| !value.is_null())
 }
 
 /// A text that is not empty.
+#[inline(never)]
 pub(super) fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
-    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+    get(object, key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
+#[inline(never)]
 pub(super) fn number(object: &Object, key: &str) -> Option<i64> {
-    object.get(key).and_then(Value::as_i64)
+    get(object, key).and_then(Value::as_i64)
 }
 
+#[inline(never)]
 pub(super) fn is_true(object: &Object, key: &str) -> bool {
-    object.get(key).and_then(Value::as_bool) == Some(true)
+    get(object, key).and_then(Value::as_bool) == Some(true)
 }
 
+#[inline(never)]
 pub(super) fn is_false(object: &Object, key: &str) -> bool {
-    object.get(key).and_then(Value::as_bool) == Some(false)
+    get(object, key).and_then(Value::as_bool) == Some(false)
 }
 
+#[inline(never)]
 pub(super) fn object<'a>(object: &'a Object, key: &str) -> Option<&'a Object> {
-    object.get(key).and_then(Value::as_object)
+    get(object, key).and_then(Value::as_object)
 }
 
+#[inline(never)]
 pub(super) fn items<'a>(object: &'a Object, key: &str) -> &'a [Value] {
-    object
-        .get(key)
+    get(object, key)
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or_default()
@@ -57,14 +70,16 @@ pub(super) fn exactly_one(object: &Object, keys: &[&str], path: &Path<'_>, check
     if keys.iter().filter(|key| has(object, key)).count() == 1 {
         return;
     }
-    check.invalid(path, format!("must have exactly one of {}", keys.join(", ")));
+    let text = format!("must have exactly one of {}", keys.join(", "));
+    check.report(path, What::Invalid(text.into()));
 }
 
 /// Reports each of these numbers that is there and smaller than this.
 pub(super) fn at_least(minimum: i64, object: &Object, keys: &[&str], path: &Path<'_>, check: &mut Check<'_>) {
     for key in keys {
         if number(object, key).is_some_and(|number| number < minimum) {
-            check.invalid(&path.key(key), format!("must be at least {minimum}"));
+            let text = format!("must be at least {minimum}");
+            check.report(&path.key(key), What::Invalid(text.into()));
         }
     }
 }

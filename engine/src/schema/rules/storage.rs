@@ -2,7 +2,7 @@
 
 use super::Object;
 use super::metadata::dns_subdomain;
-use super::read::{has, items, object, text, texts};
+use super::read::{get, has, items, object, text, texts};
 use crate::schema::What;
 use crate::schema::check::Check;
 use crate::schema::path::Path;
@@ -50,7 +50,7 @@ pub(super) fn claim(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) {
         check.invalid(&path.key("accessModes"), "must be ReadWriteOncePod alone");
     }
     let requests = object(spec, "resources").and_then(|resources| object(resources, "requests"));
-    let storage = requests.and_then(|requests| requests.get("storage"));
+    let storage = requests.and_then(|requests| get(requests, "storage"));
     let path = path.key("resources");
     match storage.map(quantity::of) {
         None => check.missing(&path.key("requests").key("storage")),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Object;
 use super::metadata::{is_empty, label_map, selects};
-use super::read::{at_least, has, number, object, text};
+use super::read::{at_least, get, has, number, object, text};
 use super::volume;
 use crate::schema::What;
 use crate::schema::check::Check;
@@ -48,7 +48,7 @@ pub(super) fn controller(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) 
     // The selector of a ReplicationController is the labels themselves.
     let is_selected = if check.kind == "ReplicationController" {
         label_map(selector, &path.key("selector"), check);
-        Some(selector.iter().all(|(key, value)| labels.get(key) == Some(value)))
+        Some(selector.iter().all(|(key, value)| get(labels, key) == Some(value)))
     } else {
         if is_empty(selector) {
             check.invalid(&path.key("selector"), "must not be empty");
@@ -92,7 +92,7 @@ pub(super) fn strategy(strategy: &Object, path: &Path<'_>, check: &mut Check<'_>
     for key in ["maxSurge", "maxUnavailable"] {
         amount(rolling, key, &path, check);
     }
-    let is_zero = |key| rolling.get(key).is_some_and(|value| *value == 0 || *value == "0%");
+    let is_zero = |key| get(rolling, key).is_some_and(|value| *value == 0 || *value == "0%");
     if is_zero("maxSurge") && is_zero("maxUnavailable") {
         check.invalid(&path.key("maxUnavailable"), "must not be 0 when maxSurge is 0");
     }
@@ -100,7 +100,7 @@ pub(super) fn strategy(strategy: &Object, path: &Path<'_>, check: &mut Check<'_>
 
 /// A number of Pods or a share of them.
 fn amount(of: &Object, key: &str, path: &Path<'_>, check: &mut Check<'_>) {
-    let is_right = match of.get(key) {
+    let is_right = match get(of, key) {
         Some(Value::Number(number)) => number.as_i64().is_none_or(|number| number >= 0),
         Some(Value::String(text)) => text
             .strip_suffix('%')
