@@ -210,6 +210,8 @@ impl<'a, 'p> Search<'a, 'p> {
         if let Test::Named(_) = want.test {
             return Some(14);
         }
+        let whole = whole_volumes(vec![want.clone()]);
+        let want = whole.first()?;
         let path = steps(&want.place);
         if path.last().is_some_and(|step| matches!(step, Step::New(_))) && want.wanted && want.test == Test::Defined {
             // What the new element is follows from the other wants.
@@ -381,7 +383,7 @@ impl<'a, 'p> Search<'a, 'p> {
 
     /// The edits that give all wants of a way, with their cost: several, where a field can have several values.
     fn solve(&mut self, object: &Json, way: &Way) -> Vec<(u32, Vec<Edit>)> {
-        let wants = named(&way.wants);
+        let wants = whole_volumes(named(&way.wants));
         let mut paths: Vec<(Vec<Step>, Vec<&Want>)> = Vec::new();
         for want in &wants {
             let path = steps(&want.place);
@@ -518,6 +520,25 @@ fn couple(object: &Json, edits: &mut Vec<Edit>) {
                 }
             }
         }
+        if path.contains(&"env")
+            && matches!(edit.action, Action::Set(_))
+            && let Some(at) = edit
+                .path
+                .iter()
+                .position(|step| *step == Step::Key("valueFrom".to_owned()))
+            && let Some(variable) = edit.path.get(..at)
+        {
+            let mut path = variable.to_vec();
+            path.push(Step::Key("value".to_owned()));
+            let is_there = change::pointer(&path).is_some_and(|path| object.pointer(&path).is_some());
+            if is_there {
+                more.push(Edit {
+                    path,
+                    action: Action::Remove,
+                    placeholder: None,
+                });
+            }
+        }
         if let ([.., "env", _, "value"], Action::Remove) = (path.as_slice(), &edit.action)
             && let Some(variable) = edit.path.get(..edit.path.len() - 1)
         {
@@ -627,6 +648,23 @@ fn named(wants: &[Want]) -> Vec<Want> {
         renamed.push(want);
     }
     renamed
+}
+
+/// A volume without its type is scratch space: what is asked for is another volume.
+fn whole_volumes(mut wants: Vec<Want>) -> Vec<Want> {
+    let is = |seg: Option<&Seg>, name: &str| matches!(seg, Some(Seg::Key(key)) if key.as_str() == Some(name));
+    for want in &mut wants {
+        let count = want.place.len();
+        if want.test == Test::Defined
+            && !want.wanted
+            && count > 3
+            && is(want.place.get(count - 3), "volumes")
+            && !is(want.place.last(), "name")
+        {
+            want.place.pop();
+        }
+    }
+    wants
 }
 
 /// The goal with its places in the workload that holds the template.

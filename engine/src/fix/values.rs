@@ -80,6 +80,8 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     }
     found.retain(|candidate| {
         wants.iter().all(|want| match &candidate.action {
+            // One of several in a text may be gone.
+            Action::Set(_) if matches!(&want.test, Test::Part { separator, .. } if separator.trim() == ",") => true,
             // A volume that is another one.
             Action::Set(Json::Object(_)) if want.test == Test::Defined => true,
             Action::Set(value) => {
@@ -159,6 +161,9 @@ fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
         if near < 3 && now.as_str() != Some("*") && !names.ends_with(&["accessModes", "0"]) {
             more += if is_id { 60 } else { 56 };
         }
+    }
+    if names.contains(&"volumeMounts") && names.contains(&"-") {
+        more += 40;
     }
     if names.contains(&"annotations") && matches!(candidate.action, Action::Set(_)) && spot.now.is_none() {
         more += 45;
@@ -271,6 +276,10 @@ fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: bool) -> Ve
         Source::Inventory => SET + 10,
     };
     let now = spot.now.and_then(Json::as_str).unwrap_or_default();
+    let has_near = values
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|value| texts::nearness(now, value) == 3);
     let mut found = Vec::new();
     for (place, value) in values.iter().enumerate() {
         let json = spelled(spot, value.to_json());
@@ -281,7 +290,10 @@ fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: bool) -> Ve
             continue;
         }
         let place = u32::try_from(place.min(5)).unwrap_or(5);
-        let cost = (base + place).saturating_sub(3 * near);
+        let cost = match near {
+            3 => base.saturating_sub(14),
+            near => base + place - 3 * near.min(place) + if has_near { 14 } else { 0 },
+        };
         // One of several, none of which is like what was there, or a bound where nothing was said: a person's choice.
         let is_choice = match source {
             Source::Inventory => spot.now.is_none(),
@@ -325,6 +337,8 @@ fn spelled(spot: &Spot<'_>, value: Json) -> Json {
         }
         (Json::String(text), Some(Form::Boolean)) => text.parse::<bool>().map_or_else(|_| value.clone(), Json::from),
         (Json::Number(number), Some(Form::Quantity)) => Json::String(number.to_string()),
+        // Policies compare them in any letters; the runtime knows them in capitals.
+        (Json::String(text), _) if names(spot.path).contains(&"capabilities") => Json::String(text.to_uppercase()),
         _ => value,
     }
 }
@@ -742,7 +756,12 @@ fn part(
     of_part: &dyn Fn(&Spot<'_>, &mut Host) -> Vec<Candidate>,
 ) -> Vec<Candidate> {
     let Some(now) = spot.now.and_then(Json::as_str) else {
-        return Vec::new();
+        // A text of one part.
+        return if matches!(place, None | Some(0)) {
+            of_part(spot, host)
+        } else {
+            Vec::new()
+        };
     };
     let parts: Vec<&str> = now.split(separator).collect();
     let place = place.unwrap_or(parts.len().saturating_sub(1));
@@ -942,6 +961,9 @@ fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
             }
             _ => Vec::new(),
         },
+        Test::Regex(_) | Test::Glob(_) | Test::Contains(_) if names(spot.path).first() == Some(&"data") => {
+            vec![removal(spot)]
+        }
         Test::Suffix(ends) => without(spot, ends, |now, end| {
             let stem = now.strip_suffix(end)?;
             Some(match end.chars().next() {

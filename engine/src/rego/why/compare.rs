@@ -155,6 +155,7 @@ impl<'p> Tracer<'p, '_> {
             return;
         }
         match &*value.from {
+            Origin::Input(place) if self.in_object(place).is_some() => {}
             Origin::Written | Origin::Data(_) | Origin::Input(_) => {
                 if let Some(value @ (Value::String(_) | Value::Number(_))) = &value.value
                     && !found.contains(value)

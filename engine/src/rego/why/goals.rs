@@ -14,7 +14,7 @@ pub(super) type End<'e, 'p, 'h> = &'e mut dyn FnMut(&mut Tracer<'p, 'h>, Env<'p>
 const MAX_ALTERNATIVES: usize = 64;
 
 /// To change what only says when a rule applies.
-const CONDITION: u32 = 4;
+const CONDITION: u32 = 6;
 
 /// To be exempt.
 const EXEMPTION: u32 = 8;
@@ -28,6 +28,27 @@ fn is_condition(op: &Op) -> bool {
         Op::Scan { value, .. } => matches!(value, Pattern::True | Pattern::Equal(_)),
         Op::Not(_) | Op::Every { .. } => true,
         _ => false,
+    }
+}
+
+/// Where a value is refused, the values that the message names may be right.
+fn with_values(goal: Goal, values: &[Value]) -> Goal {
+    if values.is_empty() {
+        return goal;
+    }
+    match goal {
+        Goal::Want(want) if !want.wanted && matches!(want.test, Test::Among(_)) && want.detour < ESCAPE => {
+            let instead = Want {
+                test: Test::Try(values.to_vec()),
+                wanted: true,
+                source: Source::Parameter,
+                ..want.clone()
+            };
+            Goal::Any(vec![Goal::Want(instead), Goal::Want(want)])
+        }
+        Goal::All(goals) => Goal::All(goals.into_iter().map(|goal| with_values(goal, values)).collect()),
+        Goal::Any(goals) => Goal::Any(goals.into_iter().map(|goal| with_values(goal, values)).collect()),
+        other => other,
     }
 }
 
@@ -117,7 +138,10 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 let made = Rc::clone(made);
                 let broken = made.rows.iter().map(|row| {
                     let said = self.leaves(&row.value);
-                    let goal = Goal::any(vec![self.suggested(&row.value, 0), self.fail(row.steps, &row.env)]);
+                    let mut values = Vec::new();
+                    self.said_values(&row.value, 0, &mut values);
+                    let goal = with_values(self.fail(row.steps, &row.env), &values);
+                    let goal = Goal::any(vec![self.suggested(&row.value, 0), goal]);
                     self.toward(goal, &said)
                 });
                 Goal::all(broken.collect())
@@ -167,6 +191,37 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 }
             }
             _ => never,
+        }
+    }
+
+    /// The values of the policy that the message names: what should be there instead is often one of them.
+    fn said_values(&self, said: &Traced<'p>, depth: u32, found: &mut Vec<Value>) {
+        if depth > 6 || found.len() > 8 {
+            return;
+        }
+        match &*said.from {
+            Origin::Object(fields) => fields
+                .iter()
+                .for_each(|(_, value)| self.said_values(value, depth + 1, found)),
+            Origin::List(items) => items.iter().for_each(|item| self.said_values(item, depth + 1, found)),
+            Origin::Call { builtin, args } if builtin.name == "sprintf" => {
+                args.iter()
+                    .skip(1)
+                    .for_each(|arg| self.said_values(arg, depth + 1, found));
+            }
+            Origin::Call { builtin, args } if builtin.name == "concat" => {
+                args.iter()
+                    .skip(1)
+                    .for_each(|arg| self.said_values(arg, depth + 1, found));
+            }
+            Origin::Input(_) | Origin::Data(_) | Origin::Member { .. } if self.source_of(said) == Source::Parameter => {
+                match &said.value {
+                    Some(value @ (Value::String(_) | Value::Number(_))) => found.push(value.clone()),
+                    Some(Value::Array(items)) => found.extend(items.iter().take(6).cloned()),
+                    _ => {}
+                }
+            }
+            _ => {}
         }
     }
 
@@ -233,7 +288,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
             let goals = steps.iter().enumerate().map(|(place, step)| {
                 let failing = match &step.op {
                     // Nobody asks for its value: that it is there is what is asked.
-                    Op::Path { source, keys, out } if is_presence(out, steps) => {
+                    Op::Path { source, keys, out } if last.is_none() && is_presence(out, steps) => {
                         let value = tracer.path(source, keys, env);
                         tracer.want(&value, &Test::Defined, false, Source::Rule)
                     }
