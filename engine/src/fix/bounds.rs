@@ -71,7 +71,7 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
         ["apiVersion" | "kind" | "status" | "roleRef", ..] | ["metadata" | "spec"] | [] => true,
         ["metadata", name, ..] => !matches!(*name, "labels" | "annotations" | "finalizers"),
         // What a workload selects cannot be changed, and has to fit its template.
-        ["spec", "selector", "matchLabels" | "matchExpressions", ..] => true,
+        ["spec", "selector", "matchLabels" | "matchExpressions", ..] => object.pointer("/spec/template").is_some(),
         _ => false,
     };
     if identity {
@@ -109,6 +109,9 @@ fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
     }
     if ["labels", "annotations"].contains(&parent) {
         return false;
+    }
+    if ["requests", "limits", "hard", "nodeSelector"].contains(&parent) {
+        return true;
     }
     if ["httpGet", "tcpSocket"].contains(&parent) && last == "host" {
         return false;

@@ -232,6 +232,7 @@ impl<'a, 'p> Search<'a, 'p> {
             now,
             field: self.field(path),
             is_example: self.open.iter().any(|open| open == path),
+            is_part: false,
         };
         let mut found = values::candidates(&spot, wants, &mut self.host);
         let mut identity = false;
@@ -256,14 +257,15 @@ impl<'a, 'p> Search<'a, 'p> {
             }
         }
         for candidate in &mut found {
-            candidate.cost += distance + self.unsaid(path, candidate, now);
+            let (more, less) = self.words(path, candidate, now);
+            candidate.cost = (candidate.cost + distance + more).saturating_sub(less);
         }
         found.sort_by_key(|candidate| candidate.cost);
         found
     }
 
-    /// What the policy's own words speak against: a field that they do not name, a value that they do not.
-    fn unsaid(&self, path: &[Step], candidate: &Candidate, now: Option<&Json>) -> u32 {
+    /// What the policy's own words speak against, a field that they do not name, and what they speak for, a value that they do.
+    fn words(&self, path: &[Step], candidate: &Candidate, now: Option<&Json>) -> (u32, u32) {
         let path = change::names(path);
         let is_position = |name: &&str| name.parse::<usize>().is_err() && *name != "-";
         let last = path.iter().rev().copied().find(is_position).unwrap_or_default();
@@ -271,18 +273,24 @@ impl<'a, 'p> Search<'a, 'p> {
         let words = words_of(last);
         let is_named = says(last) || (!words.is_empty() && words.iter().all(|word| says(word)));
         let mut more = if is_named { 0 } else { 8 };
+        let mut less = 0;
         if let Action::Set(value) = &candidate.action {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if text.len() > 2 && !says(&text) && value.is_string() && candidate.placeholder.is_none() {
-                more += 3;
+            if text.len() > 2 && value.is_string() && candidate.placeholder.is_none() {
+                if is_asked_for(&self.said, &text.to_lowercase()) {
+                    less += 40;
+                } else if !says(&text) {
+                    more += 3;
+                }
             }
             // Fewer replicas so that a rule does not apply.
             let number = |value: &Json| value.as_i64();
-            if last == "replicas" && now.and_then(number) > number(value) && number(value) <= Some(1) {
-                more += 40;
+            let is_said = number(value).is_some_and(|number| self.said.contains(&number.to_string()));
+            if last == "replicas" && now.and_then(number) > number(value) && !is_said {
+                more += 60;
             }
         }
-        more
+        (more, less)
     }
 
     /// How far a field is from what the policy reported: the field itself, one around it, one of the same name, another.
@@ -372,6 +380,7 @@ impl<'a, 'p> Search<'a, 'p> {
                     now: None,
                     field: self.field(&path),
                     is_example: false,
+                    is_part: false,
                 };
                 if let Some(candidate) = values::needed(&spot) {
                     more.push(self::edit(&path, &candidate));
@@ -446,6 +455,26 @@ fn edit(path: &[Step], candidate: &Candidate) -> Edit {
         action: candidate.action.clone(),
         placeholder: candidate.placeholder.clone(),
     }
+}
+
+/// Whether a message asks for a value, and for no other: `use "policy/v1" instead`.
+fn is_asked_for(said: &str, value: &str) -> bool {
+    said.match_indices(value).any(|(at, _)| {
+        let quotes = ['"', '\'', '`', '<', '[', '(', ' ', ':', '='];
+        let before = said.get(..at).unwrap_or_default().trim_end_matches(quotes);
+        let after = said
+            .get(at + value.len()..)
+            .unwrap_or_default()
+            .trim_start_matches(['"', '\'', '`', '>', ']']);
+        let asks = [
+            "use", "be", "set", "instead", "expected", "take", "as", "to", "is", "need", "needs",
+        ];
+        let is_word = before.rsplit(|character: char| !character.is_alphanumeric()).next();
+        let is_one_of = [",", " or ", " and ", "/", "|"]
+            .iter()
+            .any(|next| after.starts_with(next));
+        is_word.is_some_and(|word| asks.contains(&word)) && !is_one_of
+    })
 }
 
 /// The words of a name: `readOnlyRootFilesystem` is read, only, root and filesystem. Plurals count as singulars.
@@ -532,6 +561,28 @@ fn couple(object: &Json, edits: &mut Vec<Edit>) {
             path.push(Step::Key("value".to_owned()));
             let is_there = change::pointer(&path).is_some_and(|path| object.pointer(&path).is_some());
             if is_there {
+                more.push(Edit {
+                    path,
+                    action: Action::Remove,
+                    placeholder: None,
+                });
+            }
+        }
+        if let ([.., "valueFrom", own], Action::Set(_)) = (path.as_slice(), &edit.action)
+            && let Some(from) = edit.path.get(..edit.path.len() - 1)
+        {
+            // It comes from one place.
+            let there = change::pointer(from)
+                .and_then(|from| object.pointer(&from))
+                .and_then(Json::as_object);
+            for other in there
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name)
+                .filter(|name| name != own)
+            {
+                let mut path = from.to_vec();
+                path.push(Step::Key(other.clone()));
                 more.push(Edit {
                     path,
                     action: Action::Remove,

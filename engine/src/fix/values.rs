@@ -9,7 +9,7 @@ use super::change::{Action, Step, names};
 use super::texts::{self, FILL_IN, Image};
 use crate::rego::builtins::Host;
 use crate::rego::value::Value;
-use crate::rego::why::{ESCAPE, Source, Test, Want};
+use crate::rego::why::{CONDITION, ESCAPE, Source, Test, Want};
 use crate::schema::{Field, Form};
 
 /// A change of one field.
@@ -30,6 +30,8 @@ pub(super) struct Spot<'a> {
     pub(super) field: Option<Field>,
     /// What is there was put there as an example.
     pub(super) is_example: bool,
+    /// Only a part of the field's text is meant.
+    pub(super) is_part: bool,
 }
 
 /// How many changes of one field are tried.
@@ -57,6 +59,11 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
         }
         let detour = if is_escape { want.detour - ESCAPE } else { want.detour } * 10;
         for mut candidate in of_want(spot, want, host) {
+            // What only says when a rule applies is not taken away.
+            let is_plain = !matches!(spot.now, Some(Json::Array(_)));
+            if candidate.action == Action::Remove && want.detour >= CONDITION && !is_safe_unset && is_plain {
+                continue;
+            }
             candidate.cost += detour;
             if is_safe_unset && candidate.action == Action::Remove {
                 candidate.cost = detour + SET - 1;
@@ -83,10 +90,12 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
             // One of several in a text may be gone.
             Action::Set(_) if matches!(&want.test, Test::Part { separator, .. } if separator.trim() == ",") => true,
             // A volume that is another one.
-            Action::Set(Json::Object(_)) if want.test == Test::Defined => true,
+            Action::Set(Json::Object(_)) if matches!(want.test, Test::Defined | Test::True) && !want.wanted => true,
             Action::Set(value) => {
                 let value = Value::from(value);
-                want.test.holds(&value, host).is_none_or(|holds| holds == want.wanted)
+                let is_spelled =
+                    want.wanted && is_same_letters(&want.test, &value) && names(spot.path).contains(&"capabilities");
+                is_spelled || want.test.holds(&value, host).is_none_or(|holds| holds == want.wanted)
             }
             Action::Remove => {
                 let nothing = [Value::Null, Value::string(""), Value::from(0_i64)];
@@ -119,6 +128,18 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     kept
 }
 
+/// Whether a value is one of those that are asked for, but for capital letters.
+fn is_same_letters(test: &Test, value: &Value) -> bool {
+    let (Test::Among(values) | Test::Try(values)) = test else {
+        return false;
+    };
+    let Some(text) = value.as_str() else { return false };
+    values
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|asked| asked.eq_ignore_ascii_case(text))
+}
+
 /// Fields that are safest when nothing is said.
 fn unset_is_safe(path: &[&str]) -> bool {
     let parent = path
@@ -133,6 +154,10 @@ fn unset_is_safe(path: &[&str]) -> bool {
         "host" => ["httpGet", "tcpSocket"].contains(&parent),
         _ => parent == "seLinuxOptions",
     }
+}
+
+fn is_container_name(path: &[&str]) -> bool {
+    matches!(path, [.., list, _, "name"] if list.ends_with("ontainers"))
 }
 
 /// Whether the field names an image.
@@ -158,9 +183,12 @@ fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
             (Some(now), Some(value)) => texts::nearness(now, value),
             _ => 0,
         };
-        if near < 3 && now.as_str() != Some("*") && !names.ends_with(&["accessModes", "0"]) {
+        if near < 3 && now.is_string() && now.as_str() != Some("*") && !names.ends_with(&["accessModes", "0"]) {
             more += if is_id { 60 } else { 56 };
         }
+    }
+    if is_image(&names) && candidate.placeholder.is_none() {
+        more += 12;
     }
     if names.contains(&"volumeMounts") && names.contains(&"-") {
         more += 40;
@@ -208,7 +236,8 @@ fn of_want(spot: &Spot<'_>, want: &Want, host: &mut Host) -> Vec<Candidate> {
 }
 
 fn wanted(spot: &Spot<'_>, test: &Test, source: Source, host: &mut Host) -> Vec<Candidate> {
-    if is_image(&names(spot.path)) && !matches!(test, Test::Prefix(_) | Test::Among(_) | Test::Try(_)) {
+    if is_image(&names(spot.path)) && !spot.is_part && !matches!(test, Test::Prefix(_) | Test::Among(_) | Test::Try(_))
+    {
         let mut found = versions(spot);
         if let Test::Part {
             separator,
@@ -240,6 +269,12 @@ fn wanted(spot: &Spot<'_>, test: &Test, source: Source, host: &mut Host) -> Vec<
         Test::Among(values) => among(spot, values, source, true),
         Test::Try(values) => among(spot, values, source, false),
         Test::True | Test::Defined => present(spot, matches!(test, Test::True)),
+        // What a container is called is not said by a beginning: that is how some are left alone.
+        Test::Prefix(_) | Test::Suffix(_) | Test::Contains(_) | Test::Regex(_) | Test::Glob(_)
+            if is_container_name(&names(spot.path)) =>
+        {
+            Vec::new()
+        }
         Test::Prefix(starts) => starts
             .iter()
             .filter_map(Value::as_str)
@@ -291,6 +326,8 @@ fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: bool) -> Ve
         }
         let place = u32::try_from(place.min(5)).unwrap_or(5);
         let cost = match near {
+            3 if source == Source::Object => base,
+            _ if source == Source::Object && spot.now.is_some() => FILLED + 10 + place,
             3 => base.saturating_sub(14),
             near => base + place - 3 * near.min(place) + if has_near { 14 } else { 0 },
         };
@@ -336,7 +373,12 @@ fn spelled(spot: &Spot<'_>, value: Json) -> Json {
             text.parse::<i64>().map_or_else(|_| value.clone(), Json::from)
         }
         (Json::String(text), Some(Form::Boolean)) => text.parse::<bool>().map_or_else(|_| value.clone(), Json::from),
-        (Json::Number(number), Some(Form::Quantity)) => Json::String(number.to_string()),
+        (Json::Number(number), Some(Form::Quantity)) if !matches!(spot.now, Some(Json::Number(_))) => {
+            Json::String(number.to_string())
+        }
+        (Json::String(text), Some(Form::Quantity)) if matches!(spot.now, Some(Json::Number(_))) => {
+            text.parse::<i64>().map_or_else(|_| value.clone(), Json::from)
+        }
         // Policies compare them in any letters; the runtime knows them in capitals.
         (Json::String(text), _) if names(spot.path).contains(&"capabilities") => Json::String(text.to_uppercase()),
         _ => value,
@@ -393,6 +435,12 @@ fn present(spot: &Spot<'_>, has_to_be_true: bool) -> Vec<Candidate> {
         Some(Form::Map(_)) if structure(spot).is_some() => found.extend(structure(spot)),
         _ => {
             found.extend(copied(spot));
+            let is_text = names(spot.path)
+                .iter()
+                .any(|name| ["labels", "annotations", "data", "parameters"].contains(name));
+            if spot.field.is_none() && has_to_be_true && !is_text && found.is_empty() {
+                found.push(set(json!(true), DERIVED));
+            }
             if let Some(field) = spot.field {
                 for (place, value) in field.values().filter(|value| !value.is_empty()).enumerate() {
                     let place = u32::try_from(place).unwrap_or(9);
@@ -456,6 +504,40 @@ fn structure(spot: &Spot<'_>) -> Option<Candidate> {
     let value = match last {
         "livenessProbe" | "startupProbe" => json!({"httpGet": {"path": "/healthz", "port": port(spot)}}),
         "readinessProbe" => json!({"httpGet": {"path": "/ready", "port": port(spot)}}),
+        "topologySpreadConstraints" => {
+            let element = |name: &str| {
+                let mut path = spot.path.to_vec();
+                path.extend([Step::Key("-".to_owned()), Step::Key(name.to_owned())]);
+                let inner = Spot {
+                    path: &path,
+                    now: None,
+                    ..*spot
+                };
+                match needed(&inner)?.action {
+                    Action::Set(value) => Some(value),
+                    Action::Remove => None,
+                }
+            };
+            return Some(set(
+                json!([{
+                    "maxSkew": 1,
+                    "topologyKey": "topology.kubernetes.io/zone",
+                    "whenUnsatisfiable": "ScheduleAnyway",
+                    "labelSelector": element("labelSelector")?,
+                }]),
+                DERIVED,
+            ));
+        }
+        "imagePullSecrets" => json!([{"name": FILL_IN}]),
+        "tls" => {
+            let rules = spot.object.pointer("/spec/rules").and_then(Json::as_array);
+            let hosts: Vec<&Json> = rules
+                .into_iter()
+                .flatten()
+                .filter_map(|rule| rule.get("host"))
+                .collect();
+            json!([{"hosts": hosts, "secretName": FILL_IN}])
+        }
         "from" | "to" => json!([{"podSelector": {"matchLabels": {"app": FILL_IN}}}]),
         "limits" | "requests" => json!({"cpu": "100m", "memory": "128Mi"}),
         "resources" => json!({"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "128Mi"}}),
@@ -464,10 +546,22 @@ fn structure(spot: &Spot<'_>) -> Option<Candidate> {
         "exec" => json!({"command": [FILL_IN]}),
         "seccompProfile" => return Some(set(json!({"type": "RuntimeDefault"}), SET)),
         "emptyDir" => return Some(set(json!({}), SET)),
+        "secretKeyRef" => json!({"name": FILL_IN, "key": variable_key(spot)}),
         "securityContext" => return Some(set(json!({}), DERIVED)),
         _ => return None,
     };
     Some(filled(value, FILLED, meaning(spot)))
+}
+
+/// A key for a variable: `DATABASE_URL` as `database-url`.
+fn variable_key(spot: &Spot<'_>) -> String {
+    let variable = spot
+        .path
+        .get(..spot.path.len().saturating_sub(2))
+        .and_then(super::change::pointer);
+    let name = variable.and_then(|variable| spot.object.pointer(&format!("{variable}/name")).cloned());
+    let name = name.and_then(|name| name.as_str().map(str::to_lowercase));
+    name.map_or_else(|| FILL_IN.to_owned(), |name| name.replace('_', "-"))
 }
 
 /// The first port that the container declares.
@@ -636,7 +730,9 @@ fn fitting(spot: &Spot<'_>, patterns: &[Value], host: &mut Host) -> Vec<Candidat
                 .is_some_and(|now| sample.starts_with(now) || sample.ends_with(now));
             found.push(if samples.is_all {
                 set(json!(sample), (SET + 8 + place).saturating_sub(near))
-            } else if is_lower || (is_joined && !sample.contains(FILL_IN)) {
+            } else if is_lower {
+                set(json!(sample), SET)
+            } else if (is_joined && !sample.contains(FILL_IN)) {
                 set(json!(sample), DERIVED)
             } else {
                 filled(json!(sample), (FILLED + place).saturating_sub(near), meaning(spot))
@@ -691,7 +787,10 @@ fn at_least(spot: &Spot<'_>, least: usize) -> Vec<Candidate> {
         (None | Some(Json::Array(_)), Some(Form::List(of))) => {
             let element = match of.form() {
                 Form::String => json!(FILL_IN),
-                _ => return Vec::new(),
+                _ => match structure(spot) {
+                    Some(made) => return vec![made],
+                    None => return Vec::new(),
+                },
             };
             let mut items = spot.now.and_then(Json::as_array).cloned().unwrap_or_default();
             while items.len() < least {
@@ -773,6 +872,7 @@ fn part(
         now: own.as_ref(),
         field: None,
         is_example: spot.is_example,
+        is_part: true,
     };
     let mut found = Vec::new();
     if is_list {
@@ -936,12 +1036,12 @@ fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
     if let Some(candidate) = secret(spot) {
         return vec![candidate];
     }
-    if is_image(&names(spot.path)) && !matches!(test, Test::Prefix(_) | Test::Defined | Test::True) {
+    if is_image(&names(spot.path)) && !spot.is_part && !matches!(test, Test::Prefix(_) | Test::Defined | Test::True) {
         return versions(spot);
     }
     match test {
         Test::True => {
-            let mut found = Vec::new();
+            let mut found = volume(spot);
             if matches!(spot.now, Some(Json::Bool(true))) || spot.field.map(Field::form) == Some(Form::Boolean) {
                 found.push(set(json!(false), SET));
             }
@@ -1103,7 +1203,10 @@ fn usual(name: &str) -> Option<&'static str> {
 
 fn removal(spot: &Spot<'_>) -> Candidate {
     let is_element = matches!(spot.path.last(), Some(Step::Key(key)) if key.parse::<usize>().is_ok());
+    let path = names(spot.path);
     let cost = match spot.now {
+        // What a label says, others rely on.
+        _ if path.contains(&"labels") || path.contains(&"annotations") => REMOVE_TREE + 10,
         _ if is_element => REMOVE_ELEMENT,
         Some(Json::Object(_) | Json::Array(_)) => REMOVE_TREE,
         _ => REMOVE_LEAF,

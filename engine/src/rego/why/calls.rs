@@ -127,9 +127,20 @@ impl<'p> Tracer<'p, '_> {
             ("regex.match" | "re_match", [pattern, text]) => self.text_test(text, pattern, Test::Regex, wanted),
             ("glob.match", [pattern, _, text]) => self.text_test(text, pattern, Test::Glob, wanted),
             ("net.cidr_contains", [range, address]) => match &range.value {
-                Some(value) if wanted => {
+                Some(value) if wanted && self.source_of(range) != Source::Object => {
                     let source = self.source_of(range);
                     self.want(address, &Test::Try(vec![value.clone()]), true, source)
+                }
+                _ if wanted => {
+                    let Some(own) = address.text() else { return None };
+                    let whole = if own.contains('/') {
+                        own.to_owned()
+                    } else {
+                        format!("{own}/32")
+                    };
+                    let values = vec![Value::string(whole), Value::string(own)];
+                    let source = self.source_of(address);
+                    self.want(range, &Test::Try(values), true, source)
                 }
                 _ => return None,
             },

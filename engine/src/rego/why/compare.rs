@@ -122,6 +122,14 @@ impl<'p> Tracer<'p, '_> {
         } else {
             guesses.extend(limit.as_i64().map(|number| Value::string(number.to_string())));
         }
+        // The nearest to what is there: a bound, and not far behind it.
+        if let Some((present, unit)) = now.as_ref().and_then(quantity) {
+            let present = present * factor(&unit);
+            let distance = |guess: &Value| {
+                quantity(guess).map_or(f64::MAX, |(number, unit)| (number * factor(&unit) - present).abs())
+            };
+            guesses.sort_by(|one, other| distance(one).total_cmp(&distance(other)));
+        }
         let mut found: Vec<Value> = Vec::new();
         for guess in guesses {
             let is_plain = matches!(guess, Value::Number(_) | Value::String(_));
@@ -348,6 +356,22 @@ fn quantity(value: &Value) -> Option<(f64, String)> {
             Some((number.parse().ok()?, unit.to_owned()))
         }
         _ => None,
+    }
+}
+
+/// What a unit of Kubernetes' quantities stands for.
+fn factor(unit: &str) -> f64 {
+    match unit {
+        "m" => 1e-3,
+        "k" | "K" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "Ki" => 1024.0,
+        "Mi" => 1_048_576.0,
+        "Gi" => 1_073_741_824.0,
+        "Ti" => 1_099_511_627_776.0,
+        _ => 1.0,
     }
 }
 

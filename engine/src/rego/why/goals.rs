@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use super::run::put;
-use super::{Blame, ESCAPE, Env, Goal, Made, Maker, Origin, Place, Row, Seg, Source, Test, Traced, Tracer, Want};
+use super::{
+    Blame, CONDITION, ESCAPE, Env, Goal, Made, Maker, Origin, Place, Row, Seg, Source, Test, Traced, Tracer, Want,
+};
 use crate::rego::plan::{Op, Pattern, Sort, Step, Template};
 use crate::rego::value::Value;
 
@@ -12,9 +14,6 @@ pub(super) type End<'e, 'p, 'h> = &'e mut dyn FnMut(&mut Tracer<'p, 'h>, Env<'p>
 
 /// How many alternatives of one body are followed.
 const MAX_ALTERNATIVES: usize = 64;
-
-/// To change what only says when a rule applies.
-const CONDITION: u32 = 6;
 
 /// To be exempt.
 const EXEMPTION: u32 = 8;
@@ -282,26 +281,46 @@ impl<'p, 'h> Tracer<'p, 'h> {
     /// those before it say when it applies, and to change them is to get out of the way.
     pub(super) fn fail(&mut self, steps: &'p [Step], env: &Env<'p>) -> Goal {
         self.deeper(Goal::Never(Blame::UNKNOWN), |tracer| {
-            let last = steps
+            let asks = steps
                 .iter()
-                .rposition(|step| is_condition(&step.op) && !tracer.is_exemption(&step.op));
-            let goals = steps.iter().enumerate().map(|(place, step)| {
+                .any(|step| is_condition(&step.op) && !tracer.is_exemption(&step.op));
+            let mut goals: Vec<(Goal, &'p Op)> = Vec::new();
+            for step in steps {
                 let failing = match &step.op {
                     // Nobody asks for its value: that it is there is what is asked.
-                    Op::Path { source, keys, out } if last.is_none() && is_presence(out, steps) => {
+                    Op::Path { source, keys, out } if !asks && is_presence(out, steps) => {
                         let value = tracer.path(source, keys, env);
                         tracer.want(&value, &Test::Defined, false, Source::Rule)
                     }
                     _ => tracer.fail_step(step, env),
                 };
+                // It succeeds, so it cannot have failed: what was followed is not what happens.
                 let goal = match failing {
-                    // It succeeds, so it cannot have failed: what was followed is not what happens.
                     Goal::Done => Goal::Never(Blame::UNKNOWN),
                     goal => goal,
                 };
-                if tracer.is_exemption(&step.op) {
+                goals.push((goal, &step.op));
+            }
+            // What a body is about: a rule that says what is wrong, or the last condition that the object can change.
+            let is_open = |goal: &Goal| !matches!(goal, Goal::Never(_));
+            let says = |op: &Op| match op {
+                Op::Path {
+                    source: crate::rego::plan::Source::Rule(_),
+                    out,
+                    ..
+                }
+                | Op::Call { out, .. } => matches!(out, Pattern::Bind(_)) && is_presence(out, steps),
+                _ => false,
+            };
+            let main = goals.iter().rposition(|(goal, op)| says(op) && is_open(goal));
+            let last = goals
+                .iter()
+                .rposition(|(goal, op)| is_condition(op) && is_open(goal) && !tracer.is_exemption(op));
+            let about = main.or(last);
+            let goals = goals.into_iter().enumerate().map(|(place, (goal, op))| {
+                if tracer.is_exemption(op) {
                     goal.detour(EXEMPTION)
-                } else if is_condition(&step.op) && last.is_some_and(|last| place < last) {
+                } else if is_condition(op) && about.is_some_and(|about| place < about || main.is_some()) {
                     goal.detour(CONDITION)
                 } else {
                     goal
@@ -456,7 +475,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
             Pattern::Any | Pattern::Bind(_) => {
                 let is_made = matches!(&*value.from, Origin::Rule(_) | Origin::Member { .. } | Origin::Made(_));
                 self.want(value, &Test::Defined, false, Source::Rule)
-                    .detour(if is_made { CONDITION } else { ESCAPE })
+                    .detour(if is_made { 1 } else { ESCAPE })
             }
             Pattern::True => self.want(value, &Test::True, false, Source::Rule),
             Pattern::Type(name) => self.want(value, &Test::Type(name), false, Source::Rule),
@@ -620,7 +639,12 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 }
                 Op::Path { source, keys, out } if !keys.is_empty() && self.leads_elsewhere(source, keys, &env) => {
                     let path: Vec<Traced<'p>> = keys.iter().map(|key| self.make(key, &env)).collect();
-                    let start = self.path(source, &[], &env);
+                    let start = match (source, path.first().and_then(Traced::text)) {
+                        (crate::rego::plan::Source::Data, Some("inventory")) => {
+                            Traced::new(self.data.clone(), Origin::Data(Source::Inventory))
+                        }
+                        _ => self.path(source, &[], &env),
+                    };
                     goals.push(self.among_below(&start, &path, &mut |tracer, value| {
                         let mut env = env.clone();
                         let fitting = tracer.fit(out, value, &mut env);
@@ -698,17 +722,31 @@ impl<'p, 'h> Tracer<'p, 'h> {
             let others = each(self, key);
             return Goal::all(vec![included, others]);
         }
-        if !matches!(found, Goal::Never(_))
-            || self.source_of(key) != Source::Object
-            || self.source_of(value) == Source::Object
-        {
+        if self.source_of(key) != Source::Object || self.source_of(value) == Source::Object {
             return found;
         }
         let kept = self.source_of(value);
         let mut ways = Vec::new();
+        let is_found = !matches!(found, Goal::Never(_));
+        if is_found {
+            ways.push(found.clone());
+        }
         let mut members = self.children(value);
         members.truncate(MAX_ALTERNATIVES);
         for (name, member) in members {
+            if name.value == key.value {
+                continue;
+            }
+            if is_found {
+                // Another name here only when all below it is there as it is.
+                let mut end = Some(member.clone());
+                for key in rest {
+                    end = end.map(|end| self.member(&end, key)).filter(|end| end.value.is_some());
+                }
+                if end.is_none() {
+                    continue;
+                }
+            }
             let below = self.among_below(&member, rest, each);
             if matches!(below, Goal::Never(_)) {
                 continue;

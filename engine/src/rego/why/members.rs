@@ -24,6 +24,14 @@ impl<'p> Tracer<'p, '_> {
                 let item = item.clone();
                 self.fresh_member(&item)
             }
+            Origin::Rule(made) => {
+                let value = made.rows.first()?.value.clone();
+                self.fresh_member(&value)
+            }
+            Origin::Call { builtin, args } if matches!(builtin.name, "array.concat" | "or" | "sort" | "cast_array") => {
+                let first = args.first()?.clone();
+                self.fresh_member(&first)
+            }
             _ => None,
         }
     }

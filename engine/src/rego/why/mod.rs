@@ -340,6 +340,9 @@ pub struct Roots {
 /// How many steps are taken to find out what would help.
 const FUEL: u32 = 60_000;
 
+/// To change what only says when a rule applies.
+pub const CONDITION: u32 = 6;
+
 /// To take a field away so that nothing can be asked of it: a want that goes so far is hardly ever what is meant.
 pub const ESCAPE: u32 = 20;
 
