@@ -97,9 +97,9 @@ fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
         .copied()
         .unwrap_or_default();
     if last.parse::<usize>().is_ok() {
-        let list = super::change::pointer(edit.path.get(..edit.path.len().saturating_sub(1)).unwrap_or_default());
-        let list = list.and_then(|list| object.pointer(&list)).and_then(Json::as_array);
-        let count = list.map_or(0, Vec::len);
+        let around = super::change::pointer(edit.path.get(..edit.path.len().saturating_sub(1)).unwrap_or_default());
+        let elements = around.and_then(|path| object.pointer(&path)).and_then(Json::as_array);
+        let count = elements.map_or(0, Vec::len);
         return parent.ends_with("ontainers")
             || parent == "env"
             || parent == "ports"

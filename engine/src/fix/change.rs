@@ -35,12 +35,15 @@ pub(super) struct Edit {
     pub(super) placeholder: Option<String>,
 }
 
+/// An element that is made: its list, as a person sorts paths, and its number.
+type Added = (Vec<(u64, String)>, u32);
+
 /// The changed object with the operations that change it; none when an edit has no place, or two contradict.
 pub(super) fn apply(object: &Value, edits: &[Edit]) -> Option<(Value, Vec<PatchOperation>)> {
     let mut after = object.clone();
     let mut operations = Vec::new();
     let mut sets: BTreeMap<Vec<(u64, String)>, (String, &Value)> = BTreeMap::new();
-    let mut added: BTreeMap<(Vec<(u64, String)>, u32), (String, Value)> = BTreeMap::new();
+    let mut added: BTreeMap<Added, (String, Value)> = BTreeMap::new();
     let mut removed: BTreeMap<Vec<(u64, String)>, String> = BTreeMap::new();
     for edit in edits {
         let fresh = edit.path.iter().position(|step| matches!(step, Step::New(_)));

@@ -11,12 +11,15 @@
 
 mod bounds;
 mod change;
+mod couple;
+mod places;
 mod proof;
 mod search;
 pub mod snippet;
 mod texts;
 mod values;
 mod ways;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -223,7 +226,7 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Eff
         return remedies;
     }
     let mut proof = Proof::new(set, review, verdict, before.to_json());
-    let mut made: Vec<(String, Vec<Edit>, Source)> = Vec::new();
+    let mut made: Vec<Made> = Vec::new();
     for policy in &objecting {
         if proof.evaluations() >= MAX_EVALUATIONS {
             break;
@@ -231,17 +234,21 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Eff
         let remedy = match of_policy(&mut proof, verdict, policy, &[], effort) {
             Ok((edits, source)) => {
                 let fix = finished(&mut proof, &edits, &[policy], source);
+                let edits = numbered(edits, made.len());
                 made.push(((*policy).to_owned(), edits, source));
                 fix.map_or(Remedy::Unknown, |fix| Remedy::Fix(Box::new(fix)))
             }
-            Err(nothing) => reason(&nothing, review).map_or(Remedy::Unknown, Remedy::Unfixable),
+            Err(nothing) => reason(nothing, review).map_or(Remedy::Unknown, Remedy::Unfixable),
         };
         remedies.policies.insert((*policy).to_owned(), remedy);
     }
-    remedies.whole = together(&mut proof, verdict, made, effort);
+    remedies.whole = together(&mut proof, verdict, &made, effort);
     remedies.evaluations = proof.evaluations();
     remedies
 }
+
+/// The edits for one policy, and who proposed them.
+type Made = (String, Vec<Edit>, Source);
 
 /// The edits for one policy: its author's, else those that the search finds.
 fn of_policy(
@@ -295,34 +302,19 @@ fn authors(verdict: &Verdict, policy: &str) -> Option<Vec<Edit>> {
 }
 
 /// One change for all policies that have one; where they do not fit together, one after the other.
-fn together(
-    proof: &mut Proof<'_>,
-    verdict: &Verdict,
-    made: Vec<(String, Vec<Edit>, Source)>,
-    effort: Effort,
-) -> Option<Fix> {
-    let of = |made: &[(String, Vec<Edit>, Source)]| {
-        let source = if made.iter().all(|(_, _, source)| *source == Source::Author) {
-            Source::Author
-        } else {
-            Source::Search
-        };
-        let mut edits: Vec<Edit> = Vec::new();
-        for edit in made.iter().flat_map(|(_, edits, _)| edits) {
-            if !edits.contains(edit) {
-                edits.push(edit.clone());
-            }
+fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: &[Made], effort: Effort) -> Option<Fix> {
+    let by_authors = made.iter().all(|(_, _, source)| *source == Source::Author);
+    let source = if by_authors { Source::Author } else { Source::Search };
+    let mut edits: Vec<Edit> = Vec::new();
+    for edit in made.iter().flat_map(|(_, edits, _)| edits) {
+        if !edits.contains(edit) {
+            edits.push(edit.clone());
         }
-        (edits, source)
-    };
-    let names =
-        |made: &[(String, Vec<Edit>, Source)]| made.iter().map(|(policy, _, _)| policy.clone()).collect::<Vec<_>>();
-    if made.is_empty() {
+    }
+    let policies: Vec<&str> = made.iter().map(|(policy, _, _)| policy.as_str()).collect();
+    if policies.is_empty() {
         return None;
     }
-    let (edits, source) = of(&made);
-    let policies = names(&made);
-    let policies: Vec<&str> = policies.iter().map(String::as_str).collect();
     if let Some(fix) = finished(proof, &edits, &policies, source) {
         return Some(fix);
     }
@@ -330,7 +322,7 @@ fn together(
     let mut edits: Vec<Edit> = Vec::new();
     let mut kept: Vec<&str> = Vec::new();
     let mut best = None;
-    for (policy, own, source) in &made {
+    for (policy, own, source) in made {
         if proof.evaluations() >= MAX_EVALUATIONS {
             break;
         }
@@ -350,6 +342,17 @@ fn together(
         }
     }
     best
+}
+
+/// Edits whose new elements are told from those of other policies.
+fn numbered(mut edits: Vec<Edit>, place: usize) -> Vec<Edit> {
+    let offset = u32::try_from(place).unwrap_or(0).saturating_mul(100_000);
+    for step in edits.iter_mut().flat_map(|edit| &mut edit.path) {
+        if let Step::New(id) = step {
+            *id = id.saturating_add(offset);
+        }
+    }
+    edits
 }
 
 /// The fix that these edits are, if they are one for these policies.
@@ -445,7 +448,7 @@ fn is_same_object(one: &Value, other: &Value) -> bool {
 }
 
 /// Why no edit helps, when that is known.
-fn reason(nothing: &Nothing, review: &Review) -> Option<String> {
+fn reason(nothing: Nothing, review: &Review) -> Option<String> {
     if let Some(blame) = nothing.blame {
         if blame.old() {
             return Some(

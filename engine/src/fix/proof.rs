@@ -1,6 +1,5 @@
 //! Trying a change: all policies are evaluated again on the changed object.
 
-use json_patch::PatchOperation;
 use serde_json::Value as Json;
 
 use super::change::{Action, Edit, pointer};
@@ -167,15 +166,5 @@ impl<'p> Proof<'p> {
         let Action::Set(value) = &edit.action else { return false };
         let path = pointer(&edit.path).unwrap_or_default();
         redact::hides(&self.review.kind.kind, &path, value)
-    }
-
-    /// The same of an operation.
-    pub(super) fn shows(&self, operation: &PatchOperation) -> bool {
-        let value = match operation {
-            PatchOperation::Add(add) => &add.value,
-            PatchOperation::Replace(replace) => &replace.value,
-            _ => return true,
-        };
-        !redact::hides(&self.review.kind.kind, operation.path().as_str(), value)
     }
 }

@@ -147,7 +147,7 @@ fn one_of(class: &Class, hint: &str) -> char {
             .find(|character| has(class, *character))
     })
     .or_else(|| match class {
-        Class::Unicode(class) => class.ranges().first().map(|range| range.start()),
+        Class::Unicode(class) => class.ranges().first().map(regex_syntax::hir::ClassUnicodeRange::start),
         Class::Bytes(class) => class.ranges().first().map(|range| char::from(range.start())),
     })
     .unwrap_or('x')

@@ -132,7 +132,7 @@ impl<'p> Tracer<'p, '_> {
                     self.want(address, &Test::Try(vec![value.clone()]), true, source)
                 }
                 _ if wanted => {
-                    let Some(own) = address.text() else { return None };
+                    let own = address.text()?;
                     let whole = if own.contains('/') {
                         own.to_owned()
                     } else {
@@ -180,11 +180,11 @@ impl<'p> Tracer<'p, '_> {
         Some(goal)
     }
 
-    fn text_test(&mut self, text: &Traced<'p>, part: &Traced<'p>, test: fn(Vec<Value>) -> Test, wanted: bool) -> Goal {
+    fn text_test(&mut self, text: &Traced<'p>, part: &Traced<'p>, asks: fn(Vec<Value>) -> Test, wanted: bool) -> Goal {
         let source = self.source_of(part);
         let mut ways = Vec::new();
         if let Some(value) = &part.value {
-            ways.push(self.want(text, &test(vec![value.clone()]), wanted, source));
+            ways.push(self.want(text, &asks(vec![value.clone()]), wanted, source));
         }
         if source == Source::Object
             && let (Some(value), true) = (&text.value, wanted)
@@ -202,7 +202,7 @@ impl<'p> Tracer<'p, '_> {
         &mut self,
         text: &Traced<'p>,
         parts: &Traced<'p>,
-        test: fn(Vec<Value>) -> Test,
+        asks: fn(Vec<Value>) -> Test,
         wanted: bool,
     ) -> Goal {
         let source = self.source_of(parts);
@@ -215,12 +215,12 @@ impl<'p> Tracer<'p, '_> {
                 .collect(),
         };
         if matches!(text.value, Some(Value::String(_)) | None) {
-            return self.want(text, &test(values), wanted, source);
+            return self.want(text, &asks(values), wanted, source);
         }
         let texts: Vec<Traced<'p>> = self.children(text).into_iter().map(|(_, text)| text).collect();
         let goals = texts
             .iter()
-            .map(|text| self.want(text, &test(values.clone()), wanted, source))
+            .map(|text| self.want(text, &asks(values.clone()), wanted, source))
             .collect();
         if wanted { Goal::any(goals) } else { Goal::all(goals) }
     }
@@ -270,7 +270,7 @@ impl<'p> Tracer<'p, '_> {
             Test::Among(values) => values.iter().filter_map(Value::as_i64).collect::<Vec<_>>(),
             _ => return Goal::Never(Blame::UNKNOWN),
         };
-        let now = self.apply_count(of);
+        let now = Self::apply_count(of);
         let Some(target) = numbers.first().and_then(|number| usize::try_from(*number).ok()) else {
             return Goal::Never(Blame::UNKNOWN);
         };
@@ -286,7 +286,7 @@ impl<'p> Tracer<'p, '_> {
         }
     }
 
-    pub(super) fn apply_count(&self, of: &Traced<'p>) -> usize {
+    pub(super) fn apply_count(of: &Traced<'p>) -> usize {
         match &of.value {
             Some(Value::Array(items)) => items.len(),
             Some(Value::Set(set)) => set.len(),
@@ -326,7 +326,7 @@ impl<'p> Tracer<'p, '_> {
             && let ("split", [text, separator]) = (builtin.name, args.as_slice())
             && let (Some(separator), Some(place)) = (separator.text(), key.as_i64())
         {
-            let count = self.apply_count(of);
+            let count = Self::apply_count(of);
             let place = usize::try_from(place).ok();
             let is_last = count > 1 && place == Some(count - 1);
             let test = Test::Part {
@@ -415,7 +415,7 @@ impl<'p> Tracer<'p, '_> {
             return Goal::Never(Blame::UNKNOWN);
         }
         let shown = |part: &Traced<'p>| match &part.value {
-            Some(Value::String(text)) => Some(text.to_string()),
+            Some(Value::String(shown)) => Some(shown.to_string()),
             Some(Value::Number(number)) => Some(number.to_string()),
             _ => None,
         };
@@ -427,11 +427,11 @@ impl<'p> Tracer<'p, '_> {
             let (mut before, mut after) = (String::new(), String::new());
             let mut is_known = true;
             for (other, piece) in pieces.iter().enumerate() {
-                let text = if other <= place { &mut before } else { &mut after };
-                text.push_str(piece);
+                let side = if other <= place { &mut before } else { &mut after };
+                side.push_str(piece);
                 if other != place && other < parts.len() {
                     match parts.get(other).and_then(shown) {
-                        Some(shown) => text.push_str(&shown),
+                        Some(shown) => side.push_str(&shown),
                         None => is_known = false,
                     }
                 }
@@ -470,7 +470,9 @@ impl<'p> Tracer<'p, '_> {
                 .for_each(|(_, item)| self.leaves_below(item, depth + 1, found)),
             Origin::Rule(made) | Origin::Made(made) => {
                 if let super::Maker::Rule { args, .. } = &made.by {
-                    args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found));
+                    for arg in args {
+                        self.leaves_below(arg, depth + 1, found);
+                    }
                 }
                 made.rows
                     .iter()

@@ -1,7 +1,7 @@
 //! Sizes: which value of a field brings a result to the right side of a bound.
 
 use super::{Blame, Goal, Maker, Origin, Place, Seg, Test, Traced, Tracer, Want};
-use crate::rego::builtins::{Fault, Halt};
+use crate::rego::builtins::Halt;
 use crate::rego::machine::Machine;
 use crate::rego::value::Value;
 
@@ -135,8 +135,7 @@ impl<'p> Tracer<'p, '_> {
             let is_plain = matches!(guess, Value::Number(_) | Value::String(_));
             // A field keeps its type, but a number may stand for a text where Kubernetes takes both.
             let fits = match (&now, &guess) {
-                (Some(Value::Number(_)), Value::Number(_)) | (Some(Value::String(_)) | None, _) => is_plain,
-                (Some(Value::Number(_)), Value::String(_)) => is_plain,
+                (Some(Value::Number(_) | Value::String(_)) | None, _) => is_plain,
                 _ => false,
             };
             if fits
@@ -175,7 +174,9 @@ impl<'p> Tracer<'p, '_> {
             Origin::Part { of, .. } => self.constants_below(of, depth + 1, found),
             Origin::Rule(made) => {
                 if let Maker::Rule { args, .. } = &made.by {
-                    args.iter().for_each(|arg| self.constants_below(arg, depth + 1, found));
+                    for arg in args {
+                        self.constants_below(arg, depth + 1, found);
+                    }
                 }
                 if let Some(row) = made.rows.first() {
                     self.constants_below(&row.value, depth + 1, found);
@@ -281,10 +282,7 @@ impl<'p> Tracer<'p, '_> {
             Origin::Call { builtin, args } => {
                 let args: Option<Vec<Value>> = args.iter().map(|arg| self.again(arg, place, new, depth + 1)).collect();
                 self.host.budget = self.host.budget.max(10_000);
-                match (builtin.run)(self.host, &args?) {
-                    Ok(value) => Some(value),
-                    Err(Fault::Undefined(_) | Fault::Halt(_)) => None,
-                }
+                (builtin.run)(self.host, &args?).ok()
             }
             Origin::Part { of, key } => self.again(of, place, new, depth + 1)?.get(key).cloned(),
             Origin::List(items) => {

@@ -1,6 +1,6 @@
 //! What is in a collection: one more, one less, how many.
 
-use super::goals::maker_of;
+use super::succeed::maker_of;
 use super::{Blame, Goal, Origin, Seg, Source, Test, Traced, Tracer};
 use crate::rego::value::Value;
 

@@ -5,19 +5,24 @@
 //! expression true has to succeed. Both become a [`Goal`]: a tree of wants, each of one field of the input.
 //!
 //! ```text
-//! run      what succeeds, with its values           goals    success wanted, or failure
-//! members  what is in a collection, in or out       calls    functions, and back through them
+//! run      what succeeds, with its values        goals    failure wanted         succeed  success wanted
+//! about    which step is the objection           wants    a test of one value    calls    functions, and back through them
+//! members  what is in a collection, in or out    compare  sizes
 //! ```
 //!
 //! Nothing here decides anything: whether a change helps is found out by evaluating the policies again. So what is not known
 //! may be guessed, or left out.
 
+mod about;
 mod calls;
 mod compare;
 mod goals;
+mod made;
 mod members;
 mod run;
+mod succeed;
 mod tests_of_values;
+mod wants;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
