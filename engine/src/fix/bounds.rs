@@ -103,7 +103,7 @@ fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
         return parent.ends_with("ontainers")
             || parent == "env"
             || parent == "ports"
-            || path == ["rules", last]
+            || parent == "rules"
             || (VITAL.contains(&parent) && count <= 1)
             || (SELECTIVE.contains(&parent) && count <= 1);
     }

@@ -14,7 +14,8 @@ use super::values::{self, Candidate, Spot};
 use super::ways::{Way, ways};
 use super::words::{is_asked_for, words_of};
 use crate::rego::builtins::Host;
-use crate::rego::why::{Blame, Goal, Test, Want};
+use crate::rego::value::Value;
+use crate::rego::why::{Blame, Goal, Source, Test, Want};
 use crate::schema::{self, Field, Type};
 
 /// How often the policies are evaluated for one policy.
@@ -64,6 +65,8 @@ pub(super) struct Search<'a, 'p> {
     open: Vec<Vec<Step>>,
     /// What the policy said, in small letters.
     said: String,
+    /// The values that it names for a field.
+    options: Vec<(Vec<Step>, Vec<Value>)>,
 }
 
 /// To change what the policy did not point at.
@@ -88,6 +91,7 @@ impl<'a, 'p> Search<'a, 'p> {
             reported,
             open: Vec::new(),
             said,
+            options: Vec::new(),
         }
     }
 
@@ -177,6 +181,7 @@ impl<'a, 'p> Search<'a, 'p> {
         {
             self.nothing.blame = Some(blame);
         }
+        self.options = options(&goal);
         let mut prices: Vec<(Want, Option<u32>)> = Vec::new();
         let found = ways(&goal, &mut |want| {
             if let Some((_, price)) = prices.iter().find(|(known, _)| known == want) {
@@ -233,6 +238,11 @@ impl<'a, 'p> Search<'a, 'p> {
             now,
             field: self.field(path),
             is_example: self.open.iter().any(|open| open == path),
+            options: self
+                .options
+                .iter()
+                .find(|(known, _)| known == path)
+                .map_or(1, |(_, values)| values.len()),
             is_part: false,
         };
         let mut found = values::candidates(&spot, wants, &mut self.host);
@@ -288,7 +298,7 @@ impl<'a, 'p> Search<'a, 'p> {
             let number = |value: &Json| value.as_i64();
             let is_said = number(value).is_some_and(|number| self.said.contains(&number.to_string()));
             if last == "replicas" && now.and_then(number) > number(value) && !is_said {
-                more += 60;
+                more += 150;
             }
         }
         (more, less)
@@ -381,6 +391,7 @@ impl<'a, 'p> Search<'a, 'p> {
                     now: None,
                     field: self.field(&path),
                     is_example: false,
+                    options: 1,
                     is_part: false,
                 };
                 if let Some(candidate) = values::needed(&spot) {
@@ -448,6 +459,33 @@ impl<'a, 'p> Search<'a, 'p> {
         }
         solved
     }
+}
+
+/// The values that a policy names for each field.
+fn options(goal: &Goal) -> Vec<(Vec<Step>, Vec<Value>)> {
+    let mut found: Vec<(Vec<Step>, Vec<Value>)> = Vec::new();
+    goal.visit(&mut |want| {
+        let Test::Among(values) = &want.test else { return };
+        if !want.wanted || !matches!(want.source, Source::Rule | Source::Parameter) {
+            return;
+        }
+        let path = steps(&want.place);
+        let place = match found.iter().position(|(known, _)| *known == path) {
+            Some(place) => place,
+            None => {
+                found.push((path, Vec::new()));
+                found.len() - 1
+            }
+        };
+        if let Some((_, known)) = found.get_mut(place) {
+            for value in values {
+                if !known.contains(value) {
+                    known.push(value.clone());
+                }
+            }
+        }
+    });
+    found
 }
 
 fn edit(path: &[Step], candidate: &Candidate) -> Edit {

@@ -19,6 +19,7 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         Source::Inventory => SET + 10,
     };
     let now = spot.now.and_then(Json::as_str).unwrap_or_default();
+    let was_said = spot.now.is_some() && !spot.is_example;
     let has_near = values
         .iter()
         .filter_map(Value::as_str)
@@ -43,13 +44,13 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         let is_choice = match source {
             Source::Inventory => spot.now.is_none(),
             Source::Parameter => {
-                (is_list
-                    && spot.now.is_some()
-                    && !spot.is_example
-                    && values.len() > 1
-                    && near == 0
-                    && is_free_text(spot))
-                    || (spot.now.is_none() && matches!(spot.field.map(Field::form), Some(Form::Quantity)))
+                let several = values.len().max(spot.options) > 1;
+                let is_quantity = matches!(spot.field.map(Field::form), Some(Form::Quantity));
+                let is_label = names(spot.path)
+                    .iter()
+                    .any(|name| matches!(*name, "labels" | "nodeSelector"));
+                (is_list && several && near == 0 && json.is_string() && is_free_text(spot) && (was_said || is_label))
+                    || (spot.now.is_none() && is_quantity)
             }
             _ => false,
         };
@@ -68,7 +69,13 @@ pub(super) fn is_free_text(spot: &Spot<'_>) -> bool {
     let is_element = path.last().is_some_and(|name| name.parse::<usize>().is_ok());
     let is_listed = spot.field.is_some_and(|field| field.values().len() > 0);
     let is_type = matches!(path.last(), Some(&"type" | &"kind" | &"apiVersion"));
-    !is_element && !is_listed && !is_type && !path.contains(&"labels") && !path.contains(&"annotations")
+    // The levels of Pod security are no free choice: the first that is named is meant.
+    let is_level = path.last().is_some_and(|name| {
+        ["pod-security.kubernetes.io/", "container.apparmor", "seccomp"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    });
+    !is_element && !is_listed && !is_type && !is_level
 }
 
 /// A value in the type that the field has.

@@ -161,6 +161,7 @@ pub(super) fn part(
         now: own.as_ref(),
         field: None,
         is_example: spot.is_example,
+        options: spot.options,
         is_part: true,
     };
     let mut found = Vec::new();

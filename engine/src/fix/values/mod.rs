@@ -40,6 +40,8 @@ pub(super) struct Spot<'a> {
     pub(super) field: Option<Field>,
     /// What is there was put there as an example.
     pub(super) is_example: bool,
+    /// How many values the policy would take here, as far as it names them.
+    pub(super) options: usize,
     /// Only a part of the field's text is meant.
     pub(super) is_part: bool,
 }
@@ -174,8 +176,16 @@ fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
             _ => 0,
         };
         if near < 3 && now.is_string() && now.as_str() != Some("*") && !names.ends_with(&["accessModes", "0"]) {
-            more += if is_id { 60 } else { 56 };
+            more += match (is_id, &candidate.placeholder) {
+                (true, None) => 60,
+                (false, None) => 56,
+                _ => 100,
+            };
         }
+    }
+    // Hosts are what others know the object by.
+    if last == "host" && spot.now.is_some_and(Json::is_string) && candidate.placeholder.is_none() {
+        more += 30;
     }
     if is_image(&names) && candidate.placeholder.is_none() {
         more += 12;

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::choices::{at_least, at_most, example, present};
 use super::joined::{part, versions};
-use super::known::{is_image, meaning, number_for, renamed, usual};
+use super::known::{is_image, meaning, number_for, renamed, unset_is_safe, usual};
 use super::{Candidate, DERIVED, FILLED, REMOVE_ELEMENT, REMOVE_LEAF, REMOVE_TREE, SET, Spot, filled, set};
 use crate::fix::change::{Action, Step, names, pointer};
 use crate::fix::texts::FILL_IN;
@@ -138,17 +138,18 @@ pub(super) fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                     let example = if example == 1 { next } else { example };
                     found.push(filled(json!(example), FILLED, meaning(spot)));
                 }
+                Some(Json::String(now)) if now.ends_with('%') => {
+                    found.push(filled(json!("50%"), FILLED, meaning(spot)))
+                }
                 Some(Json::String(now)) if found.is_empty() => found.push(renamed(spot, now)),
                 _ => {}
             }
         }
     }
-    let mut gone = removal(spot);
-    if !found.is_empty() {
-        // With nothing there, often nothing is asked any more.
-        gone.cost += 20;
+    if found.is_empty() || unset_is_safe(&names(spot.path)) {
+        // With nothing there, often nothing is asked any more: a dodge, where another value would do.
+        found.push(removal(spot));
     }
-    found.push(gone);
     found
 }
 
@@ -157,7 +158,7 @@ pub(super) fn removal(spot: &Spot<'_>) -> Candidate {
     let path = names(spot.path);
     let cost = match spot.now {
         // What a label says, others rely on.
-        _ if path.contains(&"labels") || path.contains(&"annotations") => REMOVE_TREE + 10,
+        _ if path.contains(&"labels") || path.contains(&"annotations") => REMOVE_TREE + 70,
         _ if is_element => REMOVE_ELEMENT,
         Some(Json::Object(_) | Json::Array(_)) => REMOVE_TREE,
         _ => REMOVE_LEAF,

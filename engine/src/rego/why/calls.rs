@@ -100,6 +100,10 @@ impl<'p> Tracer<'p, '_> {
         if !matches!(goal, Goal::Never(_)) {
             return goal;
         }
+        if !wanted && *test == Test::Defined {
+            // Without what it is made of there is nothing to ask for: a dodge.
+            return goal;
+        }
         // A guess: the same test of what it was made from.
         let guesses = self.leaves_toward(result, test, wanted, source);
         Goal::any(vec![goal, guesses])

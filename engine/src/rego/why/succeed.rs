@@ -28,6 +28,16 @@ pub(super) fn maker_of<'p>(collection: &Traced<'p>) -> Option<Maker<'p>> {
     }
 }
 
+/// Whether a value is made of others: by rows, or by a function.
+fn is_collection(value: &Traced<'_>) -> bool {
+    match &*value.from {
+        Origin::Made(_) | Origin::Call { .. } => true,
+        Origin::Rule(made) => made.rows.first().is_some_and(|row| is_collection(&row.value)),
+        Origin::Member { item, .. } => is_collection(item),
+        _ => false,
+    }
+}
+
 /// The keys of a path through packages and data.
 pub(super) fn base_keys(steps: &[TreeStep]) -> Vec<Option<&Template>> {
     steps
@@ -211,7 +221,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
             let key = self.make(key, env);
             let next = self.member(&value, &key);
             if next.value.is_none() {
-                let is_made = maker_of(&value).is_some() || matches!(&*value.from, Origin::Call { .. });
+                let is_made = is_collection(&value);
                 let is_open = value.value.is_some() && self.source_of(&value) != Source::Object;
                 return is_made || (is_open && self.source_of(&key) == Source::Object);
             }
@@ -259,12 +269,21 @@ impl<'p, 'h> Tracer<'p, 'h> {
         } else {
             Goal::Never(Blame::INVENTORY)
         };
-        let is_made = maker_of(value).is_some() || matches!(&*value.from, Origin::Call { .. });
+        let is_made = is_collection(value);
         if is_made && next.value.is_none() && rest.is_empty() {
             // It has to be among what is made.
-            let included = self.include(value, key);
+            let members: Vec<Value> = self
+                .children(value)
+                .into_iter()
+                .filter_map(|(_, member)| member.value)
+                .collect();
+            let mut ways = vec![self.include(value, key)];
+            if !members.is_empty() && self.source_of(key) == Source::Object {
+                let source = self.source_of(value);
+                ways.push(self.want(key, &Test::Among(members), true, source));
+            }
             let others = each(self, key);
-            return Goal::all(vec![included, others]);
+            return Goal::all(vec![Goal::any(ways), others]);
         }
         if self.source_of(key) != Source::Object || self.source_of(value) == Source::Object {
             return found;
