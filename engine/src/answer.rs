@@ -6,7 +6,7 @@ use crate::admission::{Answer, Review, ReviewError};
 use crate::eval::PolicySet;
 use crate::explain::summary;
 use crate::explain::text::{Extras, Words, render};
-use crate::explain::wire::{Decision, ExplainRequest};
+use crate::explain::wire::{Decision, ExplainRequest, FixSummary};
 use crate::fix;
 use crate::redact;
 use crate::verdict::{Action, Verdict};
@@ -30,6 +30,11 @@ pub fn decide(set: &PolicySet, review: &Review) -> Decided {
 /// The rest, once there is a verdict.
 pub fn decided(set: &PolicySet, review: &Review, verdict: &Verdict) -> Decided {
     let fix = fix::prove(set, review, verdict).map(|fix| fix.summary());
+    with_fix(set, review, verdict, fix)
+}
+
+/// The same, for who has looked for the fix already.
+pub fn with_fix(set: &PolicySet, review: &Review, verdict: &Verdict, fix: Option<FixSummary>) -> Decided {
     let request = if verdict.is_silent() {
         // The projection costs a digest of the spec, which an allowed request need not pay for.
         ExplainRequest {

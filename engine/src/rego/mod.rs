@@ -27,6 +27,7 @@ mod tokens;
 pub mod value;
 pub mod why;
 
+pub use builtins::plain_scalar;
 pub use outline::{Body, Message, Outline};
 pub use parse::dialect_of;
 pub use program::{Location, Program, Read, Source};

@@ -151,10 +151,9 @@ fn take_listeners(envoy: &mut Value, path: &Path, revision: &Value) -> Value {
 
 /// The filter's configuration, with a bundle and a context that were checked.
 fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
-    let context: Context = match &args.context {
+    let context = match &args.context {
         None => Context::default(),
-        Some(path) => serde_saphyr::from_str(&files::read(path)?)
-            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?,
+        Some(path) => files::context(path)?,
     };
     let bundle = checked_bundle(args, context.clone())?;
     let explainer = (!args.no_explainer).then(|| {

@@ -1,10 +1,12 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly; for tests also when they could not
-//! be run.
+//! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly; for tests and checks also when they
+//! could not be run.
 
+mod check;
 mod envoy;
 mod files;
+mod man;
 mod policy;
 mod serve;
 mod style;
@@ -69,6 +71,15 @@ pub struct Cli {
 enum Command {
     /// Runs the explainer: words for denials, permanent links, the ledger of violations.
     Serve(Box<crate::config::ServeArgs>),
+    /// Says before a deploy what admission says after it, with the same words and fixes.
+    ///
+    /// Exit code: 0 nothing is denied, 1 something is, 2 something could not be told.
+    ///
+    /// Examples: whynot check -f manifests --policies policies
+    ///           helm template shop | whynot check --policies policies --diff
+    ///           whynot check -f manifests --policies policies --fix
+    #[command(verbatim_doc_comment)]
+    Check(Box<check::CheckArgs>),
     /// Checks, bundles, tests and describes policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -80,6 +91,12 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Makes the man pages: this program's on standard output, or a page for each command in a folder.
+    Man {
+        /// The folder for the pages; it is made when it is not there.
+        #[arg(long, value_name = "DIR")]
+        output: Option<std::path::PathBuf>,
+    },
 }
 
 impl Cli {
@@ -87,9 +104,11 @@ impl Cli {
     pub fn run(self, streams: &mut Streams<'_>) -> ExitCode {
         let result = match self.command {
             Command::Serve(args) => serve::run(*args, streams),
+            Command::Check(args) => check::run(&args, streams),
             Command::Policy(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
+            Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),
         };
         let (code, text) = match result {
             Ok(()) => return ExitCode::SUCCESS,

@@ -7,6 +7,8 @@ use std::fmt;
 
 use super::value::Value;
 
+pub use encoding::plain_scalar;
+
 mod aggregates;
 mod arithmetic;
 mod arrays;

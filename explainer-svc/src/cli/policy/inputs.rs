@@ -24,6 +24,13 @@ pub(super) struct Inputs {
     /// files of cases, policy-set.yaml, and what `whynot policy build` wrote.
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    signatures: Signatures,
+}
+
+/// Whose signatures are trusted.
+#[derive(Debug, Args)]
+pub(in super::super) struct Signatures {
     /// A public key (PEM, JWK or JWK set) that every bundle has to be signed with; with an HMAC algorithm the secret.
     #[arg(long, value_name = "FILE", help_heading = "Signed bundles")]
     verification_key: Option<PathBuf>,
@@ -67,7 +74,29 @@ pub(super) struct Inputs {
 impl Inputs {
     /// How to read, or what is wrong with the arguments.
     pub(super) fn options(&self) -> Result<Options, Failed> {
-        if let Some(path) = self.paths.iter().find(|path| !path.exists()) {
+        self.signatures.options(&self.paths)
+    }
+
+    /// A file as it can be opened from here.
+    pub(super) fn located(&self, file: &str) -> String {
+        sources::located(&self.paths, file)
+    }
+
+    /// A problem as it is printed: with a path that can be opened.
+    pub(super) fn line(&self, problem: &Problem) -> String {
+        line(&self.paths, problem)
+    }
+
+    /// A note as it is printed.
+    pub(super) fn note(&self, note: &Note) -> String {
+        placed(&self.located(&note.file), 0, &note.message)
+    }
+}
+
+impl Signatures {
+    /// How to read these paths, or what is wrong with the arguments.
+    pub(in super::super) fn options(&self, paths: &[PathBuf]) -> Result<Options, Failed> {
+        if let Some(path) = paths.iter().find(|path| !path.exists()) {
             let text = format!("{} does not exist; name a folder, a file or a bundle", path.display());
             return Err(Failed::Usage(text));
         }
@@ -94,21 +123,11 @@ impl Inputs {
             ..Options::default()
         })
     }
+}
 
-    /// A file as it can be opened from here.
-    pub(super) fn located(&self, file: &str) -> String {
-        sources::located(&self.paths, file)
-    }
-
-    /// A problem as it is printed: with a path that can be opened.
-    pub(super) fn line(&self, problem: &Problem) -> String {
-        placed(&self.located(&problem.file), problem.line, &problem.message)
-    }
-
-    /// A note as it is printed.
-    pub(super) fn note(&self, note: &Note) -> String {
-        placed(&self.located(&note.file), 0, &note.message)
-    }
+/// A problem as it is printed: with a path that can be opened.
+pub(in super::super) fn line(paths: &[PathBuf], problem: &Problem) -> String {
+    placed(&sources::located(paths, &problem.file), problem.line, &problem.message)
 }
 
 /// A message after its place, as far as that is known.
@@ -121,7 +140,7 @@ pub(super) fn placed(file: &str, line: usize, message: &str) -> String {
 }
 
 /// Sources as the engine takes them.
-pub(super) fn bundle(sources: &Sources) -> Result<Bundle, Vec<Problem>> {
+pub(in super::super) fn bundle(sources: &Sources) -> Result<Bundle, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut settings = None;
     if let Some(file) = &sources.settings {
@@ -200,7 +219,7 @@ pub(super) fn dialect(kind: &Kind) -> Option<rego::Dialect> {
 }
 
 /// The engine calls the settings by their plain name.
-pub(super) fn of_settings(sources: &Sources, problem: Problem) -> Problem {
+pub(in super::super) fn of_settings(sources: &Sources, problem: Problem) -> Problem {
     match &sources.settings {
         Some(file) if problem.file == Settings::FILE => Problem {
             file: file.path.clone(),

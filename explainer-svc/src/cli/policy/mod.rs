@@ -1,7 +1,7 @@
 //! `whynot policy`: policies in whichever form, built, described, tested and looked over.
 
 mod build;
-mod inputs;
+pub(super) mod inputs;
 mod inspect;
 mod lint;
 mod test;

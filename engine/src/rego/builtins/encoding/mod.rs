@@ -14,6 +14,12 @@ mod yaml;
 mod yaml_scalar;
 mod yaml_writer;
 
+/// What an unquoted scalar of YAML is to go-yaml when it is no text; `None` when it is one, or a number that JSON cannot hold.
+pub fn plain_scalar(text: &str) -> Option<serde_json::Value> {
+    let value = yaml_scalar::resolve(text)?.into_value().ok()?;
+    Some(value.to_json())
+}
+
 pub(super) const TABLE: &[Builtin] = &[
     Builtin::new("base64.encode", 1, base64_encode),
     Builtin::new("base64.decode", 1, base64_decode),
