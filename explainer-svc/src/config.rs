@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
 use clap::Args;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
@@ -50,6 +53,14 @@ pub struct ServeArgs {
     #[arg(long, env = "WHYNOT_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000,
         value_parser = clap::value_parser!(u64).range(0..=300_000))]
     shutdown_timeout_ms: u64,
+    /// Policies that `whynot check --server` decides with: folders, files and bundles; the ones that the filter has.
+    ///
+    /// Whoever reaches this server can read them and the context.
+    #[arg(long, env = "WHYNOT_POLICIES", value_name = "PATH", num_args = 1.., value_delimiter = ',')]
+    pub(crate) policies: Vec<PathBuf>,
+    /// The context that goes with them: the one that the filter has.
+    #[arg(long, env = "WHYNOT_CONTEXT", value_name = "FILE")]
+    pub(crate) context: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, env = "WHYNOT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -75,6 +86,43 @@ pub struct Config {
     pub limits: Limits,
     /// How long a shutdown waits.
     pub shutdown_timeout: Duration,
+    /// What is given to whoever asks.
+    pub published: Published,
+}
+
+/// What is given to whoever asks, so that others can decide as the filter does.
+#[derive(Debug, Clone, Default)]
+pub struct Published {
+    /// A bundle.
+    pub policies: Option<Document>,
+    /// A context.
+    pub context: Option<Document>,
+}
+
+/// A JSON document with its ETag.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The document.
+    pub json: Arc<[u8]>,
+    /// With its quotes.
+    pub etag: String,
+}
+
+impl Document {
+    /// A document that is named by its content.
+    pub fn new(json: Vec<u8>) -> Self {
+        let digest = Sha256::digest(&json);
+        let name = HEXLOWER.encode(digest.get(..8).unwrap_or_default());
+        Self::named(json, &name)
+    }
+
+    /// A document that has a name.
+    pub fn named(json: Vec<u8>, name: &str) -> Self {
+        Self {
+            json: json.into(),
+            etag: format!("\"{name}\""),
+        }
+    }
 }
 
 /// What one server takes at most.
@@ -120,6 +168,7 @@ impl Config {
             retention_days: 90,
             limits: Limits::default(),
             shutdown_timeout: Duration::from_secs(10),
+            published: Published::default(),
         }
     }
 }

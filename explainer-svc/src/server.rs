@@ -58,6 +58,7 @@ impl Server {
         let state = api::AppState {
             explainer: explainer.clone(),
             metrics: metrics.clone(),
+            published: Arc::new(config.published.clone()),
         };
         let router = api::router(state, &config.limits);
         Ok(Self {

@@ -6,9 +6,12 @@ mod health;
 mod limits;
 mod negotiate;
 mod openapi;
+mod policies;
 mod problem;
 mod schema;
 mod violations;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -18,7 +21,7 @@ pub use limits::{hardened, limited};
 pub use openapi::document;
 pub use problem::Problem;
 
-use crate::config::Limits;
+use crate::config::{Limits, Published};
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
 
@@ -29,6 +32,8 @@ pub struct AppState {
     pub explainer: Explainer,
     /// Counts.
     pub metrics: Metrics,
+    /// What is given to whoever asks.
+    pub published: Arc<Published>,
 }
 
 /// Every route, with its limits.
@@ -37,6 +42,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
     let work = Router::new()
         .route("/v1/explain", post(explain::post))
         .route("/v1/violations", get(violations::list))
+        .route("/v1/policies", get(policies::policies))
+        .route("/v1/context", get(policies::context))
         .route("/e/{id}", get(explanations::get));
     let routes = limited(work, limits)
         .route("/healthz", get(health::alive))

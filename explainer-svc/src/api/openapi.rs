@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{explain, explanations, health, violations};
+use super::{explain, explanations, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -16,10 +16,12 @@ use super::{explain, explanations, health, violations};
         (name = "filter", description = "What the filter in Envoy asks"),
         (name = "people", description = "What a denied person opens"),
         (name = "ledger", description = "Which team hit which rule"),
+        (name = "policies", description = "What `whynot check --server` decides with"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
-        explain::post, explanations::get, violations::list, health::alive, health::ready, health::metrics, get
+        explain::post, explanations::get, violations::list, policies::policies, policies::context, health::alive,
+        health::ready, health::metrics, get
     )
 )]
 struct Api;

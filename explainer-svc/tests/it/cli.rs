@@ -118,6 +118,8 @@ fn help_texts() {
     let folder = TempDir::new().unwrap();
     for (name, arguments) in [
         ("help", &["--help"][..]),
+        ("help_check", &["check", "--help"]),
+        ("help_man", &["man", "--help"]),
         ("help_serve", &["serve", "--help"]),
         ("help_policy_build", &["policy", "build", "--help"]),
         ("help_policy_inspect", &["policy", "inspect", "--help"]),

@@ -4,6 +4,10 @@
 mod support;
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
+mod check_fix;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod explain;

@@ -80,7 +80,9 @@ async fn every_route_is_in_the_openapi_document() {
             "/metrics",
             "/openapi.json",
             "/readyz",
+            "/v1/context",
             "/v1/explain",
+            "/v1/policies",
             "/v1/violations"
         ]
     );
