@@ -68,6 +68,11 @@ test *arguments: (setup "run" "test") wasm bundle
 bench *arguments: (setup "run" "bench") wasm bundle
     @scripts/bench.sh {{ arguments }}
 
+# how long `whynot check` takes for a folder of manifests (argument: how many, 1000 by default)
+[group("check")]
+bench-check *arguments: (setup "run")
+    @scripts/bench-check.sh {{ arguments }}
+
 # format the code
 [group("check")]
 fmt:

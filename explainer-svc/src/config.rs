@@ -99,7 +99,7 @@ pub struct Published {
     pub context: Option<Document>,
 }
 
-/// A JSON document with its ETag.
+/// A JSON document with its entity tag.
 #[derive(Debug, Clone)]
 pub struct Document {
     /// The document.

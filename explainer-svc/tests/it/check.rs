@@ -9,6 +9,7 @@ use engine::answer;
 use engine::eval::PolicySet;
 use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
+use engine::policy::settings::Settings;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -422,9 +423,13 @@ fn sarif_is_whole() {
 async fn a_running_explainer_gives_its_policies_and_context() {
     let folder = TempDir::new().unwrap();
     write(&folder, "policies/gold.rego", NAMESPACES);
-    let sources = explainer_svc::sources::read(&[folder.path().join("policies")], &Default::default()).unwrap();
+    let sources = explainer_svc::sources::read(
+        &[folder.path().join("policies")],
+        &explainer_svc::sources::Options::default(),
+    )
+    .unwrap();
     let files = sources.files.iter().map(|file| (file.path.clone(), file.text.clone()));
-    let bundle = Bundle::new(Default::default(), files);
+    let bundle = Bundle::new(Settings::default(), files);
     let server = TestServer::with(|config| {
         config.published.policies = Some(explainer_svc::config::Document::named(
             bundle.to_json(),

@@ -139,6 +139,26 @@ fn help_texts() {
 }
 
 #[test]
+fn every_command_has_a_man_page() {
+    let folder = TempDir::new().unwrap();
+    let page = whynot(folder.path(), &["man"]);
+    assert_eq!(page.code, Some(0), "{}", page.err);
+    assert!(page.out.contains(".TH whynot 1"), "{}", page.out);
+    assert_eq!(whynot(folder.path(), &["man", "--output", "man/man1"]).code, Some(0));
+    for name in ["whynot.1", "whynot-check.1", "whynot-policy-build.1", "whynot-serve.1"] {
+        assert!(folder.path().join("man/man1").join(name).exists(), "{name}");
+    }
+    for shell in ["bash", "fish", "zsh"] {
+        assert!(
+            whynot(folder.path(), &["completions", shell])
+                .out
+                .contains("namespace-file"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
 fn a_bundle_is_built_and_names_its_revision() {
     let folder = folder();
     let run = whynot(

@@ -165,3 +165,42 @@ fn a_second_server_on_the_same_port_says_what_to_do() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains(&address) && error.contains("--listen"), "{error}");
 }
+
+#[tokio::test]
+async fn it_gives_its_policies_and_refuses_wrong_ones() {
+    let folder = TempDir::new().unwrap();
+    let policy = folder.path().join("policy.rego");
+    std::fs::write(
+        &policy,
+        "package a\n\nimport rego.v1\n\ndeny contains \"no\" if input.request.object.data.x\n",
+    )
+    .unwrap();
+    let process = Process::start(&folder, &["--policies", policy.to_str().unwrap()]);
+    let bundle: Value = reqwest::get(format!("{}/v1/policies", process.url))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(bundle["kind"], "PolicyBundle");
+    let context: Value = reqwest::get(format!("{}/v1/context", process.url))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(context["namespaces"], serde_json::json!({}));
+    assert_eq!(process.end("-TERM").0, Some(0));
+
+    std::fs::write(&policy, "package a\n\ndeny contains nothing\n").unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_whynot"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--policies"])
+        .arg(&policy)
+        .env_clear()
+        .env("XDG_STATE_HOME", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let error = String::from_utf8(run.stderr).unwrap();
+    assert!(error.contains("policy.rego:3"), "{error}");
+}

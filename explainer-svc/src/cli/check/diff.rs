@@ -71,18 +71,16 @@ pub(super) struct Replacement {
 /// One fix.
 pub(super) fn of_fix(place: &Place, text: &Text<'_>, patch: &Patch, before: &Value, after: &Value) -> Shown {
     let file = if &*place.file == "-" { "stdin" } else { &*place.file };
-    match apply(&text.chunk.text, &rebased(patch, &place.base)) {
-        Ok(changed) => Shown {
+    if let Ok(changed) = apply(&text.chunk.text, &rebased(patch, &place.base)) {
+        return Shown {
             diff: unified(file, &text.chunk.text, &changed, text.chunk.lines),
             replacements: replacements(&text.chunk.text, &changed, text.chunk.lines),
-        },
-        Err(_) => {
-            let yaml = |value: &Value| serde_saphyr::to_string(value).unwrap_or_default();
-            Shown {
-                diff: unified("object.yaml", &yaml(before), &yaml(after), 0),
-                replacements: Vec::new(),
-            }
-        }
+        };
+    }
+    let yaml = |value: &Value| serde_saphyr::to_string(value).unwrap_or_default();
+    Shown {
+        diff: unified("object.yaml", &yaml(before), &yaml(after), 0),
+        replacements: Vec::new(),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) place: Place,
-    pub(super) object: Name,
+    pub(super) object: Reference,
     /// `Pod shop/web`.
     pub(super) subject: String,
     pub(super) allowed: bool,
@@ -44,10 +44,10 @@ pub(super) struct Checked {
     pub(super) fix: Option<Proposal>,
 }
 
-/// An object's names.
+/// What an object is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Name {
+pub(super) struct Reference {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) namespace: String,
@@ -153,7 +153,7 @@ pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Pla
         .get("apiVersion")
         .and_then(|text| text.as_str().map(str::to_owned));
     Checked {
-        object: Name {
+        object: Reference {
             api_version: api_version.unwrap_or_default(),
             kind: review.kind.kind.clone(),
             namespace: review.namespace.clone(),

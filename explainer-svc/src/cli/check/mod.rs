@@ -41,8 +41,8 @@ use super::{Failed, Streams};
 pub(crate) struct CheckArgs {
     /// A file, a folder, or `-` for standard input; repeatable. Default: standard input, when it is no terminal.
     ///
-    /// Read are YAML and JSON with any number of documents, lists, and AdmissionReviews, whose operation, old object and user
-    /// count. In folders, files that end in .yaml, .yml and .json are read, also in folders below.
+    /// Read are YAML and JSON with any number of documents, lists, and `AdmissionReview`s, whose operation, old object and
+    /// user count. In folders, files that end in .yaml, .yml and .json are read, also in folders below.
     #[arg(short = 'f', long = "filename", value_name = "FILE|DIR|-")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub(crate) struct CheckArgs {
     namespace: String,
     /// Namespaces as objects, for what policies ask of their labels and annotations; repeatable.
     ///
-    /// Namespaces and CustomResourceDefinitions among the objects that are checked count too, as they would when all are applied.
+    /// Namespaces and definitions of custom resources among the objects that are checked count too, as they would when all are applied.
     #[arg(long, value_name = "FILE", help_heading = "What policies know")]
     namespace_file: Vec<PathBuf>,
     /// Objects of the cluster, for policies that read data.inventory; repeatable.

@@ -50,3 +50,36 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Looks;
+    use super::*;
+
+    fn shown(progress: bool) -> String {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let looks = Looks {
+            colour: false,
+            progress,
+        };
+        let mut streams = Streams {
+            out: &mut out,
+            err: &mut err,
+            looks,
+        };
+        let mut line = Progress::new(1000, &streams);
+        line.next = Instant::now();
+        line.files(400, 800, &mut streams);
+        // Too soon after the one before.
+        line.files(401, 802, &mut streams);
+        line.end(&mut streams);
+        assert!(out.is_empty());
+        String::from_utf8(err).unwrap()
+    }
+
+    #[test]
+    fn progress_is_for_terminals_and_leaves_nothing_behind() {
+        assert_eq!(shown(false), "");
+        assert_eq!(shown(true), "\r\u{1b}[K400 of 1000 files, 800 objects\r\u{1b}[K");
+    }
+}

@@ -17,6 +17,7 @@ use super::work::Trouble;
 use super::yaml::{Chunk, apply};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(super) struct FixArgs {
     /// Writes the fixes into the files; comments, order and style of what is not changed stay.
     ///

@@ -74,17 +74,17 @@ impl Surroundings {
         let Some(name) = object.pointer("/metadata/name").and_then(Value::as_str) else {
             return false;
         };
-        let texts = |key: &str| {
-            let members = object["metadata"][key].as_object().into_iter().flatten();
+        let texts = |pointer: &str| {
+            let members = object.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
             members
                 .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
                 .collect::<std::collections::BTreeMap<_, _>>()
         };
-        let mut labels = texts("labels");
+        let mut labels = texts("/metadata/labels");
         labels.insert(NAME_LABEL.to_owned(), name.to_owned());
         let namespace = Namespace {
             labels,
-            annotations: texts("annotations"),
+            annotations: texts("/metadata/annotations"),
         };
         self.context.namespaces.insert(name.to_owned(), namespace);
         true

@@ -4,7 +4,7 @@ use engine::fix::Placeholder;
 use engine::verdict::{Action, Failure, Severity, Violation};
 use serde::Serialize;
 
-use super::super::judge::{Checked, Name, Objection, Proposal};
+use super::super::judge::{Checked, Objection, Proposal, Reference};
 use super::super::work::Trouble;
 use super::Report;
 
@@ -20,7 +20,7 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct Entry<'a> {
-    object: &'a Name,
+    object: &'a Reference,
     file: &'a str,
     line: usize,
     allowed: bool,
@@ -46,6 +46,7 @@ struct Problem<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the schema's members")]
 struct Change<'a> {
     /// Nothing else is ever called a fix.
     verified: bool,

@@ -62,7 +62,7 @@ enum Place {
 
 fn change(root: &Mapping, operation: &PatchOperation) -> Option<()> {
     let path = steps(operation.path().as_str());
-    let (last, above) = path.split_last()?;
+    let (field, above) = path.split_last()?;
     let mut place = Place::Map(root.clone());
     for step in above {
         place = match place {
@@ -80,19 +80,19 @@ fn change(root: &Mapping, operation: &PatchOperation) -> Option<()> {
         };
     }
     match (operation, place) {
-        (PatchOperation::Add(add), Place::Map(map)) => set(&map, last, &add.value),
-        (PatchOperation::Replace(replace), Place::Map(map)) => set(&map, last, &replace.value),
-        (PatchOperation::Remove(_), Place::Map(map)) => map.remove(last.as_str()).map(|_| ()),
+        (PatchOperation::Add(add), Place::Map(map)) => set(&map, field, &add.value),
+        (PatchOperation::Replace(replace), Place::Map(map)) => set(&map, field, &replace.value),
+        (PatchOperation::Remove(_), Place::Map(map)) => map.remove(field.as_str()).map(|_| ()),
         (PatchOperation::Add(add), Place::List(list)) => {
             let end = list.len();
-            let at = if last == "-" { end } else { last.parse().ok()? };
+            let at = if field == "-" { end } else { field.parse().ok()? };
             insert(&list, (at < end).then_some(at), &add.value)
         }
         (PatchOperation::Replace(replace), Place::List(list)) => {
-            let at = last.parse().ok()?;
+            let at = field.parse().ok()?;
             write(&replace.value, ListItem { list: &list, at })
         }
-        (PatchOperation::Remove(_), Place::List(list)) => list.remove(last.parse().ok()?).map(|_| ()),
+        (PatchOperation::Remove(_), Place::List(list)) => list.remove(field.parse().ok()?).map(|_| ()),
         _ => None,
     }
 }

@@ -69,7 +69,7 @@ pub(in super::super) fn documents(text: &str) -> Result<Vec<Document>, Wrong> {
         let (event, span) = event.map_err(|error| Wrong {
             line: error.marker().line(),
             column: error.marker().col() + 1,
-            reason: error.info().to_owned(),
+            reason: error.info().clone(),
         })?;
         let node = |content, anchor| Node {
             content,
@@ -111,14 +111,13 @@ pub(in super::super) fn documents(text: &str) -> Result<Vec<Document>, Wrong> {
             let value = value(&done, &anchors, &mut nodes).map_err(|reason| Wrong::at(span, reason))?;
             anchors.insert(done.anchor, value);
         }
-        match open.last_mut() {
-            Some((_, items)) => items.push(done),
-            None => {
-                let value = value(&done, &anchors, &mut nodes).map_err(|reason| Wrong::at(span, reason))?;
-                if !value.is_null() {
-                    documents.push(Document { value, root: done });
-                }
-            }
+        if let Some((_, items)) = open.last_mut() {
+            items.push(done);
+            continue;
+        }
+        let value = value(&done, &anchors, &mut nodes).map_err(|reason| Wrong::at(span, reason))?;
+        if !value.is_null() {
+            documents.push(Document { value, root: done });
         }
     }
     Ok(documents)

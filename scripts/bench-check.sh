@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Times `whynot check` on a folder of manifests, 1,000 unless said otherwise: a Deployment and a Service in each, every tenth
+# Deployment denied. The second run counts: the files are in memory by then, as they are after a checkout.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+count="${1:-1000}"
+say "compiling whynot in release mode"
+with_heartbeat "whynot" scripts/cargo.sh build --release --locked --package explainer-svc --bin whynot
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+for ((number = 0; number < count; number++)); do
+	security=""
+	if ((number % 10 == 0)); then security=$'\n          securityContext:\n            privileged: true # for debugging'; fi
+	settings=""
+	for ((setting = 0; setting < 20; setting++)); do settings+=$'\n            '"- {name: SETTING_$setting, value: \"$setting\"}"; done
+	cat >"$folder/service-$number.yaml" <<-EOF
+		# service $number
+		apiVersion: apps/v1
+		kind: Deployment
+		metadata:
+		  name: service-$number
+		  namespace: team-$((number % 20))
+		  labels: {app.kubernetes.io/name: service-$number}
+		spec:
+		  replicas: 2
+		  selector: {matchLabels: {app.kubernetes.io/name: service-$number}}
+		  template:
+		    metadata:
+		      labels: {app.kubernetes.io/name: service-$number}
+		    spec:
+		      containers:
+		        - name: app
+		          image: registry.example.com/service-$number:1.$((number % 7)).0
+		          ports: [{name: http, containerPort: 8080}]
+		          env:$settings
+		          resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {memory: 128Mi}}
+		          readinessProbe: {httpGet: {path: /ready, port: http}}
+		          livenessProbe: {httpGet: {path: /live, port: http}}$security
+		---
+		apiVersion: v1
+		kind: Service
+		metadata: {name: service-$number, namespace: team-$((number % 20))}
+		spec:
+		  selector: {app.kubernetes.io/name: service-$number}
+		  ports: [{port: 80, targetPort: http}]
+	EOF
+done
+whynot="$CARGO_TARGET_DIR/release/whynot"
+for output in text json; do
+	for run in 1 2; do
+		before=$EPOCHREALTIME
+		"$whynot" check -f "$folder" --policies policies --output "$output" >"$folder/.report" || [ $? -eq 1 ]
+		after=$EPOCHREALTIME
+	done
+	say "$count files, $output: $(((${after/./} - ${before/./}) / 1000)) ms"
+done
+tail -n 1 <("$whynot" check -f "$folder" --policies policies || true)
