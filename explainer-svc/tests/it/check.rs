@@ -258,6 +258,28 @@ fn reviews_are_taken_as_they_are() {
     assert_eq!(report["errors"][0]["message"], "request.uid is missing");
 }
 
+/// Several threads judge these, and large files in several pieces.
+#[test]
+fn results_are_in_the_order_of_the_files() {
+    let folder = folder();
+    std::fs::remove_file(folder.path().join("manifests/shop.yaml")).unwrap();
+    let mut expected = Vec::new();
+    for file in 0..10 {
+        let mut text = String::new();
+        for number in 0..300 {
+            let name = format!("map-{file}-{number}");
+            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+            text.push_str(&format!("---\n# {}\n{map}\n", "x".repeat(250)));
+            expected.push(format!("ConfigMap default/{name}"));
+        }
+        write(&folder, &format!("manifests/{file}.yaml"), &text);
+    }
+    let run = check(&folder, &["--output", "json"]);
+    let report: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.err));
+    assert_eq!(names(&report), expected);
+    assert_eq!(report["results"][299]["line"], 900);
+}
+
 /// What the filter answers for the same reviews, word for word.
 #[test]
 fn admission_says_the_same_of_every_recorded_review() {

@@ -21,6 +21,8 @@ pub(super) struct Place {
     pub(super) file: Arc<str>,
     /// Where its document begins, in bytes.
     pub(super) offset: usize,
+    /// Of its document's text: whether a file has changed since.
+    pub(super) digest: u64,
     /// Where it is in its document: a JSON pointer.
     pub(super) base: String,
     /// From 1.

@@ -14,7 +14,7 @@ use super::files::Source;
 use super::judge::{Checked, Proposal};
 use super::report;
 use super::work::Trouble;
-use super::yaml::{Chunk, apply};
+use super::yaml::apply;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
@@ -190,35 +190,41 @@ fn rewrite<'a>(
         after: String::new(),
         objects: Vec::new(),
     };
+    let mut left: BTreeSet<usize> = wanted.iter().copied().collect();
+    let left_alone = |one: &Checked, reason: &str| Trouble {
+        file: one.place.file.to_string(),
+        line: one.place.line,
+        column: 0,
+        message: format!("{}: was left as it is: {reason}", one.subject),
+    };
     for chunk in source.chunks()? {
         let chunk = chunk?;
         let mut text = chunk.text.clone();
         for index in wanted {
-            let Some(one) = checked.get(*index).filter(|one| one.place.offset == chunk.offset) else {
+            let is_here = |one: &&Checked| one.place.offset == chunk.offset && one.place.digest == chunk.digest();
+            let Some(one) = checked.get(*index).filter(is_here) else {
                 continue;
             };
-            match changed(&chunk, &text, one) {
+            left.remove(index);
+            match changed(&text, one) {
                 Ok(after) => {
                     text = after;
                     file.objects.push(*index);
                 }
-                Err(reason) => troubles.push(Trouble {
-                    file: one.place.file.to_string(),
-                    line: one.place.line,
-                    column: 0,
-                    message: format!("{}: was left as it is: {reason}", one.subject),
-                }),
+                Err(reason) => troubles.push(left_alone(one, &reason)),
             }
         }
         file.before.push_str(&chunk.text);
         file.after.push_str(&text);
     }
+    let gone = left.iter().filter_map(|index| checked.get(*index));
+    troubles.extend(gone.map(|one| left_alone(one, "the file has changed since it was read")));
     Ok(file)
 }
 
-fn changed(chunk: &Chunk, text: &str, checked: &Checked) -> Result<String, String> {
+fn changed(text: &str, checked: &Checked) -> Result<String, String> {
     let Some(fix) = &checked.fix else {
-        return Ok(chunk.text.clone());
+        return Ok(text.to_owned());
     };
     apply(text, &rebased(&fix.patch, &checked.place.base)).map_err(|refused| refused.to_string())
 }

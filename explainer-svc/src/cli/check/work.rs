@@ -255,6 +255,7 @@ fn one(
         source: index,
         file: source.name.clone(),
         offset: chunk.offset,
+        digest: chunk.digest(),
         line: text.line(&object.base),
         base: object.base,
     };

@@ -1,5 +1,6 @@
 //! A stream of documents, one after the other: a huge file is never in memory whole.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, BufRead};
 
 /// The text of one document, or of a stream of JSON values.
@@ -11,6 +12,15 @@ pub(in super::super) struct Chunk {
     pub(in super::super) offset: usize,
     /// How many lines are before it.
     pub(in super::super) lines: usize,
+}
+
+impl Chunk {
+    /// The same for the same text in this process.
+    pub(in super::super) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.text.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// Cuts a stream at lines that begin with `---`.
