@@ -1,9 +1,12 @@
 //! A stream of documents, one after the other: a huge file is never in memory whole.
 
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, BufRead};
 
-/// The text of one document, or of a stream of JSON values.
+use serde::de::IgnoredAny;
+
+/// The text of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Chunk {
     /// With its `---`, if it has one.
@@ -21,9 +24,40 @@ impl Chunk {
         self.text.hash(&mut hasher);
         hasher.finish()
     }
+
+    /// Several values of JSON after each other, as jq writes them, are several documents. Anything else is one.
+    fn values(self) -> Vec<Self> {
+        if !self.text.trim_start().starts_with('{') {
+            return vec![self];
+        }
+        let mut values = serde_json::Deserializer::from_str(&self.text).into_iter::<IgnoredAny>();
+        let mut ends = Vec::new();
+        while let Some(value) = values.next() {
+            if value.is_err() {
+                return vec![self];
+            }
+            ends.push(values.byte_offset());
+        }
+        // What is behind the last value belongs to it.
+        ends.pop();
+        ends.push(self.text.len());
+        let (mut chunks, mut start, mut lines) = (Vec::new(), 0, self.lines);
+        for end in ends {
+            let text = self.text.get(start..end).unwrap_or_default().to_owned();
+            let own = text.matches('\n').count();
+            chunks.push(Self {
+                text,
+                offset: self.offset + start,
+                lines,
+            });
+            start = end;
+            lines += own;
+        }
+        chunks
+    }
 }
 
-/// Cuts a stream at lines that begin with `---`.
+/// Cuts a stream at lines that begin with `---`, and between values of JSON.
 #[derive(Debug)]
 pub(in super::super) struct Chunks<R> {
     input: R,
@@ -32,6 +66,8 @@ pub(in super::super) struct Chunks<R> {
     offset: usize,
     lines: usize,
     is_over: bool,
+    /// What was cut off already.
+    ready: VecDeque<Chunk>,
 }
 
 /// The largest document: what is larger is no manifest, and an API server takes no more than a few MiB.
@@ -45,6 +81,7 @@ impl<R: BufRead> Chunks<R> {
             offset: 0,
             lines: 0,
             is_over: false,
+            ready: VecDeque::new(),
         }
     }
 }
@@ -53,6 +90,9 @@ impl<R: BufRead> Iterator for Chunks<R> {
     type Item = io::Result<Chunk>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(chunk) = self.ready.pop_front() {
+            return Some(Ok(chunk));
+        }
         if self.is_over {
             return None;
         }
@@ -95,7 +135,8 @@ impl<R: BufRead> Iterator for Chunks<R> {
         };
         self.offset += chunk.text.len();
         self.lines += lines;
-        Some(Ok(chunk))
+        self.ready.extend(chunk.values());
+        self.ready.pop_front().map(Ok)
     }
 }
 
@@ -127,6 +168,21 @@ mod tests {
         assert_eq!(chunks("---\na: 1"), [("---\na: 1".to_owned(), 0, 0)]);
         assert_eq!(chunks(""), []);
         assert_eq!(chunks("---x: 1\n").len(), 1);
+    }
+
+    #[test]
+    fn values_of_json_are_documents() {
+        assert_eq!(
+            chunks("{\"a\":\n1}\n {\"b\": 2}{}\n"),
+            [
+                ("{\"a\":\n1}".to_owned(), 0, 0),
+                ("\n {\"b\": 2}".to_owned(), 8, 1),
+                ("{}\n".to_owned(), 18, 2),
+            ]
+        );
+        for one in ["{a: 1}\n", "{\"a\": 1}\n", "{} x\n", " {}\n# end\n"] {
+            assert_eq!(chunks(one), [(one.to_owned(), 0, 0)]);
+        }
     }
 
     #[test]
