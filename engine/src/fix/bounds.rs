@@ -119,7 +119,8 @@ fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
     if path.ends_with(&["value"]) && path.iter().rev().nth(2) == Some(&"env") {
         return false;
     }
-    SELECTIVE.contains(&last)
+    path.contains(&"selector")
+        || SELECTIVE.contains(&last)
         || VITAL.contains(&last)
         || last.ends_with("ontainers")
         || matches!(

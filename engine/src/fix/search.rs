@@ -10,9 +10,10 @@ use super::change::{self, Action, Edit, Step};
 use super::couple::couple;
 use super::places::{blame_of, lifted, merged, named, steps, whole_volumes};
 use super::proof::Proof;
+use super::texts::{FILL_IN, Image};
 use super::values::{self, Candidate, Spot};
 use super::ways::{Way, ways};
-use super::words::{is_asked_for, words_of};
+use super::words::{asked_for, is_asked_for, says_number, words_of};
 use crate::rego::builtins::Host;
 use crate::rego::value::Value;
 use crate::rego::why::{Blame, Goal, Source, Test, Want};
@@ -63,7 +64,9 @@ pub(super) struct Search<'a, 'p> {
     reported: Vec<Vec<Step>>,
     /// Fields that hold an example in the state that is looked at.
     open: Vec<Vec<Step>>,
-    /// What the policy said, in small letters.
+    /// What the policy said.
+    words: String,
+    /// The same in small letters.
     said: String,
     /// The values that it names for a field.
     options: Vec<(Vec<Step>, Vec<Value>)>,
@@ -79,7 +82,8 @@ impl<'a, 'p> Search<'a, 'p> {
     pub(super) fn new(proof: &'a mut Proof<'p>, policy: &'a str) -> Self {
         let kind = &proof.review().kind;
         let kind = Type::of_kind(&kind.group, &kind.version, &kind.kind);
-        let said = proof.said(policy).to_lowercase();
+        let words = proof.said(policy);
+        let said = words.to_lowercase();
         let reported = proof.reported(policy).iter().map(|path| change::steps(path)).collect();
         Self {
             proof,
@@ -90,6 +94,7 @@ impl<'a, 'p> Search<'a, 'p> {
             nothing: Nothing::default(),
             reported,
             open: Vec::new(),
+            words,
             said,
             options: Vec::new(),
         }
@@ -259,12 +264,13 @@ impl<'a, 'p> Search<'a, 'p> {
             why.is_none() && self.proof.may_change(&change::names(path)) && !(is_derived && self.proof.hides(&edit))
         });
         self.nothing.identity |= identity;
+        self.from_words(object, path, wants, &mut found);
         let mut distance = self.distance(path);
         if self.open.iter().any(|open| open == path) {
             // What was only an example is changed before anything else.
             distance = 0;
             for candidate in &mut found {
-                candidate.cost = candidate.cost.saturating_sub(12);
+                candidate.cost = candidate.cost.saturating_sub(26);
             }
         }
         for candidate in &mut found {
@@ -273,6 +279,42 @@ impl<'a, 'p> Search<'a, 'p> {
         }
         found.sort_by_key(|candidate| candidate.cost);
         found
+    }
+
+    /// Values that the policy's words ask for, where nothing better is known; and images of another registry that they do not name.
+    fn from_words(&mut self, object: &Json, path: &[Step], wants: &[&Want], found: &mut Vec<Candidate>) {
+        let now = change::pointer(path).and_then(|pointer| object.pointer(&pointer));
+        let is_example = |candidate: &Candidate| match &candidate.action {
+            Action::Set(Json::String(text)) => text == FILL_IN,
+            _ => false,
+        };
+        let is_plain = now.is_none_or(Json::is_string);
+        if is_plain && found.iter().all(is_example) && !found.is_empty() {
+            for text in asked_for(&self.words) {
+                let value = Value::string(&text);
+                let holds = wants.iter().all(|want| {
+                    let holds = want.test.holds(&value, &mut self.host);
+                    holds.is_none_or(|holds| holds == want.wanted)
+                });
+                if holds && now.and_then(Json::as_str) != Some(text.as_str()) {
+                    found.push(Candidate {
+                        action: Action::Set(Json::String(text)),
+                        cost: 16,
+                        placeholder: None,
+                    });
+                }
+            }
+        }
+        for candidate in found.iter_mut() {
+            let (Action::Set(Json::String(text)), Some(now)) = (&candidate.action, now.and_then(Json::as_str)) else {
+                continue;
+            };
+            let is_image = path.last() == Some(&Step::Key("image".to_owned()));
+            let moved = is_image && Image::parse(text).registry != Image::parse(now).registry;
+            if moved && candidate.placeholder.is_none() && !self.said.contains(&text.to_lowercase()) {
+                candidate.placeholder = Some("the image where the policy wants it to be pulled from".to_owned());
+            }
+        }
     }
 
     /// What the policy's own words speak against, a field that they do not name, and what they speak for, a value that they do.
@@ -296,10 +338,15 @@ impl<'a, 'p> Search<'a, 'p> {
             }
             // Fewer replicas so that a rule does not apply.
             let number = |value: &Json| value.as_i64();
-            let is_said = number(value).is_some_and(|number| self.said.contains(&number.to_string()));
+            let is_said = number(value).is_some_and(|number| says_number(&self.said, &number.to_string()));
             if last == "replicas" && now.and_then(number) > number(value) && !is_said {
                 more += 150;
             }
+            if path.contains(&"annotations") && is_named {
+                less += 35;
+            }
+        } else if last == "replicas" {
+            more += 60;
         }
         (more, less)
     }

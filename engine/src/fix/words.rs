@@ -39,3 +39,45 @@ pub(super) fn words_of(name: &str) -> Vec<String> {
         .map(|word| word.strip_suffix('s').unwrap_or(word).to_owned())
         .collect()
 }
+
+/// Whether a message says a number, and not only as a part of another.
+pub(super) fn says_number(said: &str, number: &str) -> bool {
+    said.match_indices(number).any(|(at, _)| {
+        let before = said.get(..at).and_then(|text| text.chars().next_back());
+        let after = said.get(at + number.len()..).and_then(|text| text.chars().next());
+        let is_part = |character: Option<char>| {
+            character.is_some_and(|character| character.is_alphanumeric() || character == '.')
+        };
+        !is_part(before) && !after.is_some_and(|character| character.is_ascii_digit())
+    })
+}
+
+/// The words that a message asks for: `must be Off`, `use RollingUpdate`.
+pub(super) fn asked_for(said: &str) -> Vec<String> {
+    let marks = |character: char| !character.is_alphanumeric() && !matches!(character, '-' | '_' | '/' | '.' | ':');
+    let words: Vec<&str> = said
+        .split_whitespace()
+        .map(|word| word.trim_matches(marks).trim_end_matches(['.', ':']))
+        .collect();
+    let mut found: Vec<String> = Vec::new();
+    for (place, word) in words.iter().enumerate() {
+        let before = |back: usize| {
+            place
+                .checked_sub(back)
+                .and_then(|at| words.get(at))
+                .map(|word| word.to_lowercase())
+        };
+        let asks = match before(1).as_deref() {
+            Some("use") => true,
+            Some("be") => matches!(before(2).as_deref(), Some("must" | "should" | "to")),
+            _ => false,
+        };
+        // A value of Kubernetes is a name: it begins with a capital, or is no word of a sentence.
+        let is_name = word.starts_with(char::is_uppercase) || word.contains(['-', '/', '.']);
+        if asks && is_name && !found.iter().any(|known| known == word) {
+            found.push((*word).to_owned());
+        }
+    }
+    found.truncate(6);
+    found
+}

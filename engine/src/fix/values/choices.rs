@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::known::{meaning, number_for, opens, quantity_for, structure};
 use super::refused::removal;
 use super::{Candidate, DERIVED, FILLED, REMOVE_ELEMENT, SET, Spot, filled, set};
-use crate::fix::change::{Action, names, pointer};
+use crate::fix::change::{Action, Step, names, pointer};
 use crate::fix::texts::{self, FILL_IN};
 use crate::rego::value::Value;
 use crate::rego::why::Source;
@@ -43,6 +43,9 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         // One of several, none of which is like what was there, or a bound where nothing was said: a person's choice.
         let is_choice = match source {
             Source::Inventory => spot.now.is_none(),
+            Source::Rule if names(spot.path).contains(&"labels") => {
+                values.len().max(spot.options) > 1 && near == 0 && is_free_text(spot)
+            }
             Source::Parameter => {
                 let several = values.len().max(spot.options) > 1;
                 let is_quantity = matches!(spot.field.map(Field::form), Some(Form::Quantity));
@@ -131,8 +134,8 @@ pub(super) fn present(spot: &Spot<'_>, has_to_be_true: bool) -> Vec<Candidate> {
             let is_text = names(spot.path)
                 .iter()
                 .any(|name| ["labels", "annotations", "data", "parameters"].contains(name));
-            if spot.field.is_none() && has_to_be_true && !is_text && found.is_empty() {
-                found.push(set(json!(true), DERIVED));
+            if spot.field.is_none() && !is_text && found.is_empty() {
+                found.extend(like_siblings(spot, has_to_be_true));
             }
             if let Some(field) = spot.field {
                 for (place, value) in field.values().filter(|value| !value.is_empty()).enumerate() {
@@ -149,6 +152,34 @@ pub(super) fn present(spot: &Spot<'_>, has_to_be_true: bool) -> Vec<Candidate> {
         }
     }
     found
+}
+
+/// A field that no schema knows: as the same field of other elements of the list, or of the type that its neighbours have.
+fn like_siblings(spot: &Spot<'_>, has_to_be_true: bool) -> Option<Candidate> {
+    let at = spot
+        .path
+        .iter()
+        .rposition(|step| matches!(step, Step::Key(key) if key.parse::<usize>().is_ok()));
+    if let Some(at) = at {
+        let elements = spot
+            .path
+            .get(..at)
+            .and_then(pointer)
+            .and_then(|list| spot.object.pointer(&list));
+        let below = spot.path.get(at + 1..).and_then(pointer)?;
+        let elements = elements.and_then(Json::as_array).into_iter().flatten();
+        if let Some(value) = elements.filter_map(|element| element.pointer(&below)).next() {
+            return Some(filled(value.clone(), DERIVED, meaning(spot)));
+        }
+    }
+    let parent = spot.path.get(..spot.path.len().saturating_sub(1)).and_then(pointer);
+    let neighbours = parent
+        .and_then(|parent| spot.object.pointer(&parent))
+        .and_then(Json::as_object);
+    let count = |is: fn(&Json) -> bool| neighbours.map_or(0, |found| found.values().filter(|value| is(value)).count());
+    let is_flag = count(Json::is_boolean) > 0 && count(Json::is_boolean) >= count(Json::is_string);
+    let is_unknown = neighbours.is_none_or(serde_json::Map::is_empty);
+    (is_flag || (has_to_be_true && is_unknown)).then(|| set(json!(true), DERIVED))
 }
 
 /// What an element cannot do without.

@@ -17,6 +17,9 @@ pub(super) fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
     let mut found = Vec::new();
     if now.contains("://") || (now.starts_with('/') && start.starts_with('/')) {
         // An address or a path: what it ends with, where it should be.
+        if texts::nearness(now, start.trim_end_matches('/')) == 3 {
+            return vec![set(json!(start.trim_end_matches('/')), DERIVED)];
+        }
         let last = now.trim_end_matches('/').rsplit('/').next().unwrap_or(FILL_IN);
         let joined = format!("{}/{last}", start.trim_end_matches('/'));
         return vec![filled(json!(joined), FILLED, meaning(spot))];

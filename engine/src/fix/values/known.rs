@@ -52,6 +52,8 @@ pub(super) fn structure(spot: &Spot<'_>) -> Option<Candidate> {
     let value = match last {
         "livenessProbe" | "startupProbe" => json!({"httpGet": {"path": "/healthz", "port": port(spot)}}),
         "readinessProbe" => json!({"httpGet": {"path": "/ready", "port": port(spot)}}),
+        "preStop" => json!({"exec": {"command": ["sleep", "10"]}}),
+        "lifecycle" => json!({"preStop": {"exec": {"command": ["sleep", "10"]}}}),
         "topologySpreadConstraints" => {
             let element = |name: &str| {
                 let mut path = spot.path.to_vec();

@@ -131,6 +131,10 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     });
     for candidate in &mut found {
         candidate.cost += surcharge(spot, candidate);
+        let is_made_up = matches!(&candidate.action, Action::Set(Json::String(text)) if text.contains(texts::FILL_IN));
+        if is_made_up && candidate.placeholder.is_none() {
+            candidate.placeholder = Some(meaning(spot));
+        }
     }
     found.sort_by_key(|candidate| candidate.cost);
     let mut kept: Vec<Candidate> = Vec::new();
@@ -160,7 +164,8 @@ fn is_same_letters(test: &Test, value: &Value) -> bool {
 /// What makes a change less likely to be meant, wherever it comes from.
 fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
     let names = names(spot.path);
-    let mut more = 0;
+    // To change what is there comes before adding beside it.
+    let mut more = if spot.now.is_none() { 3 } else { 0 };
     let last = names.last().copied().unwrap_or_default();
     let is_element = last.parse::<usize>().is_ok();
     let is_id = matches!(last, "name" | "key" | "topologyKey") && names.len() > 2 && {
@@ -185,7 +190,7 @@ fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
     }
     // Hosts are what others know the object by.
     if last == "host" && spot.now.is_some_and(Json::is_string) && candidate.placeholder.is_none() {
-        more += 30;
+        more += 60;
     }
     if is_image(&names) && candidate.placeholder.is_none() {
         more += 12;

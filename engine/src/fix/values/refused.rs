@@ -19,7 +19,13 @@ pub(super) fn unwanted(spot: &Spot<'_>, test: &Test) -> Vec<Candidate> {
         found.push(removal(spot));
         return found;
     }
-    if let Some(candidate) = secret(spot) {
+    let is_login = spot
+        .now
+        .and_then(Json::as_str)
+        .is_some_and(|text| text.contains("://") && text.contains('@'));
+    if (holds_secret(spot) || is_login)
+        && let Some(candidate) = secret(spot)
+    {
         return vec![candidate];
     }
     if is_image(&names(spot.path)) && !spot.is_part && !matches!(test, Test::Prefix(_) | Test::Defined | Test::True) {
@@ -136,7 +142,12 @@ pub(super) fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                     let example = number_for(&name);
                     let next = number.as_i64().map_or(example, |number| number + 1);
                     let example = if example == 1 { next } else { example };
-                    found.push(filled(json!(example), FILLED, meaning(spot)));
+                    let is_user = name.starts_with("runAs") || name == "fsGroup";
+                    found.push(if is_user {
+                        filled(json!(example), FILLED, meaning(spot))
+                    } else {
+                        set(json!(example), DERIVED)
+                    });
                 }
                 Some(Json::String(now)) if now.ends_with('%') => {
                     found.push(filled(json!("50%"), FILLED, meaning(spot)))
@@ -204,6 +215,19 @@ pub(super) fn volume(spot: &Spot<'_>) -> Vec<Candidate> {
         return Vec::new();
     };
     if place.parse::<usize>().is_err() {
+        return Vec::new();
+    }
+    let harmless = [
+        "emptyDir",
+        "configMap",
+        "secret",
+        "projected",
+        "downwardAPI",
+        "persistentVolumeClaim",
+        "ephemeral",
+        "image",
+    ];
+    if harmless.iter().any(|source| now.contains_key(*source)) {
         return Vec::new();
     }
     let name = now.get("name").and_then(Json::as_str).unwrap_or_default();

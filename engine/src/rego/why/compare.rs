@@ -125,10 +125,25 @@ impl<'p> Tracer<'p, '_> {
         // The nearest to what is there: a bound, and not far behind it.
         if let Some((present, unit)) = now.as_ref().and_then(quantity) {
             let present = present * factor(&unit);
+            if let Some(Value::String(_)) = &now {
+                // A bound is said as the field says its own: with a unit, and in whole numbers.
+                let is_whole = |text: &str| {
+                    !text.contains('.')
+                        && (unit.is_empty() || text.ends_with(|last: char| last.is_alphabetic() || last == '%'))
+                };
+                guesses.retain(|guess| match guess {
+                    Value::String(text) => is_whole(text),
+                    other => unit.is_empty() && is_whole(&other.to_json().to_string()),
+                });
+            }
             let distance = |guess: &Value| {
                 quantity(guess).map_or(f64::MAX, |(number, unit)| (number * factor(&unit) - present).abs())
             };
-            guesses.sort_by(|one, other| distance(one).total_cmp(&distance(other)));
+            let length = |guess: &Value| guess.to_json().to_string().len();
+            guesses.sort_by(|one, other| {
+                let nearer = distance(one).total_cmp(&distance(other));
+                nearer.then_with(|| length(one).cmp(&length(other)))
+            });
         }
         let mut found: Vec<Value> = Vec::new();
         for guess in guesses {
