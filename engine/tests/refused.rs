@@ -57,7 +57,10 @@ fn the_keywords_and_and_or_are_refused() {
     );
     let first =
         "package p\n\nimport future.keywords.and\n\ndeny contains \"no\" if input.request.a and input.request.b\n";
-    assert_eq!(problems(first), "p.rego:5: unexpected keyword `and`");
+    assert_eq!(
+        problems(first),
+        "p.rego:5: unexpected keyword `and`; write several statements in one body"
+    );
     let unused = "package p\n\nimport future.keywords.and\n\ndeny contains \"no\" if input.request.a\n";
     assert_eq!(
         problems(unused),
@@ -86,12 +89,12 @@ fn bodies_of_not_are_refused() {
 fn numbers_that_the_parser_does_not_know_are_refused() {
     refuses(
         "test if input.request.n > .5",
-        "p.rego:5: invalid number",
+        "p.rego:5: invalid number; write a digit before the point",
         "test if input.request.n > 0.5",
     );
     refuses(
         "test if input.request.n < 1e400",
-        "p.rego:5: invalid number",
+        "p.rego:5: invalid number; write a digit before the point",
         "test if input.request.n < 1e308",
     );
     let small = "package p\n\ndeny contains \"no\" if input.request.n > 1e-400\n";
@@ -138,7 +141,10 @@ fn an_index_into_parentheses_is_refused() {
 #[test]
 fn a_second_body_of_a_set_is_refused_in_the_newer_syntax() {
     let rules = "package p\n\ndeny contains \"one\" if { input.request.a } { input.request.b }\n";
-    assert_eq!(problems(rules), "p.rego:3: else cannot be used with set rules");
+    assert_eq!(
+        problems(rules),
+        "p.rego:3: else cannot be used with set rules; write a rule for each body"
+    );
     let older = "package p\n\ndeny[\"one\"] { input.request.a } { input.request.b }\n";
     assert_eq!(problems_in(Dialect::V0, older), "");
 }
@@ -147,7 +153,7 @@ fn a_second_body_of_a_set_is_refused_in_the_newer_syntax() {
 fn a_parenthesis_that_begins_a_line_of_a_list_in_brackets_is_refused() {
     refuses(
         "test if count([x |\n\tx := input.request.a\n\t(x == 1)\n]) > 0",
-        "p.rego:7: function input.request.a is not available here",
+        "p.rego:7: function input.request.a is not available here; if what is in parentheses",
         "test if count([x |\n\tx := input.request.a;\n\t(x == 1)\n]) > 0",
     );
 }
@@ -156,7 +162,7 @@ fn a_parenthesis_that_begins_a_line_of_a_list_in_brackets_is_refused() {
 fn an_import_after_a_rule_is_refused() {
     refuses(
         "test if request.a\n\nimport input.request",
-        "p.rego:7: unexpected keyword `import`",
+        "p.rego:7: unexpected keyword `import`; imports come before the rules",
         "test if input.request.a",
     );
 }
@@ -165,7 +171,7 @@ fn an_import_after_a_rule_is_refused() {
 fn a_name_that_begins_with_a_keyword_is_refused() {
     refuses(
         "test if data.p.if.a\n\nif.a := 1",
-        "p.rego:7: unexpected keyword `if`",
+        "p.rego:7: unexpected keyword `if`; write another name",
         "test if data.p.x[\"if\"]\n\nx.if := 1",
     );
 }
@@ -174,12 +180,12 @@ fn a_name_that_begins_with_a_keyword_is_refused() {
 fn operators_have_no_names() {
     refuses(
         "test if eq(input.request.a, 1)",
-        "p.rego:5: function eq is not available here",
+        "p.rego:5: function eq is not available here; write ==",
         "test if equal(input.request.a, 1)",
     );
     refuses(
         "test if { assign(x, 1); x == 1 }",
-        "p.rego:5: function assign is not available here",
+        "p.rego:5: function assign is not available here; write :=",
         "test if { x := 1; x == 1 }",
     );
 }
@@ -188,7 +194,7 @@ fn operators_have_no_names() {
 fn functions_that_are_not_there_are_refused() {
     refuses(
         "test if http.send({\"url\": \"http://example.com\"})",
-        "p.rego:5: function http.send is not available here",
+        "p.rego:5: function http.send is not available here; a policy has no network",
         "test if data.context.cluster.name",
     );
     refuses(

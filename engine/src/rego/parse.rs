@@ -43,5 +43,19 @@ fn located(report: &str) -> (usize, String) {
         .unwrap_or(0);
     let sentence = report.lines().find_map(|line| line.trim().strip_prefix("error: "));
     let sentence = sentence.unwrap_or(report).lines().next().unwrap_or_default();
-    (line, sentence.to_owned())
+    (line, format!("{sentence}{}", remedy(sentence)))
+}
+
+/// What to write instead, where Rego that OPA takes is refused.
+fn remedy(sentence: &str) -> &'static str {
+    match sentence {
+        _ if sentence.contains("unexpected keyword `import`") => "; imports come before the rules",
+        _ if sentence.contains("unexpected keyword `and`") => "; write several statements in one body",
+        _ if sentence.contains("unexpected keyword `or`") => "; write a rule for each",
+        _ if sentence.contains("unexpected keyword") => "; write another name, or a[\"if\"] for a field",
+        _ if sentence.contains("else cannot be used with set rules") => "; write a rule for each body",
+        _ if sentence.contains("invalid number") => "; write a digit before the point, and less than 1e308",
+        _ if sentence.contains("invalid character in string") => "; write control characters as \\u0001",
+        _ => "",
+    }
 }

@@ -273,7 +273,10 @@ fn what_cannot_work_is_refused_when_it_is_loaded() {
     assert!(refused(&["package a\n"]).contains("0.rego: there is no rule `deny`"));
     assert!(refused(&["package a\n\ndeny contains 1 if {"]).starts_with("0.rego:3: "));
     let unknown = refused(&["package a\n\ndeny contains \"x\" if http.send({}).body\n"]);
-    assert_eq!(unknown, "0.rego:3: function http.send is not available here");
+    assert!(
+        unknown.starts_with("0.rego:3: function http.send is not available here; a policy has no network"),
+        "{unknown}"
+    );
     let time = refused(&["package a\n\ndeny contains \"x\" if time.now_ns() > 1\n"]);
     assert!(time.starts_with("0.rego:3: time.now_ns has no value here"), "{time}");
     let typo = policy::list(

@@ -9,6 +9,7 @@ use super::value::Value;
 
 pub use encoding::plain_scalar;
 
+mod absent;
 mod aggregates;
 mod arithmetic;
 mod arrays;
@@ -36,6 +37,8 @@ mod text;
 mod time;
 mod types;
 mod units;
+
+pub use absent::absent;
 
 /// One function.
 #[derive(Debug, Clone, Copy)]

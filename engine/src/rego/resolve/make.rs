@@ -32,7 +32,7 @@ pub(super) fn extend(head: Term, key: Term) -> Term {
 }
 
 pub(super) fn builtin_call(name: &str, args: Vec<Term>, at: usize) -> Refused<Term> {
-    let builtin = builtins::find(name).ok_or_else(|| (at, format!("function {name} is not available here")))?;
+    let builtin = builtins::find(name).ok_or_else(|| (at, builtins::absent(name)))?;
     let function = Function::Builtin(builtin);
     Ok(Term::Call(Box::new(Call { function, args })))
 }

@@ -171,7 +171,7 @@ impl Resolver<'_> {
             return Ok(Term::Call(Box::new(Call { function, args })));
         }
         let Some(builtin) = builtins::find(&name) else {
-            return Err((at, format!("function {name} is not available here")));
+            return Err((at, builtins::absent(&name)));
         };
         if count != builtin.arity && count != builtin.arity + 1 {
             return Err((at, wrong(builtin.arity)));
