@@ -65,7 +65,9 @@ const KEYS: [&str; 8] = [
 pub fn misspelt<'a>(keys: impl Iterator<Item = &'a String>) -> Option<(&'a str, &'static str)> {
     let mut pairs = keys.flat_map(|key| KEYS.iter().map(move |ours| (key.as_str(), *ours)));
     pairs.find(|(key, ours)| {
-        key != ours && !KEYS.contains(key) && strsim::damerau_levenshtein(&key.to_lowercase(), ours) <= 2
+        // Short names are near to everything: `id` is no `fix`.
+        let far = 2.min(ours.len() / 3);
+        key != ours && !KEYS.contains(key) && strsim::damerau_levenshtein(&key.to_lowercase(), ours) <= far
     })
 }
 
@@ -83,6 +85,8 @@ mod tests {
         assert_eq!(found("paramters"), Some("parameters"));
         assert_eq!(found("match"), None);
         assert_eq!(found("owner"), None);
+        assert_eq!(found("id"), None);
+        assert_eq!(found("fx"), Some("fix"));
         assert_eq!(found("runbook"), None);
     }
 }
