@@ -88,12 +88,16 @@ pub struct Policy {
     pub concern: Concern,
     /// What it sees and answers.
     pub form: Form,
+    /// Why it is taken for that: "it …".
+    pub form_reason: String,
     /// A failure of it lets the request pass.
     pub tolerant: bool,
     /// `input.parameters`.
     pub parameters: Value,
     /// The rules that are asked.
     pub entries: Vec<Entry>,
+    /// conftest's `exception`: says which of these rules do not count.
+    pub exception: Option<Location>,
     /// The program that they are in.
     pub program: Arc<Program>,
 }
@@ -380,6 +384,14 @@ impl PolicySet {
     }
 }
 
+fn halted(halt: Halt, work: u64) -> Stop {
+    match halt {
+        Halt::Depth => Stop::new(FailureKind::Limit, "its rules and loops are in each other too deep"),
+        Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
+        Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
+    }
+}
+
 impl Shown<'_> {
     fn ask(&mut self, task: &Task<'_>, host: &mut Host, memo: &mut Memo) -> Result<Vec<Finding>, Stop> {
         let policy = task.policy;
@@ -400,12 +412,7 @@ impl Shown<'_> {
                 Some(reads) => memo.value((task.place, place), reads, &input, host, evaluate),
                 None => evaluate(host),
             };
-            let value = value.map_err(|halt| match halt {
-                Halt::Depth => Stop::new(FailureKind::Limit, "its rules and loops are in each other too deep"),
-                Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
-                Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
-            })?;
-            let Some(value) = value else {
+            let Some(value) = value.map_err(|halt| halted(halt, work))? else {
                 return Err(Stop::new(
                     FailureKind::Undefined,
                     format!("`{}` is undefined", entry.rule),
@@ -415,9 +422,37 @@ impl Shown<'_> {
                 Form::Response => finding::read_response(&value, &policy.meta)?,
                 _ => finding::read(&value, entry, &policy.meta, task.workload)?,
             };
+            if !more.is_empty() && self.is_excepted(policy, &entry.rule, &input, host, work)? {
+                continue;
+            }
             findings.extend(more);
         }
         Ok(findings)
+    }
+
+    /// Whether the policy itself says that a rule does not count, as conftest asks it: `exception` has lists of names without
+    /// `deny_`, `violation_` and `warn_`; the empty name stands for the rules without a suffix.
+    fn is_excepted(
+        &self,
+        policy: &Policy,
+        rule: &str,
+        input: &Value,
+        host: &mut Host,
+        work: u64,
+    ) -> Result<bool, Stop> {
+        let Some(exception) = &policy.exception else {
+            return Ok(false);
+        };
+        let value = policy.program.value(exception, Some(input), &self.set.0.data, host);
+        let Some(value) = value.map_err(|halt| halted(halt, work))? else {
+            return Ok(false);
+        };
+        let suffix = rule.split_once('_').map_or("", |(_, suffix)| suffix);
+        let lists = finding::lists_of_texts(&value).ok_or_else(|| {
+            let detail = "`exception` has to be a set of lists with names of rules";
+            Stop::new(FailureKind::Shape, detail)
+        })?;
+        Ok(lists.iter().any(|names| names.contains(&suffix)))
     }
 
     /// What the policy sees.

@@ -6,7 +6,7 @@ use crate::policy::compile::PolicyMeta;
 use crate::policy::custom::Edit;
 use crate::redact;
 use crate::rego::Location;
-use crate::rego::value::Value;
+use crate::rego::value::{Set, Value};
 use crate::template::Workload;
 use crate::verdict::{Action, FailureKind, Found, Violation};
 
@@ -137,6 +137,16 @@ fn finding(
         },
         edits,
     })
+}
+
+/// The texts in a collection of collections.
+pub(crate) fn lists_of_texts(value: &Value) -> Option<Vec<Vec<&str>>> {
+    let texts = |list| members(list)?.iter().map(Value::as_str).collect();
+    members(value)?.iter().map(texts).collect()
+}
+
+fn members(value: &Value) -> Option<&[Value]> {
+    value.as_array().or_else(|| value.as_set().map(Set::as_slice))
 }
 
 fn type_of(value: &Value) -> &'static str {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::bundle::{Bundle, File};
 use super::custom::Custom;
-use super::format::{self, Form, INPUT};
+use super::documents;
+use super::format::{self, Form};
 use super::gatekeeper::{self, Constraint, Template};
 use super::index::{Hints, Index};
 use super::matching::{Criteria, Glob};
@@ -17,11 +18,8 @@ use crate::context::Context;
 use crate::eval::{Concern, Entry, Policy, PolicySet};
 use crate::memo::Reads;
 use crate::rego::value::Value;
-use crate::rego::{Program, Source};
+use crate::rego::{Location, Program, Read, Source};
 use crate::verdict::{Action, Link};
-
-/// What policies see of the context below `data.context`.
-const CONTEXT: [&str; 3] = ["namespaces", "cluster", "teams"];
 
 /// What a policy says about itself, after the policy set's overrides.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +44,8 @@ struct Draft<'a> {
     policies: Vec<Policy>,
     /// Ids with their files, also of policies that are turned off.
     ids: BTreeMap<String, String>,
+    /// What packages say about those below them, with their names, the outermost first.
+    above: Vec<(String, Annotation)>,
     problems: Vec<Problem>,
 }
 
@@ -56,6 +56,7 @@ pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Probl
         bundle,
         policies: Vec::new(),
         ids: BTreeMap::new(),
+        above: Vec::new(),
         problems: Vec::new(),
     };
     draft.rego();
@@ -109,6 +110,23 @@ impl Draft<'_> {
         let is_policy = |file: &&File| file.is_rego() && !file.path.ends_with("_test.rego");
         let (components, problems) = modules::compile(self.bundle.files.iter().filter(is_policy));
         self.problems.extend(problems);
+        for module in components.iter().flat_map(|component| &component.files) {
+            // Those that cannot be read are complained about where the package is described.
+            let annotations = metadata::parse(&module.file.path, &module.file.text).unwrap_or_default();
+            for said in annotations.into_iter().filter(|said| said.scope == Scope::Subpackages) {
+                // Here, where its file is known.
+                match describe(
+                    &module.file.path,
+                    String::new(),
+                    std::slice::from_ref(&said),
+                    &Override::default(),
+                ) {
+                    Ok(_) => self.above.push((module.package.clone(), said)),
+                    Err(problems) => self.problems.extend(problems),
+                }
+            }
+        }
+        self.above.sort_by_key(|(package, _)| package.len());
         for component in components {
             self.component(component);
         }
@@ -121,17 +139,21 @@ impl Draft<'_> {
         for module in &files {
             by_package.entry(&module.package).or_default().push(module);
         }
-        // Where a webhook is written in Rego, it alone decides: the packages that it asks are its own business.
-        let answers = by_package.contains_key("system") && program.has_rule("data.system.main");
+        // Where a webhook is written in Rego, it alone decides of what it asks.
+        let answer = program.locate("data.system.main");
         let mut has_entry = false;
         for (package, modules) in &by_package {
-            if answers && *package != "system" {
-                continue;
-            }
             let rules = rules_of(&program, package);
             let rules: BTreeSet<&str> = rules.iter().map(String::as_str).collect();
             let entries = format::entries(package, &rules);
             if entries.is_empty() {
+                continue;
+            }
+            let is_asked = |entry: &format::Entry| {
+                let rule = program.locate(&format!("data.{package}.{}", entry.rule));
+                program.leads_to(&answer, &rule)
+            };
+            if *package != "system" && entries.iter().any(is_asked) {
                 continue;
             }
             has_entry = true;
@@ -141,7 +163,11 @@ impl Draft<'_> {
                 Err(problems) => self.problems.extend(problems),
             }
         }
-        if !has_entry {
+        // A file that only says something about the packages below its own has done its work.
+        let is_rule_or_silent = |module: &&Module<'_>| {
+            has_rules(&program, module) || !self.above.iter().any(|(package, _)| *package == module.package)
+        };
+        if !has_entry && files.iter().any(|module| is_rule_or_silent(&module)) {
             let advice = "there is no rule `deny`: a policy says what it objects to in `deny contains …`";
             self.problems
                 .extend(files.iter().map(|module| Problem::at(&module.file.path, 0, advice)));
@@ -157,14 +183,16 @@ impl Draft<'_> {
         program: &Arc<Program>,
     ) -> Result<Option<Policy>, Vec<Problem>> {
         let file = modules.first().map_or("", |module| module.file.path.as_str());
-        let mut annotations = Vec::new();
+        let of_parents = self.above.iter().filter(|(above, _)| modules::is_below(package, above));
+        let mut annotations: Vec<Annotation> = of_parents.map(|(_, said)| said.clone()).collect();
         for module in modules {
             annotations.extend(metadata::parse(&module.file.path, &module.file.text)?);
         }
         let has_custom = annotations.iter().any(|annotation| annotation.content.custom.is_some());
-        let own = |read: &&crate::rego::Read| modules.iter().any(|module| module.file.path == read.file);
-        let form = format::form(package, has_custom, program.documents().iter().filter(own));
-        check_documents(program, form, &self.bundle.data)?;
+        let own = |read: &&Read| modules.iter().any(|module| module.file.path == read.file);
+        let own = program.documents().iter().filter(own);
+        let (form, form_reason) = format::decide(package, has_custom, own, program.documents_for(package));
+        documents::check(program, form, &self.bundle.data)?;
         let id = id_of(package);
         self.claim(&id, file)?;
         let settings = self.bundle.settings.for_policy(&id);
@@ -183,12 +211,14 @@ impl Draft<'_> {
             meta,
             concern: Concern::Criteria(criteria),
             form,
+            form_reason,
             tolerant: is_tolerant(&settings, &self.bundle.settings),
             parameters: Value::from(&parameters),
             entries: entries
                 .into_iter()
                 .map(|entry| asked(program, package, entry, form))
                 .collect(),
+            exception: exception(program, package, form),
             program: Arc::clone(program),
         };
         Ok((settings.enabled != Some(false)).then_some(policy))
@@ -206,10 +236,8 @@ impl Draft<'_> {
 
     fn gatekeeper(&mut self) {
         let files = self.bundle.files.iter().filter(|file| !file.is_rego());
-        let loaded = match gatekeeper::load(files.map(|file| (file.path.as_str(), file.text.as_str()))) {
-            Ok(loaded) => loaded,
-            Err(problems) => return self.problems.extend(problems),
-        };
+        let (loaded, problems) = gatekeeper::load_sound(files.map(|file| (file.path.as_str(), file.text.as_str())));
+        self.problems.extend(problems);
         for other in loaded
             .others
             .iter()
@@ -285,6 +313,7 @@ impl Draft<'_> {
             meta,
             concern: Concern::Constraint(constraint.criteria.clone()),
             form: Form::Gatekeeper,
+            form_reason: "it is a constraint of a ConstraintTemplate".to_owned(),
             tolerant: is_tolerant(&settings, &self.bundle.settings),
             parameters,
             entries: vec![entry(
@@ -294,6 +323,7 @@ impl Draft<'_> {
                 None,
                 Form::Gatekeeper,
             )],
+            exception: None,
             program: Arc::clone(program),
         };
         Ok((settings.enabled != Some(false)).then_some(policy))
@@ -320,6 +350,11 @@ fn asked(program: &Program, package: &str, asked: format::Entry, form: Form) -> 
     entry(program, asked.rule, &path, asked.action, form)
 }
 
+fn exception(program: &Program, package: &str, form: Form) -> Option<Location> {
+    let path = format!("data.{package}.{}", format::EXCEPTION);
+    (form == Form::Object && program.has_rule(&path)).then(|| program.locate(&path))
+}
+
 fn entry(program: &Program, rule: String, path: &str, action: Option<Action>, form: Form) -> Entry {
     let location = program.locate(path);
     Entry {
@@ -332,6 +367,14 @@ fn entry(program: &Program, rule: String, path: &str, action: Option<Action>, fo
 
 fn is_tolerant(own: &Override, all: &Settings) -> bool {
     own.failure_mode.unwrap_or(all.failure_mode) == FailureMode::Allow
+}
+
+/// Whether a file has any rule.
+fn has_rules(program: &Program, module: &Module<'_>) -> bool {
+    program
+        .lines()
+        .iter()
+        .any(|(file, _)| program.files().get(*file) == Some(&module.file.path))
 }
 
 /// The names of the rules directly in a package.
@@ -363,61 +406,11 @@ fn compile_template(template: &Template) -> Result<Program, Vec<Problem>> {
     };
     let program =
         Program::compile(&sources).map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
-    check_documents(&program, Form::Gatekeeper, &serde_json::Map::new())
+    documents::check(&program, Form::Gatekeeper, &serde_json::Map::new())
         .map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
     Ok(program)
 }
 
-/// What is read from outside has to be there: a misspelt path is undefined, and a policy that reads it never objects.
-fn check_documents(
-    program: &Program,
-    form: Form,
-    data: &serde_json::Map<String, serde_json::Value>,
-) -> Result<(), Vec<Problem>> {
-    let mut problems = Vec::new();
-    for (file, line) in program.asks_for_time() {
-        let advice = "time.now_ns has no value here: the same review gets the same verdict at any time, also when a fix is tried";
-        problems.push(Problem::at(file, usize::try_from(*line).unwrap_or(0), advice));
-    }
-    for read in program.documents() {
-        let names: Vec<&str> = read.path.iter().map(smol_str::SmolStr::as_str).collect();
-        let root = if read.is_input { "input" } else { "data" };
-        let path = std::iter::once(root)
-            .chain(names.iter().copied())
-            .collect::<Vec<_>>()
-            .join(".");
-        let is_there = match (read.is_input, names.as_slice()) {
-            (_, []) | (false, ["context"] | ["inventory", ..]) => true,
-            (true, [first, ..]) => match form {
-                Form::Admission => INPUT.contains(first),
-                Form::Gatekeeper => ["review", "parameters"].contains(first),
-                Form::Response => ["request", "apiVersion", "kind"].contains(first),
-                Form::Object => true,
-            },
-            (false, ["context", second, ..]) => CONTEXT.contains(second),
-            (false, [first, ..]) => data.contains_key(*first),
-        };
-        if is_there {
-            continue;
-        }
-        let sees = match (read.is_input, form) {
-            (true, Form::Gatekeeper) => "a template sees input.review and input.parameters".to_owned(),
-            (true, Form::Response) => "it sees the AdmissionReview: input.request".to_owned(),
-            (true, _) => format!("a policy sees input.{}", INPUT.join(", input.")),
-            (false, _) if names.first() == Some(&"context") => {
-                format!("a policy sees data.context.{}", CONTEXT.join(", data.context."))
-            }
-            (false, _) => {
-                "no rule and no data has this name; the set has data.context, data.inventory and its own files"
-                    .to_owned()
-            }
-        };
-        let line = usize::try_from(read.line).unwrap_or(0);
-        problems.push(Problem::at(&read.file, line, format!("{path} is not there: {sees}")));
-    }
-    problems.dedup();
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
 /// Folds the annotations that concern `deny`: the narrower scope wins, field by field, as in OPA's chain.
 fn describe(
     file: &str,

@@ -49,6 +49,9 @@ impl Form {
     }
 }
 
+/// The rule by which a policy for conftest takes others back.
+pub const EXCEPTION: &str = "exception";
+
 /// The members of `input` in [`Form::Admission`].
 pub const INPUT: [&str; 7] = [
     "request",
@@ -94,41 +97,54 @@ pub fn entries(package: &str, rules: &BTreeSet<&str>) -> Vec<Entry> {
     known.collect()
 }
 
-/// The form of a package, by what its files read.
-pub fn form<'a>(package: &str, has_metadata: bool, reads: impl Iterator<Item = &'a Read>) -> Form {
-    decide(package, has_metadata, reads).0
-}
+/// Fields of objects that no review has.
+const OF_OBJECTS: [&str; 7] = ["metadata", "spec", "data", "roleRef", "rules", "subjects", "webhooks"];
+/// Fields of objects and of reviews.
+const OF_BOTH: [&str; 2] = ["kind", "apiVersion"];
+/// What whynot shows beside the request.
+const OF_OURS: [&str; 4] = ["namespace", "parameters", "template", "owner"];
 
-/// The form of a package, and why: "it …".
-pub fn decide<'a>(package: &str, has_metadata: bool, reads: impl Iterator<Item = &'a Read>) -> (Form, String) {
-    let first: BTreeSet<&str> = reads
-        .filter(|read| read.is_input)
-        .map(|read| read.path.first().map_or("", |name| name.as_str()))
-        .collect();
-    let of_objects = ["metadata", "spec", "data", "roleRef", "rules", "subjects", "webhooks"];
-    let read_of_object = of_objects.iter().find(|name| first.contains(*name));
-    let of_both = ["kind", "apiVersion"].into_iter().find(|name| first.contains(name));
+/// The form of a package, and why: "it …". `own` is what its own files read, `all` also what the rules read that they use: often
+/// a library alone looks at `input`, and taken for another form its policy would never object.
+pub fn decide<'a>(
+    package: &str,
+    has_custom: bool,
+    own: impl IntoIterator<Item = &'a Read>,
+    all: impl IntoIterator<Item = &'a Read>,
+) -> (Form, String) {
     if package == "system" {
-        (Form::Response, "it is the package system".to_owned())
-    } else if has_metadata {
+        return (Form::Response, "it is the package system".to_owned());
+    }
+    let (own, all) = (fields(own), fields(all));
+    let is_ours = has_custom && OF_OURS.iter().any(|name| all.contains(name));
+    for (reads, how) in [(&own, ""), (&all, ", through the rules that it uses")] {
+        if reads.contains("request") {
+            return (Form::Admission, format!("it reads input.request{how}"));
+        }
+        if let Some(name) = OF_OBJECTS.iter().find(|name| reads.contains(*name) && !is_ours) {
+            let reason = format!("it reads input.{name}{how}, a field of the object itself");
+            return (Form::Object, reason);
+        }
+    }
+    let of_both = OF_BOTH.iter().find(|name| all.contains(*name) && !is_ours);
+    if has_custom && of_both.is_none() {
         (Form::Admission, "it has METADATA with custom".to_owned())
-    } else if first.contains("request") {
-        (Form::Admission, "it reads input.request".to_owned())
-    } else if let Some(name) = read_of_object {
-        (
-            Form::Object,
-            format!("it reads input.{name}, a field of the object itself"),
-        )
-    } else if package == "main" && !first.is_empty() {
-        (
-            Form::Object,
-            "it is the package main and does not read input.request".to_owned(),
-        )
+    } else if package == "main" && !all.is_empty() {
+        let reason = "it is the package main and does not read input.request";
+        (Form::Object, reason.to_owned())
     } else if let Some(name) = of_both {
         (Form::Object, format!("it reads input.{name} and not input.request"))
     } else {
         (Form::Admission, "it reads nothing that says otherwise".to_owned())
     }
+}
+
+/// The first names below `input`; empty for all of it.
+fn fields<'a>(reads: impl IntoIterator<Item = &'a Read>) -> BTreeSet<&'a str> {
+    let inputs = reads.into_iter().filter(|read| read.is_input);
+    inputs
+        .map(|read| read.path.first().map_or("", |name| name.as_str()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -156,16 +172,37 @@ mod tests {
         assert_eq!(entries("system", &BTreeSet::from(["main", "deny"])).len(), 1);
     }
 
+    fn form(package: &str, has_custom: bool, own: &[&str], used: &[&str]) -> Form {
+        let read_all = |paths: &[&str]| paths.iter().map(|path| read(path)).collect::<Vec<Read>>();
+        let all = read_all(&[own, used].concat());
+        decide(package, has_custom, &read_all(own), &all).0
+    }
+
     #[test]
     fn the_form_follows_from_what_is_read() {
-        assert_eq!(form("main", false, [read("spec.replicas")].iter()), Form::Object);
-        assert_eq!(form("main", false, [read("kind")].iter()), Form::Object);
-        assert_eq!(
-            form("k8s", false, [read("request.kind.kind"), read("kind")].iter()),
-            Form::Admission
-        );
-        assert_eq!(form("k8s", true, [read("spec")].iter()), Form::Admission);
-        assert_eq!(form("system", false, [read("request.uid")].iter()), Form::Response);
-        assert_eq!(form("k8s", false, [].iter()), Form::Admission);
+        assert_eq!(form("main", false, &["spec.replicas"], &[]), Form::Object);
+        assert_eq!(form("main", false, &["kind"], &[]), Form::Object);
+        assert_eq!(form("k8s", false, &["request.kind.kind", "kind"], &[]), Form::Admission);
+        assert_eq!(form("system", false, &["request.uid"], &[]), Form::Response);
+        assert_eq!(form("k8s", false, &[], &[]), Form::Admission);
+    }
+
+    #[test]
+    fn what_a_library_reads_counts_where_the_package_reads_nothing_that_tells() {
+        assert_eq!(form("main", false, &[], &["kind"]), Form::Object);
+        assert_eq!(form("k8s", false, &[], &["metadata.name"]), Form::Object);
+        assert_eq!(form("main", false, &["kind"], &["request.kind"]), Form::Admission);
+        // A library for both.
+        assert_eq!(form("k8s", false, &["spec"], &["request.object"]), Form::Object);
+    }
+
+    #[test]
+    fn custom_metadata_is_not_only_ours() {
+        assert_eq!(form("k8s", true, &[], &[]), Form::Admission);
+        assert_eq!(form("k8s", true, &["parameters.x", "kind"], &[]), Form::Admission);
+        assert_eq!(form("k8s", true, &["request.object", "spec"], &[]), Form::Admission);
+        // As checks for conftest have it.
+        assert_eq!(form("main", true, &["kind"], &[]), Form::Object);
+        assert_eq!(form("k8s", true, &["spec"], &[]), Form::Object);
     }
 }

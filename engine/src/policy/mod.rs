@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod compile;
 pub mod custom;
+mod documents;
 pub mod format;
 pub mod gatekeeper;
 pub mod index;
@@ -55,7 +56,9 @@ fn yaml_error(error: &serde_saphyr::Error) -> (usize, String) {
         .location()
         .map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
     let plain = error.without_snippet().to_string();
-    (row, plain.lines().next().unwrap_or_default().to_owned())
+    let line = plain.lines().next().unwrap_or_default();
+    // The place that it names is that in the YAML alone.
+    (row, line.split(" at line ").next().unwrap_or_default().to_owned())
 }
 
 /// The id of a policy: its package with `/` for `.` and `-` for `_`.

@@ -80,10 +80,10 @@ fn read<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Module<'a>>, Vec<Prob
 
 /// The package that a module says it is of, with dots.
 pub fn package(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find_map(|line| line.strip_prefix("package "));
+    let line = text.lines().map(str::trim).find_map(|line| {
+        line.strip_prefix("package")
+            .filter(|rest| rest.starts_with([' ', '\t']))
+    });
     let name = line
         .and_then(|line| line.split([' ', '\t', '#', ';']).find(|part| !part.is_empty()))
         .unwrap_or_default();
@@ -120,6 +120,13 @@ fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
                 }
             }
         }
+        // What it can ask of its metadata also stands in the packages above.
+        if module.file.text.contains("rego.metadata.") {
+            let says = |other: &Module<'_>| other.file.text.contains("subpackages");
+            let above = modules.iter().enumerate();
+            let above = above.filter(|(_, other)| is_below(&module.package, &other.package) && says(other));
+            above.for_each(|(other, _)| join(place, other));
+        }
         if let Some([first, ..]) = by_package.get(module.package.as_str()).map(Vec::as_slice) {
             join(place, *first);
         }
@@ -129,6 +136,11 @@ fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
         grouped.entry(find(&leader, place)).or_default().push(module);
     }
     grouped.into_values().collect()
+}
+
+/// Whether a package is below another, and not that one itself.
+pub(super) fn is_below(package: &str, above: &str) -> bool {
+    package != above && is_prefix(above, package)
 }
 
 fn is_prefix(prefix: &str, of: &str) -> bool {
@@ -186,6 +198,23 @@ mod tests {
         let policy = "package policies.a\ndeny contains \"a\" if input.x\n";
         let other = "package policies.b\ndeny contains \"b\" if input.y\n";
         assert_eq!(grouped(&[main, policy, other]), [vec!["0.rego", "1.rego", "2.rego"]]);
+    }
+
+    #[test]
+    fn what_asks_for_its_metadata_is_with_the_packages_that_speak_of_it() {
+        let above = "# METADATA\n# scope: subpackages\n# title: Shop\npackage shop\n";
+        let asks = "package shop.a\ndeny contains rego.metadata.chain() if input.x\n";
+        let other = "package shop.b\ndeny contains \"b\" if input.y\n";
+        assert_eq!(
+            grouped(&[above, asks, other]),
+            [vec!["0.rego", "1.rego"], vec!["2.rego"]]
+        );
+    }
+
+    #[test]
+    fn a_package_is_named_after_any_blank() {
+        assert_eq!(package("# x\npackage\tshop.a # y\n"), "shop.a");
+        assert_eq!(package("packages := 1\npackage  a;import data.b\n"), "a");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Program {
     /// Which rules each rule reads.
     pub(super) reads: Vec<BTreeSet<RuleId>>,
     documents: Vec<Read>,
+    /// For each of them the rule that reads it.
+    readers: Vec<RuleId>,
     clock: Vec<(String, u32)>,
 }
 
@@ -114,10 +116,12 @@ impl Program {
         let mut sets = Vec::new();
         let mut reads = Vec::new();
         let mut documents = Vec::new();
+        let mut readers = Vec::new();
         let mut clock = Vec::new();
         for group in groups {
             match group.plan(&tables) {
                 Ok(planned) => {
+                    readers.resize(readers.len() + planned.documents.len(), sets.len());
                     sets.push(planned.set);
                     reads.push(planned.reads);
                     let asking = planned.clock.into_iter();
@@ -159,6 +163,7 @@ impl Program {
             files: sources.iter().map(|source| source.file.to_owned()).collect(),
             reads,
             documents,
+            readers,
             clock,
         })
     }
@@ -224,6 +229,34 @@ impl Program {
     /// The documents that are read and not defined.
     pub fn documents(&self) -> &[Read] {
         &self.documents
+    }
+
+    /// Whether a rule reads another one, itself or through the rules that it uses.
+    pub fn leads_to(&self, from: &Location, to: &Location) -> bool {
+        let reached = self.reached(from.rule.into_iter().collect());
+        to.rule.is_some_and(|rule| reached.contains(&rule))
+    }
+
+    fn reached(&self, mut left: Vec<RuleId>) -> BTreeSet<RuleId> {
+        let mut seen = BTreeSet::new();
+        while let Some(rule) = left.pop() {
+            if seen.insert(rule) {
+                left.extend(self.reads.get(rule).into_iter().flatten());
+            }
+        }
+        seen
+    }
+
+    /// Those that the rules of a package read, themselves or through the rules that they use.
+    pub fn documents_for(&self, package: &str) -> Vec<&Read> {
+        let names: Vec<&str> = package.split('.').collect();
+        let is_own = |set: &RuleSet| set.path.len() > names.len() && set.path.iter().zip(&names).all(|(a, b)| a == b);
+        let own = self.rules.iter().enumerate().filter(|(_, set)| is_own(set));
+        let seen = self.reached(own.map(|(id, _)| id).collect());
+        let pairs = self.documents.iter().zip(&self.readers);
+        pairs
+            .filter_map(|(read, reader)| seen.contains(reader).then_some(read))
+            .collect()
     }
 
     /// The value of a reference such as `data.shop.deny`; `None` when it is undefined.

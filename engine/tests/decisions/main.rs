@@ -4,5 +4,6 @@
 
 mod answers;
 mod failures;
+mod forms;
 mod matching;
 mod support;

@@ -266,6 +266,47 @@ fn what_is_sound_is_shown_beside_the_problems() {
     assert_eq!(whynot(folder.path(), &["policy", "inspect", "missing"]).code, Some(2));
 }
 
+#[test]
+fn a_build_says_all_that_is_wrong_at_once() {
+    let folder = TempDir::new().unwrap();
+    write(&folder, "set/policy-set.yaml", "policies:\n  a: {action: deni}\n");
+    write(
+        &folder,
+        "set/a.rego",
+        "package a\n\ndeny contains \"x\" if sprint(input.request.uid)\n",
+    );
+    write(&folder, "set/template.yaml", &TEMPLATE.replace("sprintf", "http.send"));
+    write(&folder, "set/constraint.yaml", &CONSTRAINT.replace("warn", "warning"));
+    let run = whynot(folder.path(), &["policy", "build", "set"]);
+    assert_eq!(run.code, Some(1));
+    let lines: Vec<&str> = run.err.lines().collect();
+    for (line, part) in lines.iter().zip([
+        "set/policy-set.yaml:2: unknown variant `deni`, expected one of deny, warn, audit",
+        "set/a.rego:3: function sprint is not available here; did you mean sprintf?",
+        "set/constraint.yaml:6: spec.enforcementAction: \"warning\" is none of deny",
+        "set/template.yaml:23: function http.send is not available here; a policy has no network",
+        "error: 4 problems; nothing was written",
+    ]) {
+        assert!(line.starts_with(part), "{}", run.err);
+    }
+    assert_eq!(lines.len(), 5, "{}", run.err);
+}
+
+#[test]
+fn settings_of_gatekeeper_have_no_effect_and_that_is_said() {
+    let folder = TempDir::new().unwrap();
+    let config = "apiVersion: config.gatekeeper.sh/v1alpha1\nkind: Config\nmetadata: {name: config}\n";
+    write(
+        &folder,
+        "set/all.yaml",
+        &format!("{TEMPLATE}---\n{CONSTRAINT}---\n{config}"),
+    );
+    let run = whynot(folder.path(), &["policy", "inspect", "set"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let note = "set/all.yaml: the Config \"config\" has no effect; namespaces are left out by excludedNamespaces";
+    assert!(run.out.contains(note), "{}", run.out);
+}
+
 const CARELESS: &str = r#"package careless
 
 deny contains msg if {

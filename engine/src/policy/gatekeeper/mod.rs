@@ -42,6 +42,12 @@ pub struct Loaded {
 /// # Errors
 /// Every reason why something is refused.
 pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Loaded, Vec<Problem>> {
+    let (loaded, problems) = load_sound(files);
+    if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+}
+
+/// What of it is sound, and what is wrong with the rest: so that a wrong constraint does not hide what is wrong with the Rego.
+pub fn load_sound<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Loaded, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut refused = Vec::new();
     let mut templates: BTreeMap<String, Template> = BTreeMap::new();
@@ -81,15 +87,12 @@ pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<L
             Err(more) => problems.extend(more),
         }
     }
-    if problems.is_empty() {
-        Ok(Loaded {
-            templates: templates.into_values().collect(),
-            constraints,
-            others,
-        })
-    } else {
-        Err(problems)
-    }
+    let loaded = Loaded {
+        templates: templates.into_values().collect(),
+        constraints,
+        others,
+    };
+    (loaded, problems)
 }
 
 fn twice(file: &str, line: usize, what: &str, earlier: &str) -> Problem {

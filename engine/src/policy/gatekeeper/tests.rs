@@ -22,6 +22,16 @@ const TEMPLATE: &str = "apiVersion: templates.gatekeeper.sh/v1\nkind: Constraint
 const CONSTRAINT: &str = "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: K8sShop\nmetadata: {name: a}\n";
 
 #[test]
+fn a_wrong_constraint_does_not_hide_its_template() {
+    let wrong = format!("{CONSTRAINT}spec: {{enforcementAction: denny}}\n");
+    let (loaded, problems) = load_sound([("a.yaml", wrong.as_str()), ("b.yaml", TEMPLATE)]);
+    assert_eq!(
+        (loaded.templates.len(), loaded.constraints.len(), problems.len()),
+        (1, 0, 1)
+    );
+}
+
+#[test]
 fn files_are_read_together() {
     let other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
     let loaded = load([("a.yaml", CONSTRAINT), ("b.yaml", TEMPLATE), ("c.yaml", other)]).unwrap();

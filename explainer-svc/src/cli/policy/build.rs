@@ -55,8 +55,12 @@ pub(super) fn run(args: &BuildArgs, streams: &mut Streams<'_>) -> Result<(), Fai
 }
 
 fn build(given: &Inputs, options: &Options) -> Result<Built, Vec<Problem>> {
-    let sources = sources::read(&given.paths, options)?;
-    let bundle = inputs::bundle(&sources)?;
+    let (sources, problems) = sources::survey(&given.paths, options);
+    let bundle = inputs::bundle(&sources);
+    let bundle = match bundle {
+        Ok(bundle) if problems.is_empty() => bundle,
+        _ => return Err(inputs::all_problems(&sources, problems)),
+    };
     let policies = inputs::compiled(&sources, &bundle)?.policies().len();
     let turned_off = if bundle
         .settings

@@ -235,6 +235,22 @@ pub(super) fn compiled(sources: &Sources, bundle: &Bundle) -> Result<PolicySet, 
         .map_err(|wrong| wrong.into_iter().map(|problem| of_settings(sources, problem)).collect())
 }
 
+/// What is wrong with the settings and the policies, after what is wrong with reading them: not one after the other.
+pub(super) fn all_problems(sources: &Sources, mut problems: Vec<Problem>) -> Vec<Problem> {
+    // Without the settings most of it can be told all the same.
+    let bundle = bundle(sources).or_else(|more| {
+        problems.extend(more);
+        bundle(&Sources {
+            settings: None,
+            ..sources.clone()
+        })
+    });
+    if let Ok(bundle) = bundle {
+        problems.extend(compiled(sources, &bundle).err().unwrap_or_default());
+    }
+    problems
+}
+
 /// The same with every policy turned on.
 pub(super) fn all_on(bundle: &Bundle) -> Bundle {
     let on = |(pattern, entry): (&String, &engine::policy::settings::Override)| {

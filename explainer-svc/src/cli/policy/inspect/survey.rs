@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use engine::eval::{Concern, PolicySet};
 use engine::policy::bundle::Bundle;
-use engine::policy::format::{self, Form};
+use engine::policy::format::{EXCEPTION, Form};
 use engine::policy::matching::Glob;
 use engine::policy::settings::{FailureMode, Settings};
-use engine::policy::{Problem, gatekeeper, id_of, metadata};
+use engine::policy::{Problem, gatekeeper, id_of};
 use engine::verdict::{Action, Severity};
 use serde::Serialize;
 use serde_json::Value;
@@ -57,6 +57,9 @@ pub(super) struct Policy {
     pub(super) action: Action,
     pub(super) severity: Severity,
     pub(super) rules: Vec<Rule>,
+    /// The rule that takes some of them back, as conftest asks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) exception: Option<&'static str>,
     /// Words, by what they are about; what is left open is not there.
     pub(super) concerns: BTreeMap<&'static str, String>,
     pub(super) parameters: Value,
@@ -186,6 +189,7 @@ impl Survey {
                     file: place(&note.file),
                     message: note.message.clone(),
                 })
+                .chain(bundle.iter().flat_map(|bundle| passed_over(given, bundle)))
                 .collect(),
             problems: problems
                 .into_iter()
@@ -252,13 +256,14 @@ fn policies(given: &Inputs, sources: &Sources, all_on: &Bundle, set: &PolicySet)
             file: given.located(&meta.file),
             format: Said {
                 name: name(policy.form).to_owned(),
-                reason: reason(all_on, policy),
+                reason: policy.form_reason.clone(),
             },
             rego: rego(sources, all_on, policy),
             enabled: written.for_policy(&meta.id).enabled != Some(false),
             action: meta.custom.action,
             severity: meta.custom.severity,
             rules: rules.collect(),
+            exception: policy.exception.as_ref().map(|_| EXCEPTION),
             concerns: concerns.into_iter().collect(),
             parameters: policy.parameters.to_json(),
             failure_mode: if policy.tolerant {
@@ -278,30 +283,6 @@ fn name(form: Form) -> &'static str {
         Form::Response => "webhook",
         Form::Object => "conftest",
     }
-}
-
-/// Why a policy has its form, in the words of who decided it.
-fn reason(bundle: &Bundle, policy: &engine::eval::Policy) -> String {
-    if policy.form == Form::Gatekeeper {
-        return "it is a constraint of a ConstraintTemplate".to_owned();
-    }
-    let files: Vec<_> = bundle
-        .files
-        .iter()
-        .filter(|file| file.is_rego() && package_id(&file.text) == policy.meta.id)
-        .collect();
-    let has_custom = files.iter().any(|file| {
-        let annotations = metadata::parse(&file.path, &file.text).unwrap_or_default();
-        annotations.iter().any(|annotation| annotation.content.custom.is_some())
-    });
-    let reads = policy.program.documents().iter();
-    let own = reads.filter(|read| files.iter().any(|file| file.path == read.file));
-    let package = policy.meta.id.replace('/', ".");
-    format::decide(&package, has_custom, own).1
-}
-
-fn package_id(text: &str) -> String {
-    id_of(&engine::policy::modules::package(text))
 }
 
 /// The syntax of a policy's first file, or of its template.
@@ -339,6 +320,34 @@ fn other(given: &Inputs, package: &Package) -> Other {
         reason: package.detection.reason.clone(),
         broken: !matches!(package.detection.format, Format::Library | Format::Tests),
     }
+}
+
+/// Gatekeeper's own settings beside its policies: they change nothing here, which somebody may not expect.
+fn passed_over(given: &Inputs, bundle: &Bundle) -> Vec<Note> {
+    let yaml = bundle.files.iter().filter(|file| !file.is_rego());
+    let (loaded, _) = gatekeeper::load_sound(yaml.map(|file| (file.path.as_str(), file.text.as_str())));
+    let instead = |kind: &str| match kind {
+        "Config" => {
+            "; namespaces are left out by excludedNamespaces in policy-set.yaml, and objects come from the context"
+        }
+        "ExpansionTemplate" => "; name the kind of the workload in the constraint",
+        _ => "",
+    };
+    let of_gatekeeper = loaded
+        .others
+        .iter()
+        .filter(|other| other.api_version.contains("gatekeeper.sh"));
+    of_gatekeeper
+        .map(|other| Note {
+            file: given.located(&other.file),
+            message: format!(
+                "the {} {:?} has no effect{}",
+                other.kind,
+                other.name,
+                instead(&other.kind)
+            ),
+        })
+        .collect()
 }
 
 fn templates(given: &Inputs, bundle: &Bundle) -> Vec<Template> {

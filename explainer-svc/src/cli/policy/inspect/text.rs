@@ -99,6 +99,9 @@ fn policy(policy: &Policy, looks: Looks) -> String {
         .iter()
         .map(|rule| format!("{} -> {}", rule.name, action(rule.action)));
     field("asked", &rules.collect::<Vec<_>>().join(", "));
+    if let Some(rule) = policy.exception {
+        field("excepted", &format!("what the rule {rule} names"));
+    }
     if !policy.concerns.contains_key("kinds") {
         field("concerns", "every kind");
     }

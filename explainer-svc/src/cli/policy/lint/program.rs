@@ -45,10 +45,19 @@ impl Roots {
             .iter()
             .filter(|rule| rule.path.starts_with("system."))
             .map(|rule| rule.path.clone());
+        let exceptions = packages
+            .iter()
+            .map(|package| format!("{package}.{}", format::EXCEPTION));
         let named = entry_points(&group.sources);
         let used = reached(
             &outlines,
-            entries.iter().cloned().chain(of_system).chain(named).collect(),
+            entries
+                .iter()
+                .cloned()
+                .chain(of_system)
+                .chain(exceptions)
+                .chain(named)
+                .collect(),
         );
         Self {
             used: used.union(&tested).cloned().collect(),
