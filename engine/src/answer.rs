@@ -6,8 +6,8 @@ use crate::admission::{Answer, Review, ReviewError};
 use crate::eval::PolicySet;
 use crate::explain::summary;
 use crate::explain::text::{Extras, Words, render};
-use crate::explain::wire::{Decision, ExplainRequest, FixSummary};
-use crate::fix;
+use crate::explain::wire::{Decision, ExplainRequest};
+use crate::fix::{self, Effort, Remedies};
 use crate::redact;
 use crate::verdict::{Action, Verdict};
 
@@ -29,12 +29,16 @@ pub fn decide(set: &PolicySet, review: &Review) -> Decided {
 
 /// The rest, once there is a verdict.
 pub fn decided(set: &PolicySet, review: &Review, verdict: &Verdict) -> Decided {
-    let fix = fix::prove(set, review, verdict).map(|fix| fix.summary());
-    with_fix(set, review, verdict, fix)
+    let remedies = if verdict.is_silent() {
+        Remedies::default()
+    } else {
+        fix::remedies(set, review, verdict, Effort::ADMISSION)
+    };
+    with_remedies(set, review, verdict, &remedies)
 }
 
-/// The same, for who has looked for the fix already.
-pub fn with_fix(set: &PolicySet, review: &Review, verdict: &Verdict, fix: Option<FixSummary>) -> Decided {
+/// The same, for who has looked for remedies already.
+pub fn with_remedies(set: &PolicySet, review: &Review, verdict: &Verdict, remedies: &Remedies) -> Decided {
     let request = if verdict.is_silent() {
         // The projection costs a digest of the spec, which an allowed request need not pay for.
         ExplainRequest {
@@ -46,9 +50,12 @@ pub fn with_fix(set: &PolicySet, review: &Review, verdict: &Verdict, fix: Option
             violations: Vec::new(),
             failures: Vec::new(),
             fix: None,
+            unfixable: BTreeMap::new(),
+            origin: None,
+            defaulted: Vec::new(),
         }
     } else {
-        summary::request(set, review, verdict, fix, 0)
+        summary::request(set, review, verdict, remedies, 0)
     };
     Decided {
         uid: review.uid.clone(),

@@ -2,7 +2,10 @@
 //!
 //! The words are made from what the policy's author wrote and from what was found, by rules. Nothing here decides.
 
+pub(crate) mod authored;
+pub(crate) mod origin;
 pub mod path;
+mod remedy;
 pub mod summary;
 pub mod text;
 pub mod wire;

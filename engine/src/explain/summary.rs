@@ -4,20 +4,31 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::wire::{API_VERSION, ExplainRequest, FixSummary, ReviewSummary};
+use super::{authored, origin};
 use crate::admission::{Review, string};
 use crate::document::Document;
 use crate::eval::PolicySet;
+use crate::fix::{self, Fix, Remedies, Remedy};
 use crate::policy::bundle::hex;
+use crate::redact;
 use crate::verdict::Verdict;
+
+/// The longest reason why no edit helps, in characters.
+const MAX_REASON: usize = 400;
 
 /// What is sent to the explainer, and what the engine's own words are made from.
 pub fn request(
     set: &PolicySet,
     review: &Review,
     verdict: &Verdict,
-    fix: Option<FixSummary>,
+    remedies: &Remedies,
     deadline_ms: u64,
 ) -> ExplainRequest {
+    let place = origin::of(review);
+    let unfixable = remedies.policies.iter().filter_map(|(policy, remedy)| match remedy {
+        Remedy::Unfixable(reason) => Some((policy.clone(), redact::line(reason, MAX_REASON))),
+        Remedy::Fix(_) | Remedy::Unknown => None,
+    });
     ExplainRequest {
         api_version: API_VERSION.to_owned(),
         revision: verdict.revision().to_owned(),
@@ -26,8 +37,57 @@ pub fn request(
         review: summary(set, review),
         violations: verdict.violations().cloned().collect(),
         failures: verdict.failures().to_vec(),
-        fix,
+        fix: remedies.whole.as_ref().map(|fix| shown(fix, review, place.as_ref())),
+        unfixable: unfixable.collect(),
+        origin: place.map(|place| place.origin),
+        defaulted: defaulted(review, verdict),
     }
+}
+
+/// A fix as it is shown: where its change belongs, and the command for it.
+fn shown(fix: &Fix, review: &Review, place: Option<&origin::Place>) -> FixSummary {
+    let mut summary = fix.summary();
+    match place {
+        // A command would change what is made anew.
+        Some(place) => {
+            if let Some(under) = place.under.filter(|under| may_lift(fix, under)) {
+                summary.lifted = fix.snippet(under);
+            }
+        }
+        None => summary.kubectl = fix.kubectl(review).unwrap_or_default(),
+    }
+    summary
+}
+
+/// Whether what makes the object has a place for each part of the change.
+fn may_lift(fix: &Fix, under: &str) -> bool {
+    let places: &[&str] = match under {
+        "" => &["/spec/template/"],
+        _ => &["/spec/", "/metadata/labels", "/metadata/annotations"],
+    };
+    fix.patch().0.iter().all(|operation| {
+        let path = fix::path_of(operation);
+        places.iter().any(|place| path.starts_with(place))
+    })
+}
+
+/// Those of the found places whose values the API server filled in.
+fn defaulted(review: &Review, verdict: &Verdict) -> Vec<String> {
+    let mut found: Vec<&str> = verdict
+        .violations()
+        .flat_map(|violation| &violation.found)
+        .filter(|found| found.value.is_some())
+        .map(|found| found.path.as_str())
+        .collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let object = review.object().to_json();
+    let own = authored::authored(&object);
+    found.retain(|path| authored::is_default(&review.kind, &object, own.as_ref(), path));
+    found.sort_unstable();
+    found.dedup();
+    found.into_iter().map(str::to_owned).collect()
 }
 
 fn summary(set: &PolicySet, review: &Review) -> ReviewSummary {

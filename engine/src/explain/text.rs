@@ -1,18 +1,21 @@
 //! The text of a denial for a terminal, and warnings of one line.
 //!
-//! The first line says what and how many; each problem says where, why and how; the change that was tried comes last, next to
-//! the person's prompt.
+//! The first line says what and how many; each problem says where, why and how. What one change is for stands together, and the
+//! change comes last, next to the person's prompt.
 
-use super::path;
-use super::wire::{Decision, ExplainRequest, FixSummary, Repeat, ReviewSummary};
+use super::wire::{Decision, ExplainRequest, Repeat, ReviewSummary};
+use super::{path, remedy};
 use crate::redact;
 use crate::verdict::{Action, Failure, FailureKind, Found, Severity, Violation};
 
 /// Lines are broken here; narrower terminals break them again.
-const WIDTH: usize = 96;
+pub(super) const WIDTH: usize = 96;
 
 /// More warnings than this are summed up in one.
 const MAX_WARNINGS: usize = 10;
+
+/// With more rules than this only the first sentence of each reason is shown; the link has all of it.
+const MAX_WHOLE_REASONS: usize = 3;
 
 /// More places than this are summed up in one line.
 const MAX_PLACES: usize = 8;
@@ -52,18 +55,27 @@ fn denial(request: &ExplainRequest, extras: &Extras) -> String {
     let broken: Vec<&Failure> = request.failures.iter().filter(|failure| !failure.tolerated).collect();
     let count: usize = rules.iter().map(Vec::len).sum::<usize>() + broken.len();
     let mut text = format!("{} in {}\n", plural(count, "problem"), subject(&request.review));
-    for rule in &rules {
-        text.push('\n');
-        problem(rule, request.fix.as_ref(), &extras.repeats, &mut text);
+    let words = Rules {
+        request,
+        repeats: &extras.repeats,
+        // What everybody can look up is cut first.
+        is_brief: rules.len() > MAX_WHOLE_REASONS,
+    };
+    for group in &groups(request, rules) {
+        words.group(group, &mut text);
     }
     for failure in &broken {
         text.push('\n');
         failed(failure, &mut text);
     }
     let mut end = String::new();
+    if let Some(origin) = &request.origin {
+        end.push('\n');
+        bullet("", &origin.text, &mut end);
+    }
     if let Some(fix) = &request.fix {
         end.push('\n');
-        end.push_str(&proven(fix, !broken.is_empty() || !fix.complete));
+        end.push_str(&remedy::block(request, fix, !broken.is_empty() || !fix.complete));
     }
     if let Some(url) = &extras.url {
         end.push_str(&format!("\nMore: {url}\n"));
@@ -114,37 +126,139 @@ fn by_policy<'a>(violations: impl Iterator<Item = &'a Violation>) -> Vec<Vec<&'a
     rules
 }
 
-fn problem(rule: &[&Violation], fix: Option<&FixSummary>, repeats: &[Repeat], text: &mut String) {
-    let Some(first) = rule.first() else { return };
-    for violation in rule {
-        bullet("* ", &violation.message, text);
-        for found in violation.found.iter().take(MAX_PLACES) {
-            text.push_str(&format!("    {}\n", place(found)));
+/// Rules that have the same end.
+struct Group<'a> {
+    rules: Vec<Vec<&'a Violation>>,
+    /// Why no edit helps.
+    reason: Option<&'a str>,
+    /// The change at the end of the text is for them.
+    is_fixed: bool,
+}
+
+/// What no edit helps first, by its reason; then what has only advice; last, next to the change, what the change is for.
+fn groups<'a>(request: &'a ExplainRequest, rules: Vec<Vec<&'a Violation>>) -> Vec<Group<'a>> {
+    let mut unfixable: Vec<Group<'_>> = Vec::new();
+    let (mut open, mut fixed) = (Vec::new(), Vec::new());
+    for rule in rules {
+        let Some(policy) = rule.first().map(|first| &first.policy) else {
+            continue;
+        };
+        if request.fix.as_ref().is_some_and(|fix| fix.policies.contains(policy)) {
+            fixed.push(rule);
+        } else if let Some(reason) = request.unfixable.get(policy) {
+            match unfixable.iter_mut().find(|group| group.reason == Some(reason)) {
+                Some(group) => group.rules.push(rule),
+                None => unfixable.push(Group {
+                    rules: vec![rule],
+                    reason: Some(reason),
+                    is_fixed: false,
+                }),
+            }
+        } else {
+            open.push(rule);
         }
-        if violation.found.len() > MAX_PLACES {
-            text.push_str(&format!("    and {} more places\n", violation.found.len() - MAX_PLACES));
+    }
+    let rest = [(open, false), (fixed, true)].map(|(rules, is_fixed)| Group {
+        rules,
+        reason: None,
+        is_fixed,
+    });
+    unfixable.into_iter().chain(rest).collect()
+}
+
+/// How rules are worded.
+struct Rules<'a> {
+    request: &'a ExplainRequest,
+    repeats: &'a [Repeat],
+    is_brief: bool,
+}
+
+impl Rules<'_> {
+    fn group(&self, group: &Group<'_>, text: &mut String) {
+        for rule in &group.rules {
+            text.push('\n');
+            self.rule(rule, group.is_fixed, text);
+        }
+        if let Some(reason) = group.reason {
+            let which = match group.rules.len() {
+                1 => String::new(),
+                many => format!(" (for the {many} rules above)"),
+            };
+            bullet("  ", &format!("No edit of this object helps{which}: {reason}"), text);
         }
     }
-    if !first.why.is_empty() {
-        bullet("  Why:  ", &first.why, text);
-    }
-    // What the change below does needs no second description.
-    let is_fixed = fix.is_some_and(|fix| fix.policies.contains(&first.policy));
-    if !first.remediation.is_empty() && !is_fixed {
-        bullet("  Fix:  ", &first.remediation, text);
-    }
-    if !first.example.is_empty() && !is_fixed {
-        for line in first.example.trim_end().lines() {
-            text.push_str(&format!("        {line}\n"));
+
+    fn rule(&self, rule: &[&Violation], is_fixed: bool, text: &mut String) {
+        let Some(first) = rule.first() else { return };
+        for violation in rule {
+            bullet("* ", &violation.message, text);
+            for found in violation.found.iter().take(MAX_PLACES) {
+                text.push_str(&format!("    {}\n", self.place(found)));
+            }
+            if violation.found.len() > MAX_PLACES {
+                text.push_str(&format!("    and {} more places\n", violation.found.len() - MAX_PLACES));
+            }
+        }
+        bullet("  Why:  ", &self.why(first), text);
+        // What the change below does needs no second description.
+        if !first.remediation.is_empty() && !is_fixed {
+            bullet("  Hint: ", &first.remediation, text);
+        }
+        if !first.example.is_empty() && !is_fixed {
+            for line in first.example.trim_end().lines() {
+                text.push_str(&format!("        {line}\n"));
+            }
+        }
+        text.push_str(&format!("  Rule: {}{}\n", first.policy, severity(first.severity)));
+        if let Some(repeat) = self
+            .repeats
+            .iter()
+            .find(|repeat| repeat.policy == first.policy && repeat.count > 1)
+        {
+            bullet("  Note: ", &nudge(repeat), text);
         }
     }
-    text.push_str(&format!("  Rule: {}{}\n", first.policy, severity(first.severity)));
-    if let Some(repeat) = repeats
-        .iter()
-        .find(|repeat| repeat.policy == first.policy && repeat.count > 1)
-    {
-        bullet("  Note: ", &nudge(repeat), text);
+
+    /// The author's words; without them what the rule is called.
+    fn why(&self, violation: &Violation) -> String {
+        let why = violation.why.trim();
+        if !why.is_empty() {
+            return if self.is_brief { first_sentence(why) } else { why }.to_owned();
+        }
+        let title = violation.title.trim().trim_end_matches('.');
+        if !title.is_empty() && title != violation.message.trim_end_matches('.') {
+            return format!("it is a rule of this cluster: {title}.");
+        }
+        let name = violation
+            .policy
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .replace('-', " ");
+        format!("it is a rule of this cluster, \"{name}\"; its author wrote no reason.")
     }
+
+    fn place(&self, found: &Found) -> String {
+        let path = path::human(&found.path);
+        match &found.value {
+            Some(value) if self.request.defaulted.contains(&found.path) => {
+                redact::line(&format!("{path}: {value} (the default; nobody wrote it)"), 400)
+            }
+            Some(value) => redact::line(&format!("{path}: {value}"), 400),
+            None => redact::line(&path, 400),
+        }
+    }
+}
+
+/// The first sentence of a text, whole.
+fn first_sentence(text: &str) -> &str {
+    let is_end = |at: usize| {
+        let after = text.get(at + 1..).unwrap_or_default();
+        // `e.g. x` and `1.4.2` end nothing.
+        after.starts_with(char::is_whitespace) && after.trim_start().starts_with(char::is_uppercase)
+    };
+    let end = text.match_indices('.').map(|(at, _)| at).find(|&at| is_end(at));
+    end.and_then(|end| text.get(..=end)).unwrap_or(text)
 }
 
 /// What a team is told that was here before.
@@ -184,14 +298,6 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-fn place(found: &Found) -> String {
-    let path = path::human(&found.path);
-    match &found.value {
-        Some(value) => redact::line(&format!("{path}: {value}"), 400),
-        None => redact::line(&path, 400),
-    }
-}
-
 fn failed(failure: &Failure, text: &mut String) {
     let detail = redact::line(&failure.detail, 300);
     bullet(
@@ -210,26 +316,6 @@ fn failed(failure: &Failure, text: &mut String) {
         }
     };
     bullet("  Why:  ", why, text);
-}
-
-fn proven(fix: &FixSummary, is_partial: bool) -> String {
-    let title = if is_partial {
-        format!(
-            "Change for {} (tried: they pass with it; the rest needs the fixes above):",
-            rules(fix)
-        )
-    } else {
-        "Change this (tried: with it every policy lets the request pass):".to_owned()
-    };
-    let mut text = format!("{title}\n\n");
-    for line in fix.snippet.lines() {
-        text.push_str(&format!("    {line}\n"));
-    }
-    text
-}
-
-fn rules(fix: &FixSummary) -> String {
-    fix.policies.join(", ")
 }
 
 /// One line a policy: what, how often, and how to mend it when that fits.
@@ -272,7 +358,7 @@ fn warning(rule: &[&Violation]) -> Option<String> {
 }
 
 /// A paragraph that hangs under its lead.
-fn bullet(lead: &str, paragraph: &str, text: &mut String) {
+pub(super) fn bullet(lead: &str, paragraph: &str, text: &mut String) {
     let indent = " ".repeat(lead.len());
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(lead)
@@ -291,3 +377,8 @@ fn plural(count: usize, noun: &str) -> String {
         format!("{count} {noun}s")
     }
 }
+
+#[cfg(test)]
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "text_tests.rs"]
+mod tests;

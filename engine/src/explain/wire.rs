@@ -2,8 +2,11 @@
 //!
 //! The request is a projection: names, labels, the violated fields and their values. The object itself is not in it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::fix::{Class, Placeholder, Source};
 use crate::verdict::{Action, Failure, Violation};
 
 /// The version of this contract, in every request.
@@ -32,6 +35,15 @@ pub struct ExplainRequest {
     /// A change after which the policies pass, tried by the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<FixSummary>,
+    /// Policies that no change of the object satisfies: why, and what helps, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfixable: BTreeMap<String, String>,
+    /// Where the object comes from, when it is made by something else than a person's manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Those of the found places that the API server filled in: JSON pointers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defaulted: Vec<String>,
 }
 
 /// The verdict in one word.
@@ -77,10 +89,10 @@ pub struct ReviewSummary {
     pub field_manager: String,
     /// The object's labels.
     #[serde(default)]
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// The labels of its namespace, as far as the context knows them.
     #[serde(default)]
-    pub namespace_labels: std::collections::BTreeMap<String, String>,
+    pub namespace_labels: BTreeMap<String, String>,
     /// The controller that made the object, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
@@ -128,6 +140,46 @@ pub struct FixSummary {
     pub policies: Vec<String>,
     /// Every denial is gone after it. When false, the denials of policies not listed remain.
     pub complete: bool,
+    /// Whether it can be applied as it stands.
+    #[serde(default)]
+    pub class: Class,
+    /// Who proposed it.
+    #[serde(default)]
+    pub source: Source,
+    /// What a person has to fill in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placeholders: Vec<Placeholder>,
+    /// What it takes away: JSON pointers into the denied object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removes: Vec<String>,
+    /// Where more is allowed or reached after it: JSON pointers into the denied object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub widens: Vec<String>,
+    /// The snippet for the place that `origin` names, when the same change surely has its place there; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lifted: String,
+    /// The object before and after as YAML, what changes with two lines around it; empty when it is too long, or when a secret is
+    /// near.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
+    /// A command that makes the change, quoted for a shell; empty when there is none that would last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kubectl: String,
+}
+
+/// Where an object comes from, and so where to change it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Origin {
+    /// What it is: `Deployment`, `Helm release`, `Argo CD application`.
+    pub kind: String,
+    /// Its namespace, or empty.
+    #[serde(default)]
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// All of it in a sentence or two.
+    pub text: String,
 }
 
 /// The explainer's answer.

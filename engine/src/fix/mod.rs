@@ -13,6 +13,8 @@ mod bounds;
 mod change;
 mod couple;
 mod places;
+mod diff;
+pub mod kubectl;
 mod proof;
 mod search;
 pub mod snippet;
@@ -32,7 +34,7 @@ use self::proof::Proof;
 use self::search::{Nothing, Search};
 use crate::admission::{Operation, Review};
 use crate::eval::PolicySet;
-use crate::explain::wire::{Decision, FixSummary};
+use crate::explain::wire::{Decision, FixSummary, GroupVersionKind};
 use crate::policy::custom;
 use crate::verdict::{self, FailureKind, Verdict};
 
@@ -44,28 +46,31 @@ pub struct Fix {
     patch: Patch,
     policies: Vec<String>,
     complete: bool,
-    kind: String,
+    kind: GroupVersionKind,
     source: Source,
     placeholders: Vec<Placeholder>,
     removes: bool,
     widens: bool,
+    widening: Vec<String>,
 }
 
 /// Whether a fix can be applied as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// As it stands.
+    #[default]
     Fix,
     /// The shape is right; a person fills in what only a person knows.
     Placeholder,
 }
 
 /// Who proposed it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The policy's author.
+    #[default]
     Author,
     /// The search.
     Search,
@@ -179,10 +184,30 @@ impl Fix {
     pub fn summary(&self) -> FixSummary {
         FixSummary {
             patch: serde_json::to_value(&self.patch).unwrap_or_default(),
-            snippet: snippet::render(&self.kind, &self.before, &self.after, &self.patch),
+            snippet: self.snippet(""),
             policies: self.policies.clone(),
             complete: self.complete,
+            class: self.class(),
+            source: self.source,
+            placeholders: self.placeholders.clone(),
+            removes: removed(&self.patch),
+            widens: self.widening.clone(),
+            lifted: String::new(),
+            diff: diff::unified(&self.kind.kind, &self.before, &self.after, &self.placeholders).unwrap_or_default(),
+            kubectl: String::new(),
         }
+    }
+
+    /// The change as a piece of YAML, with this pointer before each of its paths.
+    pub fn snippet(&self, under: &str) -> String {
+        snippet::render(&snippet::Change {
+            kind: &self.kind,
+            before: &self.before,
+            after: &self.after,
+            patch: &self.patch,
+            placeholders: &self.placeholders,
+            under,
+        })
     }
 }
 
@@ -384,11 +409,12 @@ fn finished(proof: &mut Proof<'_>, edits: &[Edit], policies: &[&str], source: So
         after,
         patch,
         policies: policies.iter().map(|&policy| policy.to_owned()).collect(),
-        kind: kind.kind.clone(),
+        kind: kind.clone(),
         source,
         placeholders: placeholders(proof.before(), edits),
         removes: bounds::removes(edits),
         widens: bounds::widens(proof.before(), edits),
+        widening: widening(proof.before(), edits),
     })
 }
 
@@ -478,6 +504,30 @@ fn reason(nothing: Nothing, review: &Review) -> Option<String> {
     nothing.identity.then(|| {
         "Only another object would pass: its name, namespace or kind decides, and these cannot be edited.".to_owned()
     })
+}
+
+/// What a patch takes away.
+fn removed(patch: &Patch) -> Vec<String> {
+    let removals = patch
+        .0
+        .iter()
+        .filter(|operation| matches!(operation, PatchOperation::Remove(_)));
+    removals.map(|operation| path_of(operation).to_owned()).collect()
+}
+
+/// Where more is allowed after the edits; for what is new, the list that it is added to.
+fn widening(before: &Value, edits: &[Edit]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for edit in edits {
+        let steps = edit.path.split(|step| matches!(step, Step::New(_))).next();
+        if let Some(path) = change::pointer(steps.unwrap_or_default())
+            && bounds::widens(before, std::slice::from_ref(edit))
+            && !found.contains(&path)
+        {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// The path of an operation.

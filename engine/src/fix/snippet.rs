@@ -3,9 +3,23 @@
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
-use super::path_of;
+use super::{Placeholder, path_of};
+use crate::explain::authored::{authored, identity, is_default};
+use crate::explain::wire::GroupVersionKind;
 use crate::finding::path_order;
 use crate::redact;
+
+/// What is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) kind: &'a GroupVersionKind,
+    pub(super) before: &'a Value,
+    pub(super) after: &'a Value,
+    pub(super) patch: &'a Patch,
+    pub(super) placeholders: &'a [Placeholder],
+    /// A pointer that is shown before every path.
+    pub(super) under: &'a str,
+}
 
 /// A part of the piece.
 enum Node {
@@ -15,32 +29,81 @@ enum Node {
     Leaf {
         value: Value,
         note: String,
+        /// Where it is in the changed object.
+        path: String,
     },
     Removed {
         note: String,
     },
 }
 
-/// The piece of YAML for a change of an object of this kind.
-pub fn render(kind: &str, before: &Value, after: &Value, patch: &Patch) -> String {
-    let mut operations: Vec<&PatchOperation> = patch.0.iter().collect();
-    operations.sort_by_cached_key(|operation| path_order(path_of(operation)));
+/// Writes nodes, and knows what a person has to fill in.
+struct Writer<'a> {
+    placeholders: &'a [Placeholder],
+    text: String,
+}
+
+/// The piece of YAML for a change.
+pub(super) fn render(change: &Change<'_>) -> String {
+    let Change { before, under, .. } = *change;
+    let root = tree(change);
+    let mut writer = Writer {
+        placeholders: change.placeholders,
+        text: String::new(),
+    };
+    let around: Vec<&str> = under.split('/').skip(1).collect();
+    for (depth, key) in around.iter().enumerate() {
+        writer.text.push_str(&format!("{}{key}:\n", "  ".repeat(depth)));
+    }
+    writer.write(&root, before, around.len());
+    writer.text
+}
+
+fn tree(change: &Change<'_>) -> Node {
+    let Change {
+        kind,
+        before,
+        after,
+        patch,
+        ..
+    } = *change;
+    let own = authored(before);
+    let mut operations: Vec<(String, &PatchOperation)> = Vec::new();
+    for operation in &patch.0 {
+        let path = path_of(operation);
+        let place = match path.strip_suffix("/-") {
+            // An element at the end: its position, counted with those that are added before it.
+            Some(list) => {
+                let length = before.pointer(list).and_then(Value::as_array).map_or(0, Vec::len);
+                let earlier = operations.iter().filter(|(_, other)| path_of(other) == path).count();
+                format!("{list}/{}", length + earlier)
+            }
+            None => path.to_owned(),
+        };
+        operations.push((place, operation));
+    }
+    operations.sort_by_cached_key(|(place, _)| path_order(place));
     let mut root = Node::Map(Vec::new());
-    for change in operations {
-        let place = path_of(change);
-        let old = before.pointer(place);
-        let was = old.and_then(|value| redact::value(kind, place, value));
-        let leaf = match change {
+    for (place, operation) in operations {
+        let old = before.pointer(&place);
+        let was = old.and_then(|value| redact::value(&kind.kind, &place, value));
+        let is_default = is_default(kind, before, own.as_ref(), &place);
+        let leaf = match operation {
             PatchOperation::Remove(_) => Node::Removed {
                 note: was.map_or(String::new(), |was| format!(": {was}")),
             },
             _ => Node::Leaf {
-                value: after.pointer(place).cloned().unwrap_or_default(),
+                value: match operation {
+                    PatchOperation::Add(add) if path_of(operation).ends_with("/-") => add.value.clone(),
+                    _ => after.pointer(&place).cloned().unwrap_or_default(),
+                },
                 note: match (old, was) {
                     (None, _) => "add".to_owned(),
+                    (Some(_), Some(was)) if is_default => format!("instead of the default, {was}"),
                     (Some(_), Some(was)) => format!("was: {was}"),
                     (Some(_), None) => "change".to_owned(),
                 },
+                path: place.clone(),
             },
         };
         let segments: Vec<String> = place
@@ -50,9 +113,7 @@ pub fn render(kind: &str, before: &Value, after: &Value, patch: &Patch) -> Strin
             .collect();
         insert(&mut root, before, &segments, leaf);
     }
-    let mut text = String::new();
-    write(&root, before, 0, &mut text);
-    text
+    root
 }
 
 fn insert(node: &mut Node, object: &Value, segments: &[String], leaf: Node) {
@@ -104,74 +165,122 @@ fn member<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
     children.get_mut(position).map(|(_, place)| place)
 }
 
-fn write(node: &Node, object: &Value, depth: usize, text: &mut String) {
-    match node {
-        Node::Map(children) => {
-            for (key, child) in children {
-                let value = object.get(key).unwrap_or(&Value::Null);
-                write_entry(&yaml_inline(&Value::from(key.as_str())), child, value, depth, "", text);
-            }
-        }
-        Node::List(children) => {
-            for (index, child) in children {
-                let item = object.get(index).unwrap_or(&Value::Null);
-                write_item(*index, child, item, depth, text);
-            }
-        }
-        Node::Leaf { .. } | Node::Removed { .. } => {}
+impl Writer<'_> {
+    fn line(&mut self, depth: usize, line: &str) {
+        self.text.push_str(&"  ".repeat(depth));
+        self.text.push_str(line);
+        self.text.push('\n');
     }
-}
 
-/// An element of a list: its name tells a person which.
-fn write_item(index: usize, child: &Node, item: &Value, depth: usize, text: &mut String) {
-    let pad = "  ".repeat(depth);
-    match child {
-        Node::Removed { note } => text.push_str(&format!("{pad}# remove item {index}{note}\n")),
-        Node::Leaf { value, note } => text.push_str(&format!("{pad}- {} # {note}\n", yaml_inline(value))),
-        Node::Map(_) | Node::List(_) => {
-            match identity(item) {
-                Some((key, value)) => text.push_str(&format!("{pad}- {key}: {}\n", yaml_inline(value))),
-                None => text.push_str(&format!("{pad}- # item {index}\n")),
+    fn write(&mut self, node: &Node, object: &Value, depth: usize) {
+        match node {
+            Node::Map(children) => {
+                for (key, child) in children {
+                    let value = object.get(key).unwrap_or(&Value::Null);
+                    self.entry(&yaml_inline(&Value::from(key.as_str())), child, value, depth);
+                }
             }
-            write(child, item, depth + 1, text);
+            Node::List(children) => {
+                for (index, child) in children {
+                    let item = object.get(index).unwrap_or(&Value::Null);
+                    self.item(*index, child, item, depth);
+                }
+            }
+            Node::Leaf { .. } | Node::Removed { .. } => {}
         }
     }
-}
 
-/// What tells an element from its neighbours: the keys by which Kubernetes merges lists.
-fn identity(item: &Value) -> Option<(&str, &Value)> {
-    const KEYS: [&str; 8] = [
-        "name",
-        "containerPort",
-        "port",
-        "mountPath",
-        "devicePath",
-        "key",
-        "ip",
-        "topologyKey",
-    ];
-    let members = item.as_object()?;
-    let (key, value) = KEYS.iter().find_map(|key| members.get_key_value(*key))?;
-    (value.is_string() || value.is_number()).then_some((key.as_str(), value))
-}
-
-fn write_entry(key: &str, child: &Node, value: &Value, depth: usize, lead: &str, text: &mut String) {
-    let pad = "  ".repeat(depth);
-    match child {
-        Node::Removed { note } => text.push_str(&format!("{pad}{lead}# remove {key}{note}\n")),
-        Node::Leaf { value, note } if is_inline(value) => {
-            text.push_str(&format!("{pad}{lead}{key}: {} # {note}\n", yaml_inline(value)));
-        }
-        Node::Leaf { value, note } => {
-            text.push_str(&format!("{pad}{lead}{key}: # {note}\n"));
-            let block = serde_saphyr::to_string(value).unwrap_or_default();
-            for line in block.lines() {
-                text.push_str(&format!("{pad}  {line}\n"));
+    /// An element of a list: its name tells a person which.
+    fn item(&mut self, index: usize, child: &Node, item: &Value, depth: usize) {
+        match child {
+            Node::Removed { note } => self.line(depth, &format!("# remove item {index}{note}")),
+            Node::Leaf { value, note, path } if is_inline(value) => {
+                let note = self.noted(note, path);
+                self.line(depth, &format!("- {}{note}", yaml_inline(value)));
+            }
+            Node::Leaf { value, note, path } => {
+                self.line(depth, &format!("- # {note}"));
+                self.block(value, path, depth + 1);
+            }
+            Node::Map(_) | Node::List(_) => {
+                match identity(item) {
+                    Some((key, value)) => self.line(depth, &format!("- {key}: {}", yaml_inline(value))),
+                    None => self.line(depth, &format!("- # item {index}")),
+                }
+                self.write(child, item, depth + 1);
             }
         }
-        Node::Map(_) | Node::List(_) => {
-            text.push_str(&format!("{pad}{lead}{key}:\n"));
-            write(child, value, depth + 1, text);
+    }
+
+    fn entry(&mut self, key: &str, child: &Node, value: &Value, depth: usize) {
+        match child {
+            Node::Removed { note } => self.line(depth, &format!("# remove {key}{note}")),
+            Node::Leaf { value, note, path } if is_inline(value) => {
+                let note = self.noted(note, path);
+                self.line(depth, &format!("{key}: {}{note}", yaml_inline(value)));
+            }
+            Node::Leaf { value, note, path } => {
+                self.line(depth, &format!("{key}: # {note}"));
+                self.block(value, path, depth + 1);
+            }
+            Node::Map(_) | Node::List(_) => {
+                self.line(depth, &format!("{key}:"));
+                self.write(child, value, depth + 1);
+            }
+        }
+    }
+
+    /// A value that has maps in it.
+    fn block(&mut self, value: &Value, path: &str, depth: usize) {
+        match value {
+            Value::Object(members) => {
+                for (key, member) in members {
+                    let below = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    let key = yaml_inline(&Value::from(key.as_str()));
+                    if is_inline(member) {
+                        let note = self.noted("", &below);
+                        self.line(depth, &format!("{key}: {}{note}", yaml_inline(member)));
+                    } else {
+                        self.line(depth, &format!("{key}:"));
+                        self.block(member, &below, depth + 1);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let below = format!("{path}/{index}");
+                    if is_inline(item) {
+                        let note = self.noted("", &below);
+                        self.line(depth, &format!("- {}{note}", yaml_inline(item)));
+                        continue;
+                    }
+                    // The first line of the element stands behind its dash.
+                    let start = self.text.len() + depth * 2;
+                    self.block(item, &below, depth + 1);
+                    if self.text.get(start..start + 2) == Some("  ") {
+                        self.text.replace_range(start..start + 2, "- ");
+                    }
+                }
+            }
+            plain => self.line(depth, &yaml_inline(plain)),
+        }
+    }
+
+    /// A comment, with what a person has to fill in here.
+    fn noted(&self, note: &str, path: &str) -> String {
+        let is_here = |placeholder: &&Placeholder| {
+            placeholder.path == path
+                || placeholder
+                    .path
+                    .strip_prefix(path)
+                    .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let meaning = self.placeholders.iter().find(is_here);
+        match meaning.map(|placeholder| redact::line(&placeholder.meaning, 120)) {
+            None if note.is_empty() => String::new(),
+            None => format!(" # {note}"),
+            Some(meaning) if note.is_empty() || note == "add" => format!(" # fill in: {meaning}"),
+            Some(meaning) => format!(" # fill in: {meaning}; {note}"),
         }
     }
 }
@@ -207,11 +316,27 @@ mod tests {
 
     use super::*;
 
-    fn snippet(before: &Value, patch: Value) -> String {
+    fn shown(before: &Value, patch: Value, placeholders: &[Placeholder], under: &str) -> String {
         let patch: Patch = serde_json::from_value(patch).unwrap();
         let mut after = before.clone();
         json_patch::patch(&mut after, &patch).unwrap();
-        render("Pod", before, &after, &patch)
+        let kind = GroupVersionKind {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "Pod".into(),
+        };
+        render(&Change {
+            kind: &kind,
+            before,
+            after: &after,
+            patch: &patch,
+            placeholders,
+            under,
+        })
+    }
+
+    fn snippet(before: &Value, patch: Value) -> String {
+        shown(before, patch, &[], "")
     }
 
     #[test]
@@ -231,8 +356,7 @@ mod tests {
             - name: log
               securityContext: # add
                 capabilities:
-                  drop:
-                  - ALL
+                  drop: [ALL]
             - name: app
               securityContext:
                 privileged: false # was: true
@@ -254,5 +378,88 @@ mod tests {
             runAsNonRoot: true
             runAsUser: 1000
         ");
+    }
+
+    #[test]
+    fn elements_at_the_end_of_a_list_are_shown_whole() {
+        let before = json!({"spec": {"tolerations": [{"key": "a"}], "containers": [{"name": "app"}]}});
+        let text = snippet(
+            &before,
+            json!([
+                {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "gpu", "operator": "Exists"}},
+                {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "spot"}},
+                {"op": "add", "path": "/spec/containers/0/volumeMounts", "value": [
+                    {"name": "tmp", "mountPath": "/tmp"}, {"name": "cache", "mountPath": "/var/cache"}]}]),
+        );
+        insta::assert_snapshot!(text, @r"
+        spec:
+          containers:
+            - name: app
+              volumeMounts: # add
+                - mountPath: /tmp
+                  name: tmp
+                - mountPath: /var/cache
+                  name: cache
+          tolerations:
+            - # add
+              key: gpu
+              operator: Exists
+            - # add
+              key: spot
+        ");
+        let read: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(read.pointer("/spec/tolerations/0/operator"), Some(&json!("Exists")));
+        assert_eq!(
+            read.pointer("/spec/containers/0/volumeMounts/1/mountPath"),
+            Some(&json!("/var/cache"))
+        );
+    }
+
+    #[test]
+    fn what_a_person_fills_in_is_marked() {
+        let placeholder = |path: &str, meaning: &str| Placeholder {
+            path: path.into(),
+            meaning: meaning.into(),
+        };
+        let text = shown(
+            &json!({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "app", "image": "web"}]}}),
+            json!([
+                {"op": "add", "path": "/metadata/labels", "value": {"owner": "example", "tier": "web"}},
+                {"op": "replace", "path": "/spec/containers/0/image", "value": "web:1.0.0"}]),
+            &[
+                placeholder("/metadata/labels/owner", "the owner of this service"),
+                placeholder("/spec/containers/0/image", "the version that was tested"),
+            ],
+            "/spec/template",
+        );
+        insta::assert_snapshot!(text, @r#"
+        spec:
+          template:
+            metadata:
+              labels: # add
+                owner: example # fill in: the owner of this service
+                tier: web
+            spec:
+              containers:
+                - name: app
+                  image: web:1.0.0 # fill in: the version that was tested; was: "web"
+        "#);
+    }
+
+    #[test]
+    fn a_default_is_not_shown_as_somebodys_own() {
+        let text = snippet(
+            &json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration":
+                "{\"spec\":{\"dnsPolicy\":\"ClusterFirst\"}}"}},
+                "spec": {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}}),
+            json!([
+                {"op": "replace", "path": "/spec/restartPolicy", "value": "Never"},
+                {"op": "replace", "path": "/spec/dnsPolicy", "value": "Default"}]),
+        );
+        insta::assert_snapshot!(text, @r#"
+        spec:
+          dnsPolicy: Default # was: "ClusterFirst"
+          restartPolicy: Never # instead of the default, "Always"
+        "#);
     }
 }

@@ -1,0 +1,281 @@
+//! What a person reads in a terminal, whole.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::explain::wire::ExplainRequest;
+
+fn violation(policy: &str, message: &str, path: &str, value: &str) -> Value {
+    json!({"policy": policy, "action": "deny", "message": message, "found": [{"path": path, "value": value}],
+        "why": "It matters for a reason. And that is not all that can be said of it.",
+        "remediation": "Do it in another way."})
+}
+
+fn request(violations: Value, more: Value) -> ExplainRequest {
+    let mut request = json!({
+        "apiVersion": "whynot.dev/v1", "revision": "3f2a9c01d4e5", "decision": "deny", "deadlineMs": 0,
+        "review": {"uid": "u", "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "namespace": "shop", "name": "web"},
+        "violations": violations,
+    });
+    for (key, value) in more.as_object().unwrap() {
+        request[key] = value.clone();
+    }
+    serde_json::from_value(request).unwrap()
+}
+
+fn text(violations: Value, more: Value) -> String {
+    let extras = Extras {
+        repeats: vec![],
+        url: Some("http://explainer/e/id".into()),
+    };
+    let text = render(&request(violations, more), &extras).message;
+    assert!(text.is_ascii(), "{text}");
+    text
+}
+
+fn privileged() -> Value {
+    violation(
+        "pod-security/privileged",
+        "Container \"app\" runs privileged.",
+        "/spec/containers/0/securityContext/privileged",
+        "true",
+    )
+}
+
+fn root() -> Value {
+    violation(
+        "pod-security/root",
+        "Container \"app\" may run as root.",
+        "/spec/containers/0/securityContext",
+        "{}",
+    )
+}
+
+fn owner() -> Value {
+    violation("general/owner", "There is no label owner.", "/metadata/labels", "{}")
+}
+
+fn fix(policies: &[&str], is_complete: bool) -> Value {
+    json!({
+        "patch": [{"op": "replace", "path": "/spec/containers/0/securityContext/privileged", "value": false}],
+        "snippet": "spec:\n  containers:\n    - name: app\n      securityContext:\n        privileged: false # was: true\n",
+        "policies": policies, "complete": is_complete,
+    })
+}
+
+#[test]
+fn one_change_for_two_rules_stands_once_behind_both() {
+    let mut fix = fix(&["pod-security/privileged", "pod-security/root"], true);
+    fix["kubectl"] = "kubectl patch --local -f FILE -n shop --type=json -p '[]' -o yaml | kubectl apply -f -".into();
+    insta::assert_snapshot!(text(json!([privileged(), root()]), json!({"fix": fix})), @r#"
+    2 problems in Pod shop/web
+
+    * Container "app" runs privileged.
+        spec.containers[0].securityContext.privileged: true
+      Why:  It matters for a reason. And that is not all that can be said of it.
+      Rule: pod-security/privileged
+
+    * Container "app" may run as root.
+        spec.containers[0].securityContext: {}
+      Why:  It matters for a reason. And that is not all that can be said of it.
+      Rule: pod-security/root
+
+    Fix (checked: all policies pass after it):
+
+        spec:
+          containers:
+            - name: app
+              securityContext:
+                privileged: false # was: true
+
+      Run: kubectl patch --local -f FILE -n shop --type=json -p '[]' -o yaml | kubectl apply -f -
+
+    More: http://explainer/e/id
+    "#);
+}
+
+#[test]
+fn the_three_classes_are_not_mixed() {
+    let mut fix = fix(&["pod-security/privileged"], false);
+    fix["removes"] = json!(["/spec/hostNetwork", "/spec/containers/0/ports/1"]);
+    fix["widens"] = json!(["/spec/tolerations"]);
+    let reason = "Another object of the cluster decides here: no value in this object makes it right by itself.";
+    let unfixable = json!({"general/host": reason, "general/other-host": reason});
+    let host = violation("general/host", "The host is taken.", "/spec/host", "\"a.example.com\"");
+    let other = violation(
+        "general/other-host",
+        "The other host is taken.",
+        "/spec/other",
+        "\"b.example.com\"",
+    );
+    let violations = json!([host, other, owner(), privileged()]);
+    insta::assert_snapshot!(text(violations, json!({"fix": fix, "unfixable": unfixable})), @r#"
+    4 problems in Pod shop/web
+
+    * The host is taken.
+        spec.host: "a.example.com"
+      Why:  It matters for a reason.
+      Hint: Do it in another way.
+      Rule: general/host
+
+    * The other host is taken.
+        spec.other: "b.example.com"
+      Why:  It matters for a reason.
+      Hint: Do it in another way.
+      Rule: general/other-host
+      No edit of this object helps (for the 2 rules above): Another object of the cluster decides
+      here: no value in this object makes it right by itself.
+
+    * There is no label owner.
+        metadata.labels: {}
+      Why:  It matters for a reason.
+      Hint: Do it in another way.
+      Rule: general/owner
+
+    * Container "app" runs privileged.
+        spec.containers[0].securityContext.privileged: true
+      Why:  It matters for a reason.
+      Rule: pod-security/privileged
+
+    Fix for pod-security/privileged (checked: it passes after it; the rest needs what is said
+    above):
+
+        spec:
+          containers:
+            - name: app
+              securityContext:
+                privileged: false # was: true
+
+      removes: spec.hostNetwork, spec.containers[0].ports[1]
+      gives more access: spec.tolerations
+
+    More: http://explainer/e/id
+    "#);
+}
+
+#[test]
+fn what_a_person_fills_in_is_no_fix() {
+    let fix = json!({
+        "patch": [{"op": "add", "path": "/metadata/labels/owner", "value": "example"}],
+        "snippet": "metadata:\n  labels:\n    owner: example # fill in: the owner of this service\n",
+        "policies": ["general/owner"], "complete": true, "class": "placeholder", "source": "search",
+        "placeholders": [{"path": "/metadata/labels/owner", "meaning": "the owner of this service"}],
+    });
+    insta::assert_snapshot!(text(json!([owner()]), json!({"fix": fix})), @r"
+    1 problem in Pod shop/web
+
+    * There is no label owner.
+        metadata.labels: {}
+      Why:  It matters for a reason. And that is not all that can be said of it.
+      Rule: general/owner
+
+    Fill in the marked values (checked with an example: all policies pass after it):
+
+        metadata:
+          labels:
+            owner: example # fill in: the owner of this service
+
+    More: http://explainer/e/id
+    ");
+}
+
+#[test]
+fn a_change_belongs_where_the_object_is_made() {
+    let mut fix = fix(&["pod-security/privileged"], true);
+    fix["lifted"] = "spec:\n  template:\n    spec:\n      hostNetwork: false # was: true\n".into();
+    let origin = json!({"kind": "Deployment", "namespace": "shop", "name": "web",
+        "text": "This Pod is made from Deployment shop/web: change its template."});
+    insta::assert_snapshot!(text(json!([privileged()]), json!({"fix": fix, "origin": origin})), @r#"
+    1 problem in Pod shop/web
+
+    * Container "app" runs privileged.
+        spec.containers[0].securityContext.privileged: true
+      Why:  It matters for a reason. And that is not all that can be said of it.
+      Rule: pod-security/privileged
+
+    This Pod is made from Deployment shop/web: change its template.
+
+    Fix (checked on this Pod: all policies pass after it), as it stands in Deployment web:
+
+        spec:
+          template:
+            spec:
+              hostNetwork: false # was: true
+
+    More: http://explainer/e/id
+    "#);
+}
+
+#[test]
+fn a_rule_without_words_is_worded_from_itself() {
+    let mut titled = violation("a/b", "No.", "/spec/dnsPolicy", "\"ClusterFirst\"");
+    titled["why"] = "".into();
+    titled["remediation"] = "".into();
+    let mut bare = titled.clone();
+    bare["policy"] = "k8srequiredlabels/all-have-owners".into();
+    titled["title"] = "Pods use the resolver of their node".into();
+    insta::assert_snapshot!(text(json!([titled, bare]), json!({"defaulted": ["/spec/dnsPolicy"]})), @r#"
+    2 problems in Pod shop/web
+
+    * No.
+        spec.dnsPolicy: "ClusterFirst" (the default; nobody wrote it)
+      Why:  it is a rule of this cluster: Pods use the resolver of their node.
+      Rule: a/b
+
+    * No.
+        spec.dnsPolicy: "ClusterFirst" (the default; nobody wrote it)
+      Why:  it is a rule of this cluster, "all have owners"; its author wrote no reason.
+      Rule: k8srequiredlabels/all-have-owners
+
+    More: http://explainer/e/id
+    "#);
+}
+
+#[test]
+fn three_rules_fit_on_a_screen() {
+    let violations = json!([owner(), privileged(), root()]);
+    let fix = fix(&["general/owner", "pod-security/privileged", "pod-security/root"], true);
+    let text = text(violations, json!({"fix": fix}));
+    assert!(text.lines().count() <= 40, "{text}");
+}
+
+#[test]
+fn many_rules_are_brief() {
+    let rules: Vec<Value> = (0..5)
+        .map(|n| violation(&format!("a/{n}"), "No.", "/spec/a", "1"))
+        .collect();
+    let text = text(json!(rules), json!({}));
+    assert!(text.contains("for a reason.") && !text.contains("not all"), "{text}");
+}
+
+#[test]
+fn a_long_change_cuts_neither_the_command_nor_the_link() {
+    let mut fix = fix(&["pod-security/privileged"], true);
+    fix["snippet"] = "spec: # and so on\n".repeat(2000).into();
+    fix["kubectl"] = "kubectl patch --local -f FILE".into();
+    let text = text(json!([privileged()]), json!({"fix": fix}));
+    assert!(
+        text.ends_with("  Run: kubectl patch --local -f FILE\n\nMore: http://explainer/e/id"),
+        "{text}"
+    );
+    assert!(
+        text.len() <= redact::MAX_MESSAGE && text.contains("runs privileged"),
+        "{text}"
+    );
+}
+
+#[test]
+fn none_of_our_words_is_taken_for_a_field_that_never_changes() {
+    // Flux deletes and makes anew what it is told such a thing about, when it may.
+    for words in ["is immutable", "immutable field"] {
+        for source in [
+            include_str!("text.rs"),
+            include_str!("remedy.rs"),
+            include_str!("origin.rs"),
+            include_str!("../fix/mod.rs"),
+        ] {
+            assert!(!source.contains(words), "{words}");
+        }
+    }
+}
