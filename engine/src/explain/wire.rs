@@ -224,3 +224,25 @@ impl ExplainRequest {
             .filter(move |violation| violation.action == action)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_was_recorded_before_fixes_had_classes_is_still_read() {
+        let old = json!({
+            "apiVersion": API_VERSION, "revision": "3f2a9c01d4e5", "decision": "deny", "deadlineMs": 800,
+            "review": {"uid": "u", "operation": "CREATE", "kind": {"kind": "Pod"}},
+            "fix": {"patch": [], "snippet": "spec: {}", "policies": ["a/b"], "complete": true},
+        });
+        let request: ExplainRequest = serde_json::from_value(old).unwrap();
+        let fix = request.fix.clone().unwrap();
+        assert_eq!((fix.class, fix.source), (Class::Fix, Source::Author));
+        assert!(request.unfixable.is_empty() && request.origin.is_none() && fix.kubectl.is_empty());
+    }
+}

@@ -85,11 +85,11 @@ fn quoted(operations: &[PatchOperation], kind: &str) -> Option<String> {
 }
 
 /// The operations for the file that the object came from: it has not what the API server filled in.
-fn for_file(object: &Value, patch: &Patch) -> Option<Vec<PatchOperation>> {
+fn for_file(object: &Value, changes: &Patch) -> Option<Vec<PatchOperation>> {
     let mut file = authored::authored(object).unwrap_or_else(|| assumed(object));
     let mut object = object.clone();
     let mut operations = Vec::new();
-    for operation in &patch.0 {
+    for operation in &changes.0 {
         let path = path_of(operation);
         let own = match operation {
             PatchOperation::Remove(_) => removal(&object, &file, path),

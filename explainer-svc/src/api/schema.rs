@@ -26,6 +26,27 @@ pub(super) struct ExplainRequest {
     failures: Vec<Failure>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fix: Option<FixSummary>,
+    /// Policies that no change of the object satisfies: why, and what helps, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unfixable: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    /// Those of the found places that the API server filled in: JSON pointers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    defaulted: Vec<String>,
+}
+
+/// Where the object comes from, and so where to change it.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Origin {
+    /// `Deployment`, `Helm release`, `Argo CD application`, and so on.
+    kind: String,
+    #[serde(default)]
+    namespace: String,
+    name: String,
+    /// All of it in a sentence or two.
+    text: String,
 }
 
 /// The verdict, which the explainer records and cannot change.
@@ -186,6 +207,40 @@ pub(super) enum FailureKind {
     Error,
 }
 
+/// Whether a fix can be applied as it stands.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Class {
+    /// It can.
+    #[default]
+    Fix,
+    /// A person fills in what only a person knows.
+    Placeholder,
+}
+
+/// Who proposed a fix.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Source {
+    /// The policy's author.
+    #[default]
+    Author,
+    /// The search.
+    Search,
+    /// A model.
+    Model,
+}
+
+/// A value that a person has to fill in.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Placeholder {
+    /// A JSON pointer into the changed object.
+    path: String,
+    /// What belongs there.
+    meaning: String,
+}
+
 /// A fix that was tried.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -199,6 +254,27 @@ pub(super) struct FixSummary {
     policies: Vec<String>,
     /// Every denial is gone after it.
     complete: bool,
+    #[serde(default)]
+    class: Class,
+    #[serde(default)]
+    source: Source,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    placeholders: Vec<Placeholder>,
+    /// What it takes away: JSON pointers into the denied object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removes: Vec<String>,
+    /// Where more is allowed after it: JSON pointers into the denied object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    widens: Vec<String>,
+    /// The snippet for the place that `origin` names.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    lifted: String,
+    /// What changes in the object's YAML, as a unified diff.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    diff: String,
+    /// A command that makes the change.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    kubectl: String,
 }
 
 /// The words, and where they stay readable.
@@ -297,7 +373,26 @@ mod tests {
                 snippet: "spec: {}".into(),
                 policies: vec!["a/b".into()],
                 complete: true,
+                class: engine::fix::Class::Placeholder,
+                source: engine::fix::Source::Search,
+                placeholders: vec![engine::fix::Placeholder {
+                    path: "/spec".into(),
+                    meaning: "meaning".into(),
+                }],
+                removes: vec!["/spec".into()],
+                widens: vec!["/spec/a".into()],
+                lifted: "spec: {}".into(),
+                diff: "-spec".into(),
+                kubectl: "kubectl patch".into(),
             }),
+            unfixable: BTreeMap::from([("a/c".into(), "reason".into())]),
+            origin: Some(wire::Origin {
+                kind: "Deployment".into(),
+                namespace: "shop".into(),
+                name: "web".into(),
+                text: "This Pod is made from Deployment shop/web.".into(),
+            }),
+            defaulted: vec!["/spec".into()],
         }
     }
 

@@ -107,7 +107,11 @@ pub(super) fn explanation_key(request: &ExplainRequest, team: &str) -> Option<St
             &mut hash,
             &[&request.review.username, &request.review.dry_run.to_string()],
         );
-        let found = serde_json::json!([request.decision, request.violations, request.failures, request.fix]);
+        // Not the diff: the API server's own additions are near, and differ from one retry to the next.
+        let fix = request.fix.as_ref().map(|fix| {
+            serde_json::json!({"patch": fix.patch, "snippet": fix.snippet, "policies": fix.policies, "complete": fix.complete})
+        });
+        let found = serde_json::json!([request.decision, request.violations, request.failures, fix]);
         parts(&mut hash, &[&found.to_string()]);
         HEXLOWER.encode(&hash.finalize())
     })

@@ -1,7 +1,8 @@
 //! An explanation in the terms of its page. Text is made harmless here; the template escapes it.
 
 use engine::explain::path;
-use engine::explain::wire::{Decision, ReviewSummary};
+use engine::explain::wire::{Decision, ExplainRequest, FixSummary, ReviewSummary};
+use engine::fix::Class;
 use engine::redact;
 use engine::verdict::{Action, FailureKind, Found, Severity, Violation};
 
@@ -20,6 +21,7 @@ pub(super) struct Page {
     /// Warnings, and what is only recorded.
     pub(super) sections: Vec<Section>,
     pub(super) failures: Vec<Failure>,
+    pub(super) origin: String,
     pub(super) fix: Option<Fix>,
     pub(super) repeats: Vec<String>,
     pub(super) message: String,
@@ -42,6 +44,8 @@ pub(super) struct Item {
     pub(super) found: Vec<String>,
     pub(super) why: String,
     pub(super) remediation: String,
+    /// Why no edit of the object helps.
+    pub(super) unfixable: String,
     pub(super) example: String,
     pub(super) links: Vec<Link>,
     pub(super) controls: Vec<String>,
@@ -64,10 +68,20 @@ pub(super) struct Failure {
 
 #[derive(Debug)]
 pub(super) struct Fix {
+    pub(super) title: &'static str,
     pub(super) snippet: String,
+    /// The snippet for the place that makes the object, and that place.
+    pub(super) lifted: String,
+    pub(super) place: String,
+    pub(super) diff: String,
+    pub(super) kubectl: String,
     pub(super) patch: String,
     pub(super) policies: String,
     pub(super) complete: bool,
+    /// Checked with an example in place of what is to be filled in.
+    pub(super) has_examples: bool,
+    pub(super) placeholders: Vec<(String, String)>,
+    pub(super) notes: Vec<String>,
 }
 
 pub(super) fn page(explanation: &Explanation) -> Page {
@@ -84,7 +98,10 @@ pub(super) fn page(explanation: &Explanation) -> Page {
         source: _,
     } = explanation;
     let section = |action, title| {
-        let violations: Vec<Item> = request.with_action(action).map(item).collect();
+        let violations: Vec<Item> = request
+            .with_action(action)
+            .map(|violation| item(request, violation))
+            .collect();
         (!violations.is_empty()).then_some(Section { title, violations })
     };
     let sections = [section(Action::Warn, "Warnings"), section(Action::Audit, "Recorded")];
@@ -99,17 +116,6 @@ pub(super) fn page(explanation: &Explanation) -> Page {
         detail: text(&failure.detail),
         tolerated: failure.tolerated,
     });
-    let fix = request.fix.as_ref().map(|fix| Fix {
-        snippet: text(&fix.snippet),
-        patch: text(&serde_json::to_string_pretty(&fix.patch).unwrap_or_default()),
-        policies: fix
-            .policies
-            .iter()
-            .map(|policy| line(policy))
-            .collect::<Vec<_>>()
-            .join(", "),
-        complete: fix.complete,
-    });
     let repeats = repeats.iter().filter(|repeat| repeat.count > 1).map(|repeat| {
         let (team, policy) = (line(&repeat.team), line(&repeat.policy));
         format!(
@@ -123,10 +129,50 @@ pub(super) fn page(explanation: &Explanation) -> Page {
         denials: section(Action::Deny, "Denied because"),
         sections: sections.into_iter().flatten().collect(),
         failures: failures.collect(),
-        fix,
+        origin: request
+            .origin
+            .as_ref()
+            .map(|origin| line(&origin.text))
+            .unwrap_or_default(),
+        fix: request.fix.as_ref().map(|summary| fix(request, summary)),
         repeats: repeats.collect(),
         message: text(message),
         facts: facts(explanation),
+    }
+}
+
+fn fix(request: &ExplainRequest, fix: &FixSummary) -> Fix {
+    let paths = |label: &str, paths: &[String]| {
+        let paths: Vec<String> = paths.iter().map(|path| line(&path::human(path))).collect();
+        (!paths.is_empty()).then(|| format!("{label}: {}", paths.join(", ")))
+    };
+    let policies: Vec<String> = fix.policies.iter().map(|policy| line(policy)).collect();
+    let place = request.origin.as_ref().filter(|_| !fix.lifted.is_empty());
+    let placeholders = fix
+        .placeholders
+        .iter()
+        .map(|placeholder| (line(&path::human(&placeholder.path)), line(&placeholder.meaning)));
+    Fix {
+        title: match fix.class {
+            Class::Fix => "Fix",
+            Class::Placeholder => "Fill in the marked values",
+        },
+        snippet: text(&fix.snippet),
+        lifted: text(&fix.lifted),
+        place: place
+            .map(|place| line(&format!("{} {}", place.kind, place.name)))
+            .unwrap_or_default(),
+        diff: text(&fix.diff),
+        kubectl: text(&fix.kubectl),
+        patch: text(&serde_json::to_string_pretty(&fix.patch).unwrap_or_default()),
+        policies: policies.join(", "),
+        complete: fix.complete,
+        has_examples: fix.class == Class::Placeholder,
+        placeholders: placeholders.collect(),
+        notes: [paths("Removes", &fix.removes), paths("Gives more access", &fix.widens)]
+            .into_iter()
+            .flatten()
+            .collect(),
     }
 }
 
@@ -204,7 +250,7 @@ fn facts(explanation: &Explanation) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn item(violation: &Violation) -> Item {
+fn item(request: &ExplainRequest, violation: &Violation) -> Item {
     let title = if violation.title.is_empty() {
         &violation.policy
     } else {
@@ -220,9 +266,14 @@ fn item(violation: &Violation) -> Item {
             Severity::Critical => "critical",
         },
         message: text(&violation.message),
-        found: violation.found.iter().map(found).collect(),
+        found: violation.found.iter().map(|place| found(request, place)).collect(),
         why: text(&violation.why),
         remediation: text(&violation.remediation),
+        unfixable: request
+            .unfixable
+            .get(&violation.policy)
+            .map(|reason| text(reason))
+            .unwrap_or_default(),
         example: text(&violation.example),
         links: violation
             .links
@@ -234,13 +285,18 @@ fn item(violation: &Violation) -> Item {
 }
 
 /// A field as in the terminal: `spec.containers[0].image: "nginx"`. Nothing is said of a value that is not there or not shown.
-fn found(found: &Found) -> String {
+fn found(request: &ExplainRequest, found: &Found) -> String {
     let place = path::human(&found.path);
+    let default = if request.defaulted.contains(&found.path) {
+        " (the default; nobody wrote it)"
+    } else {
+        ""
+    };
     line(
         &found
             .value
             .as_ref()
-            .map_or_else(|| place.clone(), |value| format!("{place}: {value}")),
+            .map_or_else(|| place.clone(), |value| format!("{place}: {value}{default}")),
     )
 }
 

@@ -7,7 +7,7 @@ use insta::{assert_json_snapshot, assert_snapshot};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, denial, replica, violation};
+use crate::support::{PRIVILEGED, TestServer, denial, replica, violation};
 
 async fn get(server: &TestServer, id: &str, accept: &str) -> Response {
     server
@@ -70,6 +70,39 @@ fn the_page_of_a_controllers_denial_with_failures_and_warnings() {
 }
 
 #[test]
+fn the_page_of_a_pod_that_a_deployment_makes_with_values_to_fill_in() {
+    let mut request = replica();
+    request["origin"] = json!({"kind": "Deployment", "namespace": "shop", "name": "web",
+        "text": "This Pod is made from Deployment shop/web: change its template."});
+    request["fix"] = json!({
+        "patch": [{"op": "add", "path": "/metadata/labels/owner", "value": "example"}],
+        "snippet": "metadata:\n  labels:\n    owner: example # fill in: the owner of this service\n",
+        "lifted": "spec:\n  template:\n    metadata:\n      labels:\n        owner: example # fill in: the owner of this service\n",
+        "policies": [PRIVILEGED], "complete": true, "class": "placeholder", "source": "search",
+        "placeholders": [{"path": "/metadata/labels/owner", "meaning": "the owner of this service"}],
+        "removes": ["/spec/hostNetwork"], "widens": ["/spec/tolerations"],
+        "diff": "--- before\n+++ after\n@@ -1 +1,2 @@\n   labels:\n+    owner: \"FILL IN: the owner of this service\"\n",
+    });
+    request["defaulted"] = json!(["/spec/containers/0/securityContext/privileged"]);
+    request["violations"]
+        .as_array_mut()
+        .unwrap()
+        .push(violation("general/host"));
+    request["unfixable"] = json!({"general/host": "Another object of the cluster decides here."});
+    assert_snapshot!(page(request, |_| {}));
+}
+
+#[test]
+fn the_page_has_the_command_as_it_is() {
+    let mut request = denial();
+    let command = "kubectl patch --local -f FILE -n shop --type=json -p '[{\"op\":\"add\",\"path\":\"/a\",\"value\":\"two  blanks\"}]'";
+    request["fix"]["kubectl"] = command.into();
+    let html = page(request, |_| {});
+    let shown = command.replace('"', "&#34;").replace('\'', "&#39;");
+    assert!(html.contains(&shown), "{html}");
+}
+
+#[test]
 fn nothing_that_a_user_or_a_policy_wrote_is_markup() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x>\u{1b}[31mred\u{7}\u{202e}gpj";
     let mut request = denial();
@@ -95,7 +128,16 @@ fn nothing_that_a_user_or_a_policy_wrote_is_markup() {
         {"description": "upper case", "ref": "HTTPS://example.test/"},
     ]);
     request["failures"] = json!([{"policy": EVIL, "kind": "error", "detail": EVIL}]);
-    request["fix"]["snippet"] = EVIL.into();
+    for field in ["snippet", "lifted", "diff", "kubectl"] {
+        request["fix"][field] = EVIL.into();
+    }
+    for field in ["removes", "widens"] {
+        request["fix"][field] = json!([EVIL]);
+    }
+    request["fix"]["placeholders"] = json!([{"path": EVIL, "meaning": EVIL}]);
+    request["origin"] = json!({"kind": EVIL, "namespace": EVIL, "name": EVIL, "text": EVIL});
+    request["unfixable"] = json!({EVIL: EVIL});
+    request["defaulted"] = json!([EVIL]);
     request["fix"]["patch"] = json!([{"op": "add", "path": EVIL, "value": EVIL}]);
     request["revision"] = EVIL.into();
     let html = page(request, |explanation| {
