@@ -193,7 +193,13 @@ impl Writer<'_> {
     /// An element of a list: its name tells a person which.
     fn item(&mut self, index: usize, child: &Node, item: &Value, depth: usize) {
         match child {
-            Node::Removed { note } => self.line(depth, &format!("# remove item {index}{note}")),
+            Node::Removed { note } => {
+                let which = identity(item).map(|(key, value)| format!(" ({key}: {})", yaml_inline(value)));
+                self.line(
+                    depth,
+                    &format!("# remove item {index}{}{note}", which.unwrap_or_default()),
+                );
+            }
             Node::Leaf { value, note, path } if is_inline(value) => {
                 let note = self.noted(note, path);
                 self.line(depth, &format!("- {}{note}", yaml_inline(value)));
@@ -413,6 +419,19 @@ mod tests {
             read.pointer("/spec/containers/0/volumeMounts/1/mountPath"),
             Some(&json!("/var/cache"))
         );
+    }
+
+    #[test]
+    fn an_element_that_goes_is_named() {
+        let text = snippet(
+            &json!({"spec": {"volumes": [{"name": "runtime", "hostPath": {"path": "/run", "type": ""}}]}}),
+            json!([{"op": "remove", "path": "/spec/volumes/0"}]),
+        );
+        insta::assert_snapshot!(text, @r"
+        spec:
+          volumes:
+            # remove item 0 (name: runtime)
+        ");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Every step checks what it shows: a transcript that is printed to its end is a passed test.
 
-use std::{fs, io::Write, path::PathBuf, process::Command};
+use std::{io::Write, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -40,35 +40,33 @@ impl Demo<'_> {
 
         writeln!(
             out,
-            "\n# 2. The link in the message has the same as JSON, and the fix as a patch.\n"
+            "\n# 2. The link in the message has the same as JSON: the fix as a patch, as a diff and as a command.\n"
         )?;
         let link = self.link(&denied.text)?;
-        writeln!(out, "$ curl -H 'Accept: application/json' {link}")?;
-        let patch = self.patch(&link)?;
-        writeln!(out, "  … \"fix\": {{\"patch\": {patch}, …}} …")?;
-
-        writeln!(out, "\n# 3. The fix, applied to the manifest.\n")?;
-        let fixed_file = self.stack.settings().run_dir.join("pod-fixed.yaml");
-        // As a user would write it: the transcript names no folder of this machine.
-        let fixed_file = fixed_file
-            .strip_prefix(&self.root)
-            .map_or_else(|_| fixed_file.clone(), PathBuf::from);
-        let fixed_file = fixed_file.to_string_lossy();
-        writeln!(
-            out,
-            "$ kubectl patch --local -f {POD} --type=json -p '{patch}' -o yaml > {fixed_file}"
-        )?;
-        let fixed = run(
-            self.kubectl(&["patch", "--local", "-f", POD, "--type=json", "-p", &patch, "-o", "yaml"]),
-            None,
-        )?;
-        fs::write(self.root.join(&*fixed_file), &fixed)?;
-        for line in fixed.lines() {
-            writeln!(out, "  {line}")?;
+        writeln!(out, "$ curl -s -H 'Accept: application/json' {link} | jq -r .fix.diff")?;
+        let explanation = self.explanation(&link)?;
+        let text = |key: &str| {
+            let found = explanation.pointer(&format!("/fix/{key}")).and_then(Value::as_str);
+            found
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .with_context(|| format!("{link} has no {key} of a fix: {explanation}"))
+        };
+        writeln!(out, "{}", text("diff")?)?;
+        if text("source")? != "search" {
+            bail!("no policy's author proposes all of this change: it should have been found by the search");
         }
 
-        writeln!(out, "\n# 4. The fixed one.\n")?;
-        if !self.shown(out, &["apply", "-f", &fixed_file])?.success {
+        writeln!(out, "# 3. The command of the message, with the file's name.\n")?;
+        let command = text("kubectl")?;
+        if !denied.text.contains(&command) {
+            bail!("the command should stand in the message");
+        }
+        let command = command.replace("-f FILE", &format!("-f {POD}"));
+        writeln!(out, "$ {command}")?;
+        let admitted = self.shell(&command)?;
+        write!(out, "{}", admitted.text)?;
+        if !admitted.success {
             bail!("the fixed Pod should have been admitted");
         }
         // Not only said: it is there.
@@ -96,15 +94,23 @@ impl Demo<'_> {
         })
     }
 
-    /// The checked fix of an explanation, as JSON.
-    fn patch(&self, link: &str) -> Result<String> {
-        let explanation = self.explanation(link)?;
-        let patch = explanation
-            .pointer("/fix/patch")
-            .filter(|patch| patch.as_array().is_some_and(|list| !list.is_empty()));
-        patch
-            .map(Value::to_string)
-            .with_context(|| format!("{link} has no fix: {explanation}"))
+    /// Runs a line of a shell in which `kubectl` is the stack's.
+    fn shell(&self, line: &str) -> Result<Said> {
+        let programs = self.stack.settings().programs.kubectl.parent();
+        let output = Command::new("/bin/sh")
+            .args(["-c", line])
+            .env("PATH", programs.context("kubectl is in no folder")?)
+            .env("KUBECONFIG", self.stack.kubeconfig())
+            .env("HOME", &self.stack.settings().run_dir)
+            .current_dir(&self.root)
+            .output()
+            .context("running a shell")?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok(Said {
+            success: output.status.success(),
+            text,
+        })
     }
 
     /// The link that the explainer put into the message.

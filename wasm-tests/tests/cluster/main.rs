@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod fixes;
+mod gitops;
 mod operations;
 mod repeats;
 mod schema;

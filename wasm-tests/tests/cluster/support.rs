@@ -109,17 +109,7 @@ impl Cluster {
 
     /// As kubectl printed it, without what differs from run to run.
     pub(crate) fn redacted(&self, text: &str) -> String {
-        let prefix = format!("{}/e/", self.stack().explainer_url());
-        let mut parts = text.split(&prefix);
-        let mut shown = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let id = part
-                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
-                .unwrap_or(part.len());
-            shown.push_str("http://explainer/e/[id]");
-            shown.push_str(part.get(id..).unwrap_or_default());
-        }
-        shown
+        redacted(&self.stack(), text)
     }
 
     /// One command as a person types it, and what came of it.
@@ -164,7 +154,22 @@ impl Alone<'_> {
     }
 }
 
-fn kubectl(stack: &TestStack, namespace: &str, arguments: &[&str], manifest: Option<&Value>) -> Said {
+/// A text without the ids and the address of this stack's explainer.
+pub(crate) fn redacted(stack: &TestStack, text: &str) -> String {
+    let prefix = format!("{}/e/", stack.explainer_url());
+    let mut parts = text.split(&prefix);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let id = part
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+            .unwrap_or(part.len());
+        shown.push_str("http://explainer/e/[id]");
+        shown.push_str(part.get(id..).unwrap_or_default());
+    }
+    shown
+}
+
+pub(crate) fn kubectl(stack: &TestStack, namespace: &str, arguments: &[&str], manifest: Option<&Value>) -> Said {
     // Before `--`, behind which a command for the Pod begins.
     let mut command = stack.kubectl(["--namespace", namespace]);
     command
@@ -201,7 +206,15 @@ fn start() -> Shared {
     let library = library().unwrap();
     let mut files: Vec<_> = library.files.into_iter().map(|file| (file.path, file.text)).collect();
     files.extend(EXTRA.map(|(path, text)| (path.to_owned(), text.to_owned())));
-    let bundle = Bundle::new(library.settings, files);
+    let (stack, bundle) = start_with(&Bundle::new(library.settings, files));
+    Shared {
+        stack: RwLock::new(stack),
+        bundle,
+    }
+}
+
+/// A stack with these policies, and the file that they are in.
+pub(crate) fn start_with(bundle: &Bundle) -> (TestStack, PathBuf) {
     let mut settings = Settings::for_test("cluster").unwrap();
     if let Some(filter) = std::env::var_os("WHYNOT_FILTER_WASM") {
         settings.filter = filter.into();
@@ -211,10 +224,7 @@ fn start() -> Shared {
     fs::write(&settings.bundle, bundle.to_json()).unwrap();
     let path = settings.bundle.clone();
     let stack = TestStack::start(settings).unwrap_or_else(|error| panic!("{error:#}"));
-    Shared {
-        stack: RwLock::new(stack),
-        bundle: path,
-    }
+    (stack, path)
 }
 
 /// A Pod that every policy passes without a word, unless it is privileged.
