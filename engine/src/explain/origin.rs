@@ -197,19 +197,25 @@ fn flux(marks: &Marks) -> Option<Origin> {
         let text = format!("Flux makes it from {release}: change its values or its chart.");
         return Some(origin("Flux HelmRelease", namespace, name, text));
     }
-    let (namespace, name) = of("kustomize.toolkit.fluxcd.io")?;
+    let Some((namespace, name)) = of("kustomize.toolkit.fluxcd.io") else {
+        let is_flux = matches!(marks.manager.as_str(), "kustomize-controller" | "helm-controller");
+        let text = "Flux applies it: change it in the repository that it reads.".to_owned();
+        return is_flux.then(|| origin("Flux", "", &marks.name, text));
+    };
     let kustomization = named("Kustomization", namespace, name);
     let text = format!("Flux applies it from {kustomization}: change it in the repository that it reads.");
     Some(origin("Flux Kustomization", namespace, name, text))
 }
 
 fn argo(marks: &Marks) -> Option<Origin> {
+    let is_argo = marks.manager.starts_with("argocd") || marks.username.contains(":argocd");
     let application = tracked(marks)
         .or_else(|| marks.label("argocd.argoproj.io/instance"))
-        .or_else(|| {
-            let is_argo = marks.manager.starts_with("argocd") || marks.username.contains(":argocd");
-            marks.label("app.kubernetes.io/instance").filter(|_| is_argo)
-        })?;
+        .or_else(|| marks.label("app.kubernetes.io/instance").filter(|_| is_argo));
+    let Some(application) = application else {
+        let text = "Argo CD applies it: change it in the repository that its application reads.".to_owned();
+        return is_argo.then(|| origin("Argo CD", "", &marks.name, text));
+    };
     // An application outside of Argo CD's own namespace is `namespace_name`.
     let (namespace, name) = application.split_once('_').unwrap_or(("", application));
     let full = named("application", namespace, name);
@@ -434,6 +440,16 @@ mod tests {
                     "app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "web"}}),
                 "helm-controller",
                 "Flux makes it from HelmRelease shop/web: change its values or its chart.",
+            ),
+            (
+                json!({}),
+                "kustomize-controller",
+                "Flux applies it: change it in the repository that it reads.",
+            ),
+            (
+                json!({}),
+                "argocd-controller",
+                "Argo CD applies it: change it in the repository that its application reads.",
             ),
             (
                 json!({}),

@@ -200,11 +200,12 @@ impl Rules<'_> {
             }
         }
         bullet("  Why:  ", &self.why(first), text);
-        // What the change below does needs no second description.
-        if !first.remediation.is_empty() && !is_fixed {
+        // What the change below does needs no second description, unless it leaves something to a person.
+        let is_told = !is_fixed || self.is_for_a_person(rule);
+        if !first.remediation.is_empty() && is_told {
             bullet("  Hint: ", &first.remediation, text);
         }
-        if !first.example.is_empty() && !is_fixed {
+        if !first.example.is_empty() && is_told {
             for line in first.example.trim_end().lines() {
                 text.push_str(&format!("        {line}\n"));
             }
@@ -217,6 +218,21 @@ impl Rules<'_> {
         {
             bullet("  Note: ", &nudge(repeat), text);
         }
+    }
+
+    /// Whether something has to be filled in where this rule objects.
+    fn is_for_a_person(&self, rule: &[&Violation]) -> bool {
+        let Some(fix) = &self.request.fix else { return false };
+        let is_below = |path: &str, other: &str| {
+            path.strip_prefix(other)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        fix.placeholders.iter().any(|placeholder| {
+            let mut found = rule.iter().flat_map(|violation| &violation.found).peekable();
+            found.peek().is_none()
+                || found
+                    .any(|found| is_below(&placeholder.path, &found.path) || is_below(&found.path, &placeholder.path))
+        })
     }
 
     /// The author's words; without them what the rule is called.

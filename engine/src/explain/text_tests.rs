@@ -168,6 +168,7 @@ fn what_a_person_fills_in_is_no_fix() {
     * There is no label owner.
         metadata.labels: {}
       Why:  It matters for a reason. And that is not all that can be said of it.
+      Hint: Do it in another way.
       Rule: general/owner
 
     Fill in the marked values (checked with an example: all policies pass after it):
