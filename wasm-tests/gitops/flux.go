@@ -21,6 +21,7 @@ func flux(ctx context.Context, config *rest.Config, object *unstructured.Unstruc
 		return shown{}, err
 	}
 	manager := ssa.NewResourceManager(kube, nil, ssa.Owner{Field: fluxManager, Group: "kustomize.toolkit.fluxcd.io"})
+	manager.SetOwnerLabels([]*unstructured.Unstructured{object}, "apps", "flux-system")
 	// What it makes of a denial when it may delete and make anew: the text must not be taken for one about a field that
 	// never changes.
 	options := ssa.DefaultApplyOptions()

@@ -7,7 +7,7 @@ use crate::fix::Class;
 use crate::redact;
 
 /// The longest command in the text, in characters: a longer one is behind the link.
-const MAX_COMMAND: usize = 400;
+const MAX_COMMAND: usize = 1000;
 
 /// The longest snippet in the text, in bytes.
 const MAX_SNIPPET: usize = 5 * 1024;

@@ -67,7 +67,7 @@ fn fix(policies: &[&str], is_complete: bool) -> Value {
 #[test]
 fn one_change_for_two_rules_stands_once_behind_both() {
     let mut fix = fix(&["pod-security/privileged", "pod-security/root"], true);
-    fix["kubectl"] = "kubectl patch --local -f FILE -n shop --type=json -p '[]' -o yaml | kubectl apply -f -".into();
+    fix["kubectl"] = "kubectl patch --local -f FILE --type=json -p '[]' -o yaml | kubectl apply -n shop -f -".into();
     insta::assert_snapshot!(text(json!([privileged(), root()]), json!({"fix": fix})), @r#"
     2 problems in Pod shop/web
 
@@ -89,7 +89,7 @@ fn one_change_for_two_rules_stands_once_behind_both() {
               securityContext:
                 privileged: false # was: true
 
-      Run: kubectl patch --local -f FILE -n shop --type=json -p '[]' -o yaml | kubectl apply -f -
+      Run: kubectl patch --local -f FILE --type=json -p '[]' -o yaml | kubectl apply -n shop -f -
 
     More: http://explainer/e/id
     "#);

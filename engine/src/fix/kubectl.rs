@@ -38,7 +38,8 @@ impl Fix {
         };
         let command = if is_from_file {
             let patch = quoted(&for_file(&self.before, &self.patch)?, &self.kind.kind)?;
-            format!("kubectl patch --local -f FILE{namespace} --type=json -p {patch} -o yaml | kubectl apply -f -")
+            // What is patched locally keeps the namespace of its file, or none.
+            format!("kubectl patch --local -f FILE --type=json -p {patch} -o yaml | kubectl apply{namespace} -f -")
         } else {
             let patch = quoted(
                 &from_stored(&review.old_object().to_json(), &self.after)?,
@@ -239,11 +240,11 @@ mod tests {
             {"op": "remove", "path": "/spec/replicas"}]);
         assert_eq!(
             command("CREATE", &Value::Null, &before, "kubectl-client-side-apply", patch),
-            "kubectl patch --local -f FILE -n shop --type=json -p '[\
+            "kubectl patch --local -f FILE --type=json -p '[\
              {\"op\":\"add\",\"path\":\"/spec/template/spec/containers/0/imagePullPolicy\",\"value\":\"IfNotPresent\"},\
              {\"op\":\"add\",\"path\":\"/spec/template/spec/securityContext\",\"value\":{\"runAsNonRoot\":true}},\
              {\"op\":\"add\",\"path\":\"/metadata/annotations/owner\",\"value\":\"it'\\''s \\\"us\\\"\"}]' \
-             -o yaml | kubectl apply -f -"
+             -o yaml | kubectl apply -n shop -f -"
         );
     }
 
@@ -255,9 +256,9 @@ mod tests {
             {"op": "replace", "path": "/spec/paused", "value": false}]);
         assert_eq!(
             command("CREATE", &Value::Null, &before, "kubectl-create", patch),
-            "kubectl patch --local -f FILE -n shop --type=json -p '[\
+            "kubectl patch --local -f FILE --type=json -p '[\
              {\"op\":\"add\",\"path\":\"/spec/securityContext\",\"value\":{\"runAsNonRoot\":true}},\
-             {\"op\":\"add\",\"path\":\"/spec/paused\",\"value\":false}]' -o yaml | kubectl apply -f -"
+             {\"op\":\"add\",\"path\":\"/spec/paused\",\"value\":false}]' -o yaml | kubectl apply -n shop -f -"
         );
     }
 

@@ -95,7 +95,8 @@ fn the_page_of_a_pod_that_a_deployment_makes_with_values_to_fill_in() {
 #[test]
 fn the_page_has_the_command_as_it_is() {
     let mut request = denial();
-    let command = "kubectl patch --local -f FILE -n shop --type=json -p '[{\"op\":\"add\",\"path\":\"/a\",\"value\":\"two  blanks\"}]'";
+    let command =
+        "kubectl patch --local -f FILE --type=json -p '[{\"op\":\"add\",\"path\":\"/a\",\"value\":\"two  blanks\"}]'";
     request["fix"]["kubectl"] = command.into();
     let html = page(request, |_| {});
     let shown = command.replace('"', "&#34;").replace('\'', "&#39;");

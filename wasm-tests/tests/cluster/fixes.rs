@@ -73,7 +73,7 @@ fn policies() -> Bundle {
         )
         .replace(
             "  general/deployment-availability:\n    enabled: false",
-            "  general/deployment-availability:\n    enabled: true",
+            "  general/deployment-availability:\n    action: deny\n    enabled: true",
         );
     let mut files: Vec<_> = library()
         .unwrap()
