@@ -160,12 +160,15 @@ fn is_usual(pointer: &str, value: &Value) -> bool {
         _ => &[],
     };
     let number: &[i64] = match field {
-        "replicas" | "timeoutSeconds" | "successThreshold" | "completions" | "parallelism" => &[1],
+        "replicas"
+        | "timeoutSeconds"
+        | "successThreshold"
+        | "completions"
+        | "parallelism"
+        | "failedJobsHistoryLimit" => &[1],
         "terminationGracePeriodSeconds" => &[30],
-        "periodSeconds" => &[10],
+        "periodSeconds" | "revisionHistoryLimit" => &[10],
         "failureThreshold" | "successfulJobsHistoryLimit" => &[3],
-        "failedJobsHistoryLimit" => &[1],
-        "revisionHistoryLimit" => &[10],
         "progressDeadlineSeconds" => &[600],
         "backoffLimit" => &[6],
         "defaultMode" => &[420],

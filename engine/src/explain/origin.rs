@@ -132,7 +132,7 @@ fn owner(review: &Review, metadata: &Document, marks: &Marks) -> Option<Place> {
     Some(place)
 }
 
-/// The Deployment of a ReplicaSet: its name without the hash that the Pod's label repeats.
+/// The Deployment of a `ReplicaSet`: its name without the hash that the Pod's label repeats.
 fn deployment<'n>(replica_set: &'n str, marks: &Marks) -> Option<&'n str> {
     let hash = marks.label("pod-template-hash")?;
     let name = replica_set.strip_suffix(hash)?.strip_suffix('-')?;

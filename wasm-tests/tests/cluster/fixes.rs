@@ -72,8 +72,8 @@ fn policies() -> Bundle {
             "  pod-security/restricted/*:\n    enabled: true",
         )
         .replace(
-            "  general/deployment-availability:\n    enabled: false",
-            "  general/deployment-availability:\n    action: deny\n    enabled: true",
+            "  general/service-account-tokens:\n    enabled: false",
+            "  general/service-account-tokens:\n    action: deny\n    enabled: true",
         );
     let mut files: Vec<_> = library()
         .unwrap()
@@ -146,7 +146,11 @@ fn the_command_of_a_denial_is_admitted_as_it_is_printed() {
     // Each breaks the policies of one group.
     let template = "/spec/template/spec";
     let cases: [(&str, String, Value); 5] = [
-        ("general", "/spec/replicas".into(), json!(1)),
+        (
+            "general",
+            format!("{template}/automountServiceAccountToken"),
+            json!(true),
+        ),
         ("baseline", format!("{template}/hostNetwork"), json!(true)),
         ("restricted", format!("{template}/securityContext"), json!({})),
         (
