@@ -118,8 +118,7 @@ pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Pla
     let only_denials = verdict.violations().all(|violation| violation.action == Action::Deny);
     // What admission itself looks for: its words have this fix and no other.
     let admission = fix::remedies(set, review, &verdict, Effort::ADMISSION);
-    let summary = admission.whole.as_ref().map(Fix::summary);
-    let decided = answer::with_fix(set, review, &verdict, summary);
+    let decided = answer::with_remedies(set, review, &verdict, &admission);
     let own = decided.own_answer();
     let needs_all = !only_denials && (wanted.each || wanted.fail_on > FailOn::Deny);
     let all = needs_all.then(|| fix::remedies(set, review, &verdict, Effort::ALL));
