@@ -3,20 +3,22 @@
 use crate::admission::Review;
 use crate::eval::{Entry, MAX_MESSAGE, MAX_VIOLATIONS, Stop};
 use crate::policy::compile::PolicyMeta;
-use crate::policy::custom::Edit;
+use crate::policy::proposal::Proposals;
 use crate::redact;
 use crate::rego::Location;
 use crate::rego::value::{Set, Value};
 use crate::template::Workload;
 use crate::verdict::{Action, FailureKind, Found, Violation};
 
-/// A violation, and the changes that its author proposes.
+/// A violation, and what its author says about the fix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// What is wrong.
     pub violation: Violation,
-    /// The author's mechanical fix, at each path.
-    pub edits: Vec<(String, Edit)>,
+    /// The fixes of the policy's author.
+    pub fixes: Proposals,
+    /// What holds the template that the policy saw as a Pod.
+    pub workload: Option<&'static Workload>,
 }
 
 /// Reads what one rule of a policy says.
@@ -112,15 +114,12 @@ fn finding(
         let path = path.ok_or_else(|| shape("`path` must be a JSON pointer, such as /spec/hostNetwork".to_owned()))?;
         paths.push(workload.map_or_else(|| path.to_owned(), |workload| workload.lift(path)));
     }
-    let edit = match element.get("fix") {
+    let fixes = match element.get("fix") {
         None => meta.custom.fix.clone(),
-        Some(fix) => Some(serde_json::from_value(fix.clone()).map_err(|_| {
-            shape("`fix` must be {\"action\": \"set\", \"value\": …} or {\"action\": \"remove\"}".to_owned())
-        })?),
+        Some(fix) => {
+            Proposals::of_violation(fix).map_err(|problem| shape(format!("`fix` must be as in METADATA: {problem}")))?
+        }
     };
-    let edits = edit
-        .map(|edit| paths.iter().map(|path| (path.clone(), edit.clone())).collect())
-        .unwrap_or_default();
     Ok(Finding {
         violation: Violation {
             policy: meta.id.clone(),
@@ -135,7 +134,8 @@ fn finding(
             links: meta.links.clone(),
             controls: meta.custom.controls.clone(),
         },
-        edits,
+        fixes,
+        workload,
     })
 }
 

@@ -9,6 +9,7 @@
 //! that it is for object no more, none objects that did not before, nothing outside of the change moved, and the object is a
 //! valid one of its kind as far as it was before.
 
+mod author;
 mod bounds;
 mod change;
 mod couple;
@@ -29,13 +30,13 @@ use json_patch::{Patch, PatchOperation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::change::{Action, Edit, Step};
+use self::author::Said;
+use self::change::{Edit, Step};
 use self::proof::Proof;
 use self::search::{Nothing, Search};
 use crate::admission::{Operation, Review};
 use crate::eval::PolicySet;
 use crate::explain::wire::{Decision, FixSummary, GroupVersionKind};
-use crate::policy::custom;
 use crate::verdict::{self, FailureKind, Verdict};
 
 /// A change that was tried and holds.
@@ -256,6 +257,16 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Eff
         if proof.evaluations() >= MAX_EVALUATIONS {
             break;
         }
+        if effort.authors
+            && let Some(reasons) = author::said(&proof, verdict, policy).refusal
+        {
+            let remedy = match reasons.as_slice() {
+                [] => Remedy::Unknown,
+                reasons => Remedy::Unfixable(reasons.join(" ")),
+            };
+            remedies.policies.insert((*policy).to_owned(), remedy);
+            continue;
+        }
         let remedy = match of_policy(&mut proof, verdict, policy, &[], effort) {
             Ok((edits, source)) => {
                 let fix = finished(&mut proof, &edits, &[policy], source);
@@ -283,47 +294,31 @@ fn of_policy(
     made: &[Edit],
     effort: Effort,
 ) -> Result<(Vec<Edit>, Source), Nothing> {
-    if effort.authors
-        && let Some(edits) = authors(verdict, policy)
+    let mut said = Said::default();
+    if effort.authors {
+        said = author::said(proof, verdict, policy);
+    }
+    let mut all = made.to_vec();
+    all.append(&mut said.edits);
+    let after = change::apply(proof.before(), &all);
+    if let Some((after, operations)) = after
+        && all.len() > made.len()
+        && !operations.is_empty()
+        && all
+            .iter()
+            .all(|edit| proof.may_change(&change::names(&edit.path)) && !proof.hides(edit))
     {
-        let mut all = made.to_vec();
-        all.extend(edits);
-        let after = change::apply(proof.before(), &all);
-        if let Some((after, operations)) = after
-            && !operations.is_empty()
-            && all
-                .iter()
-                .all(|edit| proof.may_change(&change::names(&edit.path)) && !proof.hides(edit))
-            && proof.trial(&after, policy).holds
-        {
+        let trial = proof.trial(&after, policy);
+        if trial.holds && said.is_whole {
             return Ok((all, Source::Author));
         }
-    }
-    let found = Search::new(proof, policy).run(made)?;
-    Ok((found.edits, Source::Search))
-}
-
-/// What the author proposes, when it is for all that the policy found.
-fn authors(verdict: &Verdict, policy: &str) -> Option<Vec<Edit>> {
-    let mut edits = Vec::new();
-    for finding in verdict
-        .findings()
-        .iter()
-        .filter(|finding| finding.violation.policy == policy)
-    {
-        if finding.edits.is_empty() {
-            return None;
+        // What is left is searched on top of what the author proposes.
+        if let Ok(found) = Search::new(proof, policy).advised(said.advice.clone()).run(&all) {
+            return Ok((found.edits, Source::Search));
         }
-        edits.extend(finding.edits.iter().map(|(path, edit)| Edit {
-            path: change::steps(path),
-            action: match edit {
-                custom::Edit::Set { value } => Action::Set(value.clone()),
-                custom::Edit::Remove => Action::Remove,
-            },
-            placeholder: None,
-        }));
     }
-    Some(edits)
+    let found = Search::new(proof, policy).advised(said.advice).run(made)?;
+    Ok((found.edits, Source::Search))
 }
 
 /// One change for all policies that have one; where they do not fit together, one after the other.

@@ -72,6 +72,12 @@ impl<'p> Proof<'p> {
         paths
     }
 
+    /// The parameters of a policy.
+    pub(super) fn parameters(&self, policy: &str) -> Json {
+        let policy = self.set.policies().iter().find(|known| known.meta.id == policy);
+        policy.map_or(Json::Null, |policy| policy.parameters.to_json())
+    }
+
     /// How often the policies were evaluated.
     pub(super) fn evaluations(&self) -> usize {
         self.evaluations

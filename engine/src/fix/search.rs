@@ -5,6 +5,7 @@
 
 use serde_json::Value as Json;
 
+use super::author::Advice;
 use super::bounds::{self, Forbidden};
 use super::change::{self, Action, Edit, Step};
 use super::couple::couple;
@@ -70,10 +71,15 @@ pub(super) struct Search<'a, 'p> {
     said: String,
     /// The values that it names for a field.
     options: Vec<(Vec<Step>, Vec<Value>)>,
+    /// What the policy's author says about the search.
+    advice: Advice,
 }
 
 /// To change what the policy did not point at.
 const ELSEWHERE: u32 = 40;
+
+/// By how much what the author prefers is cheaper.
+const PREFERRED: u32 = 8;
 
 /// To give more than there was.
 const WIDER: u32 = 60;
@@ -97,7 +103,14 @@ impl<'a, 'p> Search<'a, 'p> {
             words,
             said,
             options: Vec::new(),
+            advice: Advice::default(),
         }
+    }
+
+    /// Heeds what the policy's author says.
+    pub(super) fn advised(mut self, advice: Advice) -> Self {
+        self.advice = advice;
+        self
     }
 
     /// The cheapest edits after which the policy objects no more, on top of those that are made already.
@@ -202,6 +215,9 @@ impl<'a, 'p> Search<'a, 'p> {
                 self.completed(&object, &mut edits);
                 // What is found later to be right for a field takes the place of what was tried first.
                 let edits = self.in_new_elements(&state.edits, edits);
+                if edits.iter().any(|edit| self.advice.avoids(self.proof.before(), edit)) {
+                    continue;
+                }
                 let all = merged(&state.edits, edits);
                 let wider = bounds::widens(self.proof.before(), &all);
                 let cost = state.cost + cost + if state.round > 0 { 4 } else { 0 } + if wider { WIDER } else { 0 };
@@ -254,14 +270,17 @@ impl<'a, 'p> Search<'a, 'p> {
         let mut identity = false;
         found.retain(|candidate| {
             let edit = edit(path, candidate);
-            let why = bounds::forbidden(object, &edit);
+            let why = bounds::forbidden(object, &edit).filter(|_| !self.advice.allows(&edit));
             identity |= why == Some(Forbidden::Identity);
             // What comes from the policy is no secret; what is made from the field's own value may be.
             let is_derived = match (&candidate.action, now) {
                 (Action::Set(value), Some(now)) => is_made_from(value, now),
                 _ => false,
             };
-            why.is_none() && self.proof.may_change(&change::names(path)) && !(is_derived && self.proof.hides(&edit))
+            why.is_none()
+                && !self.advice.avoids(object, &edit)
+                && self.proof.may_change(&change::names(path))
+                && !(is_derived && self.proof.hides(&edit))
         });
         self.nothing.identity |= identity;
         self.from_words(object, path, wants, &mut found);
@@ -276,6 +295,9 @@ impl<'a, 'p> Search<'a, 'p> {
         for candidate in &mut found {
             let (more, less) = self.words(path, candidate, now);
             candidate.cost = (candidate.cost + distance + more).saturating_sub(less);
+            if self.advice.prefers(path) {
+                candidate.cost /= PREFERRED;
+            }
         }
         found.sort_by_key(|candidate| candidate.cost);
         found

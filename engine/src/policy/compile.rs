@@ -473,6 +473,14 @@ fn describe(
             format!("METADATA: custom.{}: {}", error.path(), error.inner()),
         )]
     })?;
+    meta.custom.fix.check().map_err(|(field, problem)| {
+        let dot = if field.starts_with('[') { "" } else { "." };
+        vec![Problem::at(
+            file,
+            line,
+            format!("METADATA: custom.fix{dot}{field}: {problem}"),
+        )]
+    })?;
     meta.custom.action = settings.action.unwrap_or(meta.custom.action);
     meta.custom.parameters.extend(settings.parameters.clone());
     Ok(meta)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::matching::MatchCriteria;
+use super::proposal::Proposals;
 use crate::verdict::{Action, Severity};
 
 /// What a policy says about itself.
@@ -23,8 +24,9 @@ pub struct Custom {
     /// A piece of YAML that shows it right, for what no mechanical fix can know.
     #[serde(default)]
     pub example: String,
-    /// A mechanical fix at the violation's path.
-    pub fix: Option<Edit>,
+    /// What the author says about the fix.
+    #[serde(default)]
+    pub fix: Proposals,
     /// The controls of standards that the policy serves.
     #[serde(default)]
     pub controls: Vec<String>,
@@ -34,19 +36,6 @@ pub struct Custom {
     /// What the policy concerns.
     #[serde(default, rename = "match")]
     pub criteria: MatchCriteria,
-}
-
-/// A change of the object at one path.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Edit {
-    /// The value is replaced, or added where it is missing.
-    Set {
-        /// The new value.
-        value: serde_json::Value,
-    },
-    /// The value is removed.
-    Remove,
 }
 
 /// The keys of `custom` that are read here.

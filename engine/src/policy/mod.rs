@@ -10,6 +10,7 @@ pub mod index;
 pub mod matching;
 pub mod metadata;
 pub mod modules;
+pub mod proposal;
 pub mod settings;
 
 use std::fmt;
