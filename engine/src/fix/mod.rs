@@ -307,6 +307,7 @@ fn of_policy(
         && all
             .iter()
             .all(|edit| proof.may_change(&change::names(&edit.path)) && !proof.hides(edit))
+        && crate::schema::new_problems(&proof.review().kind, proof.before(), &after).is_empty()
     {
         let trial = proof.trial(&after, policy);
         if trial.holds && said.is_whole {

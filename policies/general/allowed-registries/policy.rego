@@ -31,7 +31,29 @@ deny contains violation if {
 		"msg": sprintf(`%s uses the image "%v", which is not in an allowed registry.`, [used.by, image]),
 		"path": used.path,
 		"details": {"allowed": registries},
+		"fix": fixes,
 	}
+}
+
+# Where the image can be put: into its own library, only Docker puts anything.
+mirrors := [mirror |
+	some registry in registries
+	mirror := trim_right(registry, "/")
+	mirror != ""
+	lower(mirror) != "docker.io/library"
+]
+
+default fixes := {"unfixable": "The policy lists no registry to push the image to. Ask your platform team for one."}
+
+fixes := [fix |
+	some name in ["{old.path}:{old.tag}@{old.digest}", "{old.path}@{old.digest}", "{old.path}:{old.tag}", "{old.path}"]
+	fix := {
+		"action": "set",
+		"value": sprintf("%s/%s", [mirrors[0], name]),
+		"placeholder": "the image's name in the allowed registry, once it is pushed or mirrored there",
+	}
+] if {
+	count(mirrors) > 0
 }
 
 images contains used if {

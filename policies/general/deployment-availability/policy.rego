@@ -47,6 +47,7 @@ deny contains violation if {
 	violation := {
 		"msg": sprintf("The Deployment may stop all Pods at once during a rollout (maxUnavailable %v).", [unavailable]),
 		"path": "/spec/strategy/rollingUpdate/maxUnavailable",
+		"fix": {"action": "set", "value": "25%"}, # Kubernetes' own default
 	}
 }
 

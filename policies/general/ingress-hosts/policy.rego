@@ -44,7 +44,24 @@ deny contains violation if {
 	violation := {
 		"msg": "The Ingress answers for every host that no rule names.",
 		"path": "/spec/defaultBackend",
+		"fix": ruled,
 	}
+}
+
+# Beside rules it can go. Alone it becomes a rule.
+default ruled := {"action": "remove"}
+
+ruled := {
+	"target": "/spec",
+	"action": "set",
+	"value": object.union(object.remove(spec, ["defaultBackend"]), {"rules": [{
+		"host": sprintf("{name}.%s", [domains[0]]),
+		"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": spec.defaultBackend}]},
+	}]}),
+	"placeholder": "the host that the Ingress is for, in an allowed domain",
+} if {
+	spec := input.request.object.spec
+	object.get(spec, "rules", null) in {null, []}
 }
 
 words(host) := "every host" if host in {"", null}

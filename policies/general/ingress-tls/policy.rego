@@ -15,6 +15,8 @@
 #     tls:
 #       - hosts: [shop.example.com]
 #         secretName: shop-tls
+#   fix:
+#     avoid: [/spec/rules/*/host]     # who is answered is not at fault
 #   controls: []
 #   match:
 #     kinds: [{apiGroups: [networking.k8s.io], kinds: [Ingress]}]

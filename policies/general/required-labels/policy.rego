@@ -12,6 +12,14 @@
 #   remediation: >-
 #     Add the missing label to the Pod's metadata.labels. In a Deployment or another workload, that is
 #     spec.template.metadata.labels, not the workload's own labels.
+#   fix:
+#     - target: /metadata/labels/app.kubernetes.io~1name
+#       action: set
+#       value: "{name}"
+#       placeholder: the name of the application
+#     - action: set
+#       value: change-me
+#       placeholder: the value of the label
 #   parameters:
 #     labels: [app.kubernetes.io/name]
 #   controls: []

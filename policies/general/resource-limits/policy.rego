@@ -49,5 +49,28 @@ deny contains violation if {
 			words[section],
 		]),
 		"path": sprintf("/spec/%s/%v/resources/%s/%s", [list, i, section, replace(resource, "/", "~1")]),
+		"fix": {
+			"target": sprintf("/spec/%s/%v/resources/%s/%s", [
+				list,
+				i,
+				settable(section, resource),
+				replace(resource, "/", "~1"),
+			]),
+			"action": "set",
+			"value": sample(object.get(spec, [list, i, "resources", "requests", resource], null), resource),
+			"placeholder": sprintf("how much %s the container needs", [resource]),
+		},
 	}
 }
+
+# Of what devices offer, only the limit can be set by itself.
+settable(section, resource) := section if not contains(resource, "/")
+
+settable(_, resource) := "limits" if contains(resource, "/")
+
+# No less than is asked for already.
+sample(requested, _) := requested if not requested in unset
+
+sample(requested, resource) := object.get(samples, resource, "1") if requested in unset
+
+samples := {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "1Gi"}

@@ -44,8 +44,15 @@ deny contains violation if {
 	violation := {
 		"msg": sprintf("%s asks for %v, which is more than %v.", [claim.who, size, maximum]),
 		"path": sprintf("%s/resources/requests/storage", [claim.path]),
+		"fix": smaller(size),
 	}
 }
+
+smaller(size) := {"action": "set", "value": maximum} if is_size(size)
+
+smaller(size) := {"action": "set", "value": "10Gi", "placeholder": "how much the data needs"} if not is_size(size)
+
+is_size(size) if units.parse_bytes(sprintf("%v", [size]))
 
 claims contains claim if {
 	input.request.kind.kind == "PersistentVolumeClaim"

@@ -52,6 +52,7 @@ test_templates_of_stateful_sets if {
 	violations == {{
 		"msg": `The claim "b" asks for 20Gi, which is more than 10Gi.`,
 		"path": "/spec/volumeClaimTemplates/1/spec/resources/requests/storage",
+		"fix": {"action": "set", "value": "10Gi"},
 	}}
 }
 

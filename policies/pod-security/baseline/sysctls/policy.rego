@@ -50,9 +50,12 @@ deny contains violation if {
 	violation := {
 		"msg": sprintf("The Pod sets kernel parameters that are not allowed: %s.", [concat(", ", refused)]),
 		"path": "/spec/securityContext/sysctls",
-		"fix": keeping(kept),
+		"fix": keeping([sysctl | some written in sysctls; sysctl := with_dots(written); sysctl.name in allowed]),
 	}
 }
+
+# The kernel knows both spellings, Kubernetes' list one.
+with_dots(sysctl) := object.union(sysctl, {"name": replace(sysctl.name, "/", ".")})
 
 # An empty list would pass as well, but nobody would write it.
 keeping(kept) := {"action": "remove"} if count(kept) == 0

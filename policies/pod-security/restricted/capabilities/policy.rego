@@ -30,7 +30,7 @@ deny contains violation if {
 			object.get(input.request.object.spec, [list, i, "name"], ""),
 		]),
 		"path": sprintf("/spec/%s/%v/securityContext/capabilities/drop", [list, i]),
-		"fix": {"action": "set", "value": array.concat(dropped, ["ALL"])},
+		"fix": {"action": "set", "value": array.concat([name | some name in dropped; lower(name) != "all"], ["ALL"])},
 	}
 }
 

@@ -42,5 +42,18 @@ deny contains violation if {
 			array.concat(types, ["unknown"])[0],
 		]),
 		"path": concat("/", array.concat([sprintf("/spec/volumes/%v", [i])], array.slice(types, 0, 1))),
+		"fix": fix(i, types),
 	}
+}
+
+# What names no type is meant to be empty. A directory of the node is not the Pod's. Other storage goes through a claim.
+fix(i, types) := {"target": sprintf("/spec/volumes/%v/emptyDir", [i]), "action": "set", "value": {}} if {
+	count(types) == 0
+} else := {"action": "remove-element"} if {
+	types[0] == "hostPath"
+} else := {
+	"target": sprintf("/spec/volumes/%v", [i]),
+	"action": "set",
+	"value": {"name": "{old.name}", "persistentVolumeClaim": {"claimName": "change-me"}},
+	"placeholder": "the claim that holds the data",
 }
