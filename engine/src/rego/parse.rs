@@ -43,6 +43,8 @@ fn located(report: &str) -> (usize, String) {
         .unwrap_or(0);
     let sentence = report.lines().find_map(|line| line.trim().strip_prefix("error: "));
     let sentence = sentence.unwrap_or(report).lines().next().unwrap_or_default();
+    // What the parser's own parser says of a number helps nobody.
+    let sentence = sentence.split(". serde_json").next().unwrap_or_default();
     (line, format!("{sentence}{}", remedy(sentence)))
 }
 
