@@ -6,7 +6,7 @@ use super::change::{self, Action, Edit, Step};
 use super::proof::Proof;
 use crate::finding::Finding;
 use crate::policy::proposal::{Known, Part, Pattern, Proposal, Word, at_place, covers, is_near, places};
-use crate::schema::{Form, Type};
+use crate::schema::{Field, Form, Type};
 use crate::verdict::Verdict;
 
 /// All of it, about what one policy found.
@@ -162,7 +162,7 @@ impl Case<'_> {
         let Some(target) = target else { return own.to_vec() };
         let mut found: Vec<Vec<String>> = Vec::new();
         let mut add = |path: Option<&[String]>| {
-            let parts = target.from_root(path, template).unwrap_or_default();
+            let parts = target.rooted(path, template).unwrap_or_default();
             for place in places(&parts, path.unwrap_or_default(), self.object) {
                 if !place.is_empty() && !found.contains(&place) {
                     found.push(place);
@@ -215,7 +215,7 @@ impl Case<'_> {
         }
         let old = if is_end { at_place(self.object, &place) } else { old };
         let path: Vec<&str> = place.iter().map(String::as_str).collect();
-        let form = self.kind.and_then(|kind| kind.at(&path)).map(|field| field.form());
+        let form = self.kind.and_then(|kind| kind.at(&path)).map(Field::form);
         let is_list = is_end || matches!(form, Some(Form::List(_)));
         match (old, value) {
             (Some(Json::Array(items)), value) => {
@@ -254,7 +254,7 @@ fn advise(advice: &mut Advice, proposal: &Proposal, own: &[Vec<String>], templat
     let add = |patterns: &[Pattern], known: &mut Vec<Vec<Part>>| {
         for pattern in patterns {
             let paths = own.iter().map(|path| Some(path.as_slice())).chain([None]);
-            for parts in paths.filter_map(|path| pattern.from_root(path, template)) {
+            for parts in paths.filter_map(|path| pattern.rooted(path, template)) {
                 if !known.contains(&parts) {
                     known.push(parts);
                 }
@@ -274,7 +274,7 @@ fn speaks_of(target: Option<&Pattern>, own: &[Vec<String>], template: &[&str]) -
     let Some(target) = target else { return true };
     let near = |path: &Vec<String>| {
         target
-            .from_root(Some(path), template)
+            .rooted(Some(path), template)
             .is_some_and(|parts| is_near(&parts, path))
     };
     own.is_empty() || own.iter().any(near)
@@ -304,8 +304,7 @@ fn below(place: &[String], name: &str) -> Vec<String> {
 fn is_identity(path: &[Step], allows: bool) -> bool {
     match change::names(path).as_slice() {
         ["apiVersion"] => !allows,
-        ["kind" | "status", ..] => true,
-        ["metadata"] => true,
+        ["kind" | "status", ..] | ["metadata"] => true,
         ["metadata", name, ..] => !matches!(*name, "labels" | "annotations" | "finalizers"),
         _ => false,
     }

@@ -283,7 +283,7 @@ impl<'a, 'p> Search<'a, 'p> {
                 && !(is_derived && self.proof.hides(&edit))
         });
         self.nothing.identity |= identity;
-        self.from_words(object, path, wants, &mut found);
+        self.add_words(object, path, wants, &mut found);
         let mut distance = self.distance(path);
         if self.open.iter().any(|open| open == path) {
             // What was only an example is changed before anything else.
@@ -304,7 +304,7 @@ impl<'a, 'p> Search<'a, 'p> {
     }
 
     /// Values that the policy's words ask for, where nothing better is known; and images of another registry that they do not name.
-    fn from_words(&mut self, object: &Json, path: &[Step], wants: &[&Want], found: &mut Vec<Candidate>) {
+    fn add_words(&mut self, object: &Json, path: &[Step], wants: &[&Want], found: &mut Vec<Candidate>) {
         let now = change::pointer(path).and_then(|pointer| object.pointer(&pointer));
         let is_example = |candidate: &Candidate| match &candidate.action {
             Action::Set(Json::String(text)) => text == FILL_IN,
@@ -539,13 +539,11 @@ fn options(goal: &Goal) -> Vec<(Vec<Step>, Vec<Value>)> {
             return;
         }
         let path = steps(&want.place);
-        let place = match found.iter().position(|(known, _)| *known == path) {
-            Some(place) => place,
-            None => {
-                found.push((path, Vec::new()));
-                found.len() - 1
-            }
-        };
+        let known = found.iter().position(|(known, _)| *known == path);
+        let place = known.unwrap_or_else(|| {
+            found.push((path, Vec::new()));
+            found.len() - 1
+        });
         if let Some((_, known)) = found.get_mut(place) {
             for value in values {
                 if !known.contains(value) {

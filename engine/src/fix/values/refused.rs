@@ -150,7 +150,7 @@ pub(super) fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                     });
                 }
                 Some(Json::String(now)) if now.ends_with('%') => {
-                    found.push(filled(json!("50%"), FILLED, meaning(spot)))
+                    found.push(filled(json!("50%"), FILLED, meaning(spot)));
                 }
                 Some(Json::String(now)) if found.is_empty() => found.push(renamed(spot, now)),
                 _ => {}

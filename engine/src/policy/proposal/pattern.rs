@@ -71,7 +71,7 @@ impl Pattern {
     }
 
     /// The steps from the root of the object that came, for a violation's path there. `template` leads to what the policy saw.
-    pub(crate) fn from_root(&self, path: Option<&[String]>, template: &[&str]) -> Option<Vec<Part>> {
+    pub(crate) fn rooted(&self, path: Option<&[String]>, template: &[&str]) -> Option<Vec<Part>> {
         let named = |name: &str| Part::Named(name.to_owned());
         let mut all: Vec<Part> = if self.own {
             path?.iter().map(|name| named(name)).collect()
