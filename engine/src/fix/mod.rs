@@ -441,7 +441,7 @@ fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
                 }
             }
         }
-        if let (Some(meaning), Some(path)) = (&edit.placeholder, change::pointer(&path))
+        if let (Some(meaning), Action::Set(_), Some(path)) = (&edit.placeholder, &edit.action, change::pointer(&path))
             && !found.iter().any(|known| known.path == path)
         {
             found.push(Placeholder {

@@ -114,23 +114,33 @@ impl Policy {
             excluded_namespaces: Vec::new(),
             ..Settings::default()
         };
-        let files = [
-            ("template.yaml".to_owned(), self.template.clone()),
-            ("constraint.yaml".to_owned(), self.constraints.clone()),
-        ];
-        compile::compile(&Bundle::new(settings, files), denied.context()).map_err(|problems| policy::list(&problems))
+        let bundle = Bundle::new(settings, self.files());
+        compile::compile(&bundle, denied.context()).map_err(|problems| policy::list(&problems))
+    }
+
+    /// The template and its constraints.
+    pub(crate) fn files(&self) -> [(String, String); 2] {
+        [
+            (format!("{}/template.yaml", self.name), self.template.clone()),
+            (format!("{}/constraint.yaml", self.name), self.constraints.clone()),
+        ]
     }
 }
 
 impl Denied {
     /// The review with this object in the place of the denied one.
     pub(crate) fn review(&self, object: &Value) -> Review {
-        let case = self.case(object);
-        let variants = case.variants().unwrap();
-        Review::parse(&variants[0].review_bytes()).unwrap()
+        Review::parse(&self.review_bytes(object)).unwrap()
     }
 
-    fn context(&self) -> Context {
+    /// The same as the API server would send it.
+    pub(crate) fn review_bytes(&self, object: &Value) -> Vec<u8> {
+        let case = self.case(object);
+        case.variants().unwrap()[0].review_bytes()
+    }
+
+    /// The cluster as the case has it.
+    pub(crate) fn context(&self) -> Context {
         Context {
             inventory: self.inventory.clone(),
             ..self.case(&self.object).context()
