@@ -127,6 +127,35 @@ impl<'de> Visitor<'de> for OneOrMore {
     }
 }
 
+impl Proposal {
+    /// It in a few words: `set at /spec/type`.
+    pub fn describe(&self) -> String {
+        let what = match &self.word {
+            Some(Word::Set(_)) => "set",
+            Some(Word::Add(_)) => "add",
+            Some(Word::Remove) => "remove",
+            Some(Word::RemoveElement) => "remove the element",
+            Some(Word::None) => "none",
+            Some(Word::Unfixable(_)) => "unfixable",
+            None => "search",
+        };
+        let mut text = what.to_owned();
+        if let Some(target) = &self.target {
+            text.push_str(&format!(" at {}", target.text()));
+        }
+        for (word, patterns) in [("preferring", &self.prefer), ("avoiding", &self.avoid)] {
+            if !patterns.is_empty() {
+                let patterns: Vec<&str> = patterns.iter().map(Pattern::text).collect();
+                text.push_str(&format!(", {word} {}", patterns.join(" ")));
+            }
+        }
+        if self.placeholder.is_some() {
+            text.push_str(", to be filled in");
+        }
+        text
+    }
+}
+
 /// A fix as it is written.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

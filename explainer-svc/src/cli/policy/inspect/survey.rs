@@ -6,6 +6,7 @@ use engine::eval::{Concern, PolicySet};
 use engine::policy::bundle::Bundle;
 use engine::policy::format::{EXCEPTION, Form};
 use engine::policy::matching::Glob;
+use engine::policy::proposal::Proposal;
 use engine::policy::settings::{FailureMode, Settings};
 use engine::policy::{Problem, gatekeeper, id_of};
 use engine::verdict::{Action, Severity};
@@ -63,6 +64,8 @@ pub(super) struct Policy {
     /// Words, by what they are about; what is left open is not there.
     pub(super) concerns: BTreeMap<&'static str, String>,
     pub(super) parameters: Value,
+    /// What its author says about fixes, one after the other.
+    pub(super) fixes: Vec<String>,
     pub(super) failure_mode: FailureMode,
 }
 
@@ -266,6 +269,7 @@ fn policies(given: &Inputs, sources: &Sources, all_on: &Bundle, set: &PolicySet)
             exception: policy.exception.as_ref().map(|_| EXCEPTION),
             concerns: concerns.into_iter().collect(),
             parameters: policy.parameters.to_json(),
+            fixes: meta.custom.fix.iter().map(Proposal::describe).collect(),
             failure_mode: if policy.tolerant {
                 FailureMode::Allow
             } else {

@@ -117,6 +117,9 @@ fn policy(policy: &Policy, looks: Looks) -> String {
     {
         field("parameters", &policy.parameters.to_string());
     }
+    if !policy.fixes.is_empty() {
+        field("fixes", &policy.fixes.join("; else "));
+    }
     let failure = match policy.failure_mode {
         FailureMode::Deny => "the request is denied",
         FailureMode::Allow => "the request passes with a warning",
