@@ -167,7 +167,7 @@ fn like_siblings(spot: &Spot<'_>, has_to_be_true: bool) -> Option<Candidate> {
             .and_then(pointer)
             .and_then(|list| spot.object.pointer(&list));
         let below = spot.path.get(at + 1..).and_then(pointer)?;
-        let elements = elements.and_then(Json::as_array).into_iter().flatten();
+        let mut elements = elements.and_then(Json::as_array).into_iter().flatten();
         if let Some(value) = elements.find_map(|element| element.pointer(&below)) {
             return Some(filled(value.clone(), DERIVED, meaning(spot)));
         }
