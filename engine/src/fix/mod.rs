@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::author::Said;
-use self::change::{Edit, Step};
+use self::change::{Action, Edit, Step};
 use self::proof::Proof;
 use self::search::{Nothing, Search};
 use crate::admission::{Operation, Review};
