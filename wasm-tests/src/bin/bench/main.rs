@@ -5,6 +5,7 @@
 
 mod contenders;
 mod five;
+mod fixes;
 mod load;
 mod matching;
 mod memory;
@@ -42,6 +43,8 @@ enum Scenario {
     Matching,
     /// The same Pod again and again, with what is kept from one review to the next and without.
     Repeats,
+    /// The search for a fix of a denied Pod, 20 policies, in this process.
+    Fixes,
     /// Resident memory of Envoy.
     Memory,
 }
@@ -54,6 +57,7 @@ impl Scenario {
             Self::Servers => "servers",
             Self::Matching => "matching",
             Self::Repeats => "repeats",
+            Self::Fixes => "fixes",
             Self::Memory => "memory",
         }
     }
@@ -118,6 +122,7 @@ fn main() -> Result<()> {
             Scenario::Servers => servers::run(&arguments)?,
             Scenario::Matching => matching::run(&arguments)?,
             Scenario::Repeats => repeats::run(&arguments)?,
+            Scenario::Fixes => fixes::run(&arguments)?,
             Scenario::Memory => memory::run(&arguments)?,
         };
         finish(&arguments, scenario, &table)?;

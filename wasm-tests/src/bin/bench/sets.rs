@@ -77,6 +77,28 @@ pub(crate) fn many_with_others(count: usize, others: usize) -> Result<Bundle> {
     Ok(bundle(files))
 }
 
+/// Twenty policies of the library that concern Pods, each another one: more than most clusters ask of one Pod.
+pub(crate) fn twenty() -> Result<Bundle> {
+    const OTHERS: [&str; 15] = [
+        "general/no-latest-tag",
+        "general/no-plain-secrets",
+        "pod-security/baseline/apparmor",
+        "pod-security/baseline/capabilities",
+        "pod-security/baseline/host-path-volumes",
+        "pod-security/baseline/host-ports",
+        "pod-security/baseline/host-probes",
+        "pod-security/baseline/proc-mount",
+        "pod-security/baseline/seccomp",
+        "pod-security/baseline/selinux",
+        "pod-security/baseline/sysctls",
+        "pod-security/baseline/windows-host-process",
+        "pod-security/restricted/proc-mount",
+        "pod-security/restricted/run-as-user",
+        "pod-security/restricted/volume-types",
+    ];
+    Ok(bundle(library(&[&FIVE[..], &OTHERS].concat())?))
+}
+
 /// Compiled, as the filter does it.
 pub(crate) fn compile(bundle: &Bundle) -> Result<PolicySet> {
     // A constraint asks for the labels of the namespace.
