@@ -326,6 +326,7 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
+    #[expect(clippy::needless_pass_by_value, reason = "json! at every call")]
     fn found(group: &str, kind: &str, metadata: Value, manager: &str) -> Option<Place> {
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": "u", "operation": "CREATE", "kind": {"group": group, "version": "v1", "kind": kind},
@@ -340,6 +341,7 @@ mod tests {
             .unwrap_or_default()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "json! at every call")]
     fn owned(version: &str, kind: &str, name: &str, labels: Value) -> Value {
         json!({"labels": labels, "ownerReferences": [
             {"apiVersion": version, "kind": kind, "name": name, "uid": "1", "controller": true}]})

@@ -11,6 +11,7 @@ fn violation(policy: &str, message: &str, path: &str, value: &str) -> Value {
         "remediation": "Do it in another way."})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "json! at every call")]
 fn request(violations: Value, more: Value) -> ExplainRequest {
     let mut request = json!({
         "apiVersion": "whynot.dev/v1", "revision": "3f2a9c01d4e5", "decision": "deny", "deadlineMs": 0,

@@ -417,19 +417,35 @@ fn finished(proof: &mut Proof<'_>, edits: &[Edit], policies: &[&str], source: So
 fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
     let mut found: Vec<Placeholder> = Vec::new();
     let mut added: Vec<(Vec<Step>, u32)> = Vec::new();
+    let removed: Vec<&[Step]> = edits
+        .iter()
+        .filter(|edit| edit.action == Action::Remove)
+        .map(|edit| edit.path.as_slice())
+        .collect();
+    // How many elements before this place of a list go with the change.
+    let gone = |list: &[Step], place: usize| {
+        let positions = removed.iter().filter_map(|path| match path.split_last() {
+            Some((Step::Key(key), above)) if above == list => key.parse::<usize>().ok(),
+            _ => None,
+        });
+        positions.filter(|position| *position < place).count()
+    };
     for edit in edits {
         let mut path = Vec::new();
         for (at, step) in edit.path.iter().enumerate() {
+            let list = edit.path.get(..at).unwrap_or_default();
+            let there = change::pointer(list)
+                .and_then(|list| before.pointer(&list))
+                .and_then(Value::as_array);
             match step {
-                Step::Key(_) => path.push(step.clone()),
+                Step::Key(key) => match key.parse::<usize>() {
+                    Ok(place) if there.is_some() => path.push(Step::Key((place - gone(list, place)).to_string())),
+                    _ => path.push(step.clone()),
+                },
                 Step::New(id) => {
-                    let list = edit.path.get(..at).unwrap_or_default().to_vec();
-                    let length = change::pointer(&list)
-                        .and_then(|list| before.pointer(&list))
-                        .and_then(Value::as_array)
-                        .map_or(0, Vec::len);
-                    let own = (list.clone(), *id);
-                    let earlier = added.iter().filter(|(other, _)| *other == list);
+                    let length = there.map_or(0, Vec::len);
+                    let own = (list.to_vec(), *id);
+                    let earlier = added.iter().filter(|(other, _)| other == list);
                     let place = earlier
                         .clone()
                         .position(|other| *other == own)
@@ -437,7 +453,7 @@ fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
                     if !added.contains(&own) {
                         added.push(own);
                     }
-                    path.push(Step::Key((length + place).to_string()));
+                    path.push(Step::Key((length - gone(list, length) + place).to_string()));
                 }
             }
         }

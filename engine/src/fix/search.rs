@@ -13,7 +13,7 @@ use super::places::{blame_of, lifted, merged, named, steps, whole_volumes};
 use super::proof::Proof;
 use super::texts::{FILL_IN, Image};
 use super::values::{self, Candidate, Spot};
-use super::ways::{Way, ways};
+use super::ways::{MAX_WANTS, Way, ways};
 use super::words::{asked_for, is_asked_for, says_number, words_of};
 use crate::rego::builtins::Host;
 use crate::rego::value::Value;
@@ -22,6 +22,9 @@ use crate::schema::{self, Field, Type};
 
 /// How often the policies are evaluated for one policy.
 const MAX_EVALUATIONS: usize = 64;
+
+/// The size of an object, in bytes, up to which it is tried as often as that.
+const TYPICAL: usize = 32 * 1024;
 
 /// How many rounds of changes follow from each other.
 const MAX_ROUNDS: usize = 4;
@@ -115,7 +118,9 @@ impl<'a, 'p> Search<'a, 'p> {
 
     /// The cheapest edits after which the policy objects no more, on top of those that are made already.
     pub(super) fn run(mut self, made: &[Edit]) -> Result<Found, Nothing> {
-        let limit = self.proof.evaluations() + MAX_EVALUATIONS;
+        // A large object is tried less often: the time is that of the person who waits.
+        let size = self.proof.before().to_string().len();
+        let limit = self.proof.evaluations() + (MAX_EVALUATIONS * TYPICAL / size.max(TYPICAL)).max(4);
         let mut waiting: Vec<State> = Vec::new();
         let start = State {
             edits: made.to_vec(),
@@ -198,6 +203,11 @@ impl<'a, 'p> Search<'a, 'p> {
             && state.round == 0
         {
             self.nothing.blame = Some(blame);
+        }
+        let mut wants = 0;
+        goal.visit(&mut |_| wants += 1);
+        if wants > MAX_WANTS {
+            return;
         }
         self.options = options(&goal);
         let mut prices: Vec<(Want, Option<u32>)> = Vec::new();

@@ -41,14 +41,14 @@ spec:
     ),
     (
         "gatekeeper/constraint.yaml",
-        r#"apiVersion: constraints.gatekeeper.sh/v1beta1
+        r"apiVersion: constraints.gatekeeper.sh/v1beta1
 kind: K8sAlwaysPull
 metadata:
   name: always-pull
 spec:
   match:
     kinds: [{apiGroups: [apps], kinds: [Deployment]}]
-"#,
+",
     ),
     (
         "conftest/history.rego",
