@@ -1,5 +1,6 @@
 //! One object -> what admission says of it, and the changes that were proven.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::admission::Review;
@@ -128,6 +129,8 @@ pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Pla
         _ => admission.whole.as_ref(),
     };
     let proposal = |fix: &Fix| propose(fix, wanted, &place, text, review);
+    // Violations of one policy share its fix.
+    let mut made: BTreeMap<&str, Proposal> = BTreeMap::new();
     let violations = verdict.violations().map(|violation| {
         let remedy = each.policies.get(&violation.policy);
         Objection {
@@ -139,7 +142,9 @@ pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Pla
                     .collect(),
             },
             fix: match remedy {
-                Some(Remedy::Fix(fix)) if wanted.each => Some(proposal(fix)),
+                Some(Remedy::Fix(fix)) if wanted.each => {
+                    Some(made.entry(&violation.policy).or_insert_with(|| proposal(fix)).clone())
+                }
                 _ => None,
             },
             unfixable: match remedy {
