@@ -382,11 +382,6 @@ fn finished(proof: &mut Proof<'_>, edits: &[Edit], policies: &[&str], source: So
     if operations.is_empty() {
         return None;
     }
-    // To put everything back as it was undoes what was asked for.
-    let old = proof.review().old_object();
-    if proof.review().operation == Operation::Update && is_same_object(&after, &old.to_json()) {
-        return None;
-    }
     // What is shown is what was tried: the operations, applied to the object as it came.
     let patch = Patch(operations);
     let mut patched = proof.before().clone();
@@ -467,22 +462,6 @@ fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
         }
     }
     found
-}
-
-/// Whether two states of an object say the same, but for what the API server keeps itself.
-fn is_same_object(one: &Value, other: &Value) -> bool {
-    let said = |object: &Value| -> Value {
-        let mut object = object.clone();
-        if let Some(members) = object.as_object_mut() {
-            members.remove("status");
-        }
-        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.retain(|name, _| matches!(name.as_str(), "labels" | "annotations" | "finalizers"));
-            metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
-        }
-        object
-    };
-    said(one) == said(other)
 }
 
 /// Why no edit helps, when that is known.

@@ -1,5 +1,7 @@
 //! The wants of a way, as edits of the object: new members by their names, places in the workload, volumes as a whole.
 
+use serde_json::Value as Json;
+
 use crate::rego::value::Value;
 use crate::rego::why::{Goal, Seg, Test, Want};
 use crate::template::Workload;
@@ -109,4 +111,20 @@ pub(super) fn blame_of(goal: &Goal) -> Goal {
             .unwrap_or(Goal::Done),
         other => other.clone(),
     }
+}
+
+/// Whether two states of an object say the same, but for what the API server keeps itself.
+pub(super) fn is_same_object(one: &Json, other: &Json) -> bool {
+    let said = |object: &Json| -> Json {
+        let mut object = object.clone();
+        if let Some(members) = object.as_object_mut() {
+            members.remove("status");
+        }
+        if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
+            metadata.retain(|name, _| matches!(name.as_str(), "labels" | "annotations" | "finalizers"));
+            metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
+        }
+        object
+    };
+    said(one) == said(other)
 }

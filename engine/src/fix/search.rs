@@ -9,7 +9,7 @@ use super::author::Advice;
 use super::bounds::{self, Forbidden};
 use super::change::{self, Action, Edit, Step};
 use super::couple::couple;
-use super::places::{blame_of, lifted, merged, named, steps, whole_volumes};
+use super::places::{blame_of, is_same_object, lifted, merged, named, steps, whole_volumes};
 use super::proof::Proof;
 use super::texts::{FILL_IN, Image};
 use super::values::{self, Candidate, Spot};
@@ -72,6 +72,8 @@ pub(super) struct Search<'a, 'p> {
     words: String,
     /// The same in small letters.
     said: String,
+    /// Fields that have to be as they were.
+    kept: Vec<Vec<Step>>,
     /// The values that it names for a field.
     options: Vec<(Vec<Step>, Vec<Value>)>,
     /// What the policy's author says about the search.
@@ -105,6 +107,7 @@ impl<'a, 'p> Search<'a, 'p> {
             open: Vec::new(),
             words,
             said,
+            kept: Vec::new(),
             options: Vec::new(),
             advice: Advice::default(),
         }
@@ -145,6 +148,11 @@ impl<'a, 'p> Search<'a, 'p> {
             }
             self.tried.push(after.clone());
             let trial = self.proof.trial(&after, self.policy);
+            if trial.holds && self.undoes(&state.edits, &after) {
+                // To put everything back as it was is no way to change it.
+                self.nothing.blame = Some(Blame::before());
+                continue;
+            }
             if trial.holds {
                 let edits = self.smaller(state.edits, limit);
                 return Ok(Found { edits });
@@ -154,6 +162,12 @@ impl<'a, 'p> Search<'a, 'p> {
             }
         }
         Err(self.nothing)
+    }
+
+    /// Whether all that is changed is put back because it may not change.
+    fn undoes(&self, edits: &[Edit], after: &Json) -> bool {
+        let is_old = |edit: &Edit| self.kept.contains(&edit.path);
+        edits.iter().all(is_old) && is_same_object(after, &self.proof.review().old_object().to_json())
     }
 
     /// Leaves out what is not needed.
@@ -276,6 +290,10 @@ impl<'a, 'p> Search<'a, 'p> {
                 .map_or(1, |(_, values)| values.len()),
             is_part: false,
         };
+        let is_kept = wants.iter().all(|want| want.source == Source::Old);
+        if is_kept && !self.kept.iter().any(|known| known == path) {
+            self.kept.push(path.to_vec());
+        }
         let mut found = values::candidates(&spot, wants, &mut self.host);
         let mut identity = false;
         found.retain(|candidate| {

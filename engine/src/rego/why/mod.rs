@@ -142,6 +142,11 @@ impl Blame {
         }
     }
 
+    /// The object before an update.
+    pub fn before() -> Self {
+        Self::OLD
+    }
+
     /// Both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
