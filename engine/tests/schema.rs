@@ -21,7 +21,7 @@ const OF_TEMPLATES: [&str; 4] = [
 ];
 
 /// What is wrong with some objects of the cases, on purpose: the folder, and how the path ends.
-const EXPLAINED: [(&str, &str); 12] = [
+const EXPLAINED: [(&str, &str); 13] = [
     ("allowed-registries", "/containers/0/image"),
     ("no-latest-tag", "/containers/0/image"),
     ("apparmor", "/appArmorProfile/type"),
@@ -34,6 +34,7 @@ const EXPLAINED: [(&str, &str); 12] = [
     ("windows-host-process", "/hostNetwork"),
     ("windows-host-process", "/containers/0"),
     ("volume-types", "/requests/storage"),
+    ("volume-claims", "/requests/storage"),
     ("volume-types", "/quantumDisk"),
 ];
 

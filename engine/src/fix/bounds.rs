@@ -14,7 +14,10 @@ pub(super) enum Forbidden {
 }
 
 /// Lists whose elements are what the object is there for.
-const VITAL: [&str; 12] = [
+const VITAL: [&str; 14] = [
+    // Without a member they mean everything.
+    "loadBalancerSourceRanges",
+    "from",
     "minAvailable",
     "maxUnavailable",
     "containers",
@@ -81,6 +84,8 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
         Action::Remove => is_vital(object, edit, &path),
         Action::Set(Json::Array(items)) => items.is_empty(),
         Action::Set(Json::Number(number)) => path.last() == Some(&"replicas") && number.as_i64() == Some(0),
+        // A variable by another name is another one.
+        Action::Set(_) if matches!(path.as_slice(), [.., "env", _, "name"]) => true,
         // What a container runs on is not the policy's to say.
         Action::Set(_) => path.windows(2).any(|pair| pair == ["os", "name"]) || path.last() == Some(&"hostUsers"),
     };

@@ -16,6 +16,7 @@ mod couple;
 mod diff;
 pub mod kubectl;
 mod places;
+mod prices;
 mod proof;
 mod search;
 pub mod snippet;
@@ -132,6 +133,9 @@ impl Effort {
         authors: true,
     };
 }
+
+/// How many policies without a change of their own are tried again beside those of others.
+const MAX_LEFT: usize = 3;
 
 /// How often the policy set is evaluated for one review.
 const MAX_EVALUATIONS: usize = 240;
@@ -253,6 +257,7 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Eff
     }
     let mut proof = Proof::new(set, review, verdict, before.to_json());
     let mut made: Vec<Made> = Vec::new();
+    let mut left: Vec<&str> = Vec::new();
     for policy in &objecting {
         if proof.evaluations() >= MAX_EVALUATIONS {
             break;
@@ -274,11 +279,17 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Eff
                 made.push(((*policy).to_owned(), edits, source));
                 fix.map_or(Remedy::Unknown, |fix| Remedy::Fix(Box::new(fix)))
             }
-            Err(nothing) => reason(nothing, review).map_or(Remedy::Unknown, Remedy::Unfixable),
+            Err(nothing) => {
+                // Nothing that it needs was valid as the object is: another policy's change may make it so.
+                if !nothing.tried && nothing.blame.is_none() && left.len() < MAX_LEFT {
+                    left.push(*policy);
+                }
+                reason(nothing, review).map_or(Remedy::Unknown, Remedy::Unfixable)
+            }
         };
         remedies.policies.insert((*policy).to_owned(), remedy);
     }
-    remedies.whole = together(&mut proof, verdict, &made, effort);
+    remedies.whole = together(&mut proof, verdict, &made, &left, effort);
     remedies.evaluations = proof.evaluations();
     remedies
 }
@@ -322,8 +333,9 @@ fn of_policy(
     Ok((found.edits, Source::Search))
 }
 
-/// One change for all policies that have one; where they do not fit together, one after the other.
-fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: &[Made], effort: Effort) -> Option<Fix> {
+/// One change for all policies that have one; where they do not fit together, one after the other. Then those that have none
+/// alone, since a change for another may be what theirs needs: a privileged container cannot refuse more rights.
+fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: &[Made], left: &[&str], effort: Effort) -> Option<Fix> {
     let by_authors = made.iter().all(|(_, _, source)| *source == Source::Author);
     let source = if by_authors { Source::Author } else { Source::Search };
     let mut edits: Vec<Edit> = Vec::new();
@@ -336,14 +348,16 @@ fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: &[Made], effort: Eff
     if policies.is_empty() {
         return None;
     }
-    if let Some(fix) = finished(proof, &edits, &policies, source) {
-        return Some(fix);
-    }
-    // Together they do not hold: one after the other, each with those before it in place.
-    let mut edits: Vec<Edit> = Vec::new();
     let mut kept: Vec<&str> = Vec::new();
-    let mut best = None;
-    for (policy, own, source) in made {
+    let mut best = finished(proof, &edits, &policies, source);
+    // Together they do not hold: one after the other, each with those before it in place.
+    let apart = if best.is_some() { &[] } else { made };
+    if best.is_some() {
+        kept = policies;
+    } else {
+        edits = Vec::new();
+    }
+    for (policy, own, source) in apart {
         if proof.evaluations() >= MAX_EVALUATIONS {
             break;
         }
@@ -357,6 +371,22 @@ fn together(proof: &mut Proof<'_>, verdict: &Verdict, made: &[Made], effort: Eff
         let again = of_policy(proof, verdict, policy, &edits, effort).ok();
         match again.and_then(|(all, source)| Some((finished(proof, &all, &kept, source)?, all))) {
             Some((fix, all)) => (best, edits) = (Some(fix), all),
+            None => {
+                kept.pop();
+            }
+        }
+    }
+    for &policy in left {
+        if best.is_none() || proof.evaluations() >= MAX_EVALUATIONS {
+            break;
+        }
+        let Ok((all, found)) = of_policy(proof, verdict, policy, &edits, effort) else {
+            continue;
+        };
+        kept.push(policy);
+        let source = if found == source { source } else { Source::Search };
+        match finished(proof, &all, &kept, source) {
+            Some(fix) => (best, edits) = (Some(fix), all),
             None => {
                 kept.pop();
             }
@@ -492,9 +522,21 @@ fn reason(nothing: Nothing, review: &Review) -> Option<String> {
             );
         }
     }
-    nothing.identity.then(|| {
-        "Only another object would pass: its name, namespace or kind decides, and these cannot be edited.".to_owned()
-    })
+    // Where changes could be tried, something else stands in the way than what the object is.
+    let said = match nothing {
+        Nothing { tried: true, .. } => return None,
+        Nothing { frozen: true, .. } => {
+            "This cannot be changed on an object that exists: make a new one with the change."
+        }
+        Nothing { hidden: true, .. } => {
+            "The value may be a secret, so no change of it is shown. The rule says what it has to be."
+        }
+        Nothing { identity: true, .. } => {
+            "Only another object would pass: its name, namespace or kind decides, and these cannot be edited."
+        }
+        Nothing { .. } => return None,
+    };
+    Some(said.to_owned())
 }
 
 /// What a patch takes away.

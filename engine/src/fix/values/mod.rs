@@ -131,6 +131,20 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     });
     for candidate in &mut found {
         candidate.cost += surcharge(spot, candidate);
+        let path = names(spot.path);
+        let last = path.last().copied().unwrap_or_default();
+        let above = path
+            .len()
+            .checked_sub(2)
+            .and_then(|at| path.get(at))
+            .copied()
+            .unwrap_or_default();
+        // The name of another object, that has to be there.
+        let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
+        let is_derived = matches!(&candidate.action, Action::Set(_)) && candidate.cost >= DERIVED;
+        if is_reference && is_derived && candidate.placeholder.is_none() {
+            candidate.placeholder = Some(meaning(spot));
+        }
         let is_made_up = matches!(&candidate.action, Action::Set(Json::String(text)) if text.contains(texts::FILL_IN));
         if is_made_up && candidate.placeholder.is_none() {
             candidate.placeholder = Some(meaning(spot));
