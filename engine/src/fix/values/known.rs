@@ -78,6 +78,7 @@ pub(super) fn structure(spot: &Spot<'_>) -> Option<Candidate> {
                 DERIVED,
             ));
         }
+        "loadBalancerSourceRanges" => json!(["10.0.0.0/8"]),
         "imagePullSecrets" => json!([{"name": FILL_IN}]),
         "tls" => {
             let rules = spot.object.pointer("/spec/rules").and_then(Json::as_array);

@@ -90,6 +90,7 @@ pub(super) fn part<'a>(of: &str, object: &'a Object, path: &Path<'_>, check: &mu
         "CronJobSpec" => workload::cron_job,
         "PodDisruptionBudgetSpec" => workload::disruption_budget,
         "HorizontalPodAutoscalerSpec" => workload::autoscaler,
+        "MetricSpec" => workload::metric,
         "ServiceSpec" => network::service,
         "ServicePort" => network::service_port,
         "IngressSpec" => network::ingress,

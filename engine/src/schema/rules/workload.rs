@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Object;
 use super::metadata::{is_empty, label_map, selects};
-use super::read::{at_least, get, has, number, object, text};
+use super::read::{at_least, exactly_one, get, has, number, object, text};
 use super::volume;
 use crate::schema::What;
 use crate::schema::check::Check;
@@ -161,5 +161,18 @@ pub(super) fn autoscaler(spec: &Object, path: &Path<'_>, check: &mut Check<'_>) 
         && minimum > maximum
     {
         check.invalid(&path.key("maxReplicas"), "must not be less than minReplicas");
+    }
+}
+
+/// What a metric is of: its type names the one field that says more.
+pub(super) fn metric(of: &Object, path: &Path<'_>, check: &mut Check<'_>) {
+    let fields = ["containerResource", "external", "object", "pods", "resource"];
+    exactly_one(of, &fields, path, check);
+    let Some(kind) = text(of, "type") else { return };
+    let is_own = |field: &&&str| field.eq_ignore_ascii_case(kind);
+    if let Some(own) = fields.iter().find(is_own)
+        && !has(of, own)
+    {
+        check.invalid(&path.key("type"), "must name the field that is there");
     }
 }
