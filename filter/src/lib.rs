@@ -12,10 +12,11 @@ pub mod config;
 pub mod flow;
 mod host;
 mod metrics;
+mod root;
 mod shell;
 
 /// What Envoy calls first; the SDK's macro exports it.
 #[cfg(target_arch = "wasm32")]
 mod entry {
-    proxy_wasm::main! {{ crate::shell::start(); }}
+    proxy_wasm::main! {{ crate::root::start(); }}
 }
