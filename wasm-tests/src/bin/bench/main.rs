@@ -16,6 +16,7 @@ mod report;
 mod reviews;
 mod servers;
 mod sets;
+mod wasm;
 
 use std::{
     fs,
@@ -39,6 +40,8 @@ enum Scenario {
     Raw,
     /// Envoy with and without the filter, Gatekeeper and OPA under the same load.
     Servers,
+    /// Bytes to answer in this process against the same in Envoy's V8, the five policies.
+    Wasm,
     /// 1,000 policies of which 10 concern the request, against the 10 alone, in Envoy.
     Matching,
     /// The same Pod again and again, with what is kept from one review to the next and without.
@@ -55,6 +58,7 @@ impl Scenario {
             Self::Native => "native",
             Self::Raw => "raw",
             Self::Servers => "servers",
+            Self::Wasm => "wasm",
             Self::Matching => "matching",
             Self::Repeats => "repeats",
             Self::Fixes => "fixes",
@@ -120,6 +124,7 @@ fn main() -> Result<()> {
             Scenario::Native => native::run(&arguments)?,
             Scenario::Raw => raw::run(&arguments)?,
             Scenario::Servers => servers::run(&arguments)?,
+            Scenario::Wasm => wasm::run(&arguments)?,
             Scenario::Matching => matching::run(&arguments)?,
             Scenario::Repeats => repeats::run(&arguments)?,
             Scenario::Fixes => fixes::run(&arguments)?,
