@@ -4,10 +4,13 @@
 //! same verdict on every machine, and in wasm where there is no clock. A result that is undefined, of another shape, an error or
 //! a limit is a [`Failure`]: nothing here turns one into "no violations".
 
+mod shown;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use self::shown::Shown;
 use crate::admission::{Operation, Review};
 use crate::context::Context;
 use crate::document::Document;
@@ -19,9 +22,9 @@ use crate::policy::format::Form;
 use crate::policy::gatekeeper::{self, Labels, Match, Outcome};
 use crate::policy::index::Index;
 use crate::policy::matching::{Criteria, Glob, Subject};
-use crate::rego::builtins::{Halt, Host};
+use crate::rego::builtins::Host;
 use crate::rego::value::Value;
-use crate::rego::why::{self, Goal};
+use crate::rego::why::{self, Goal, Roots};
 use crate::rego::{Location, Program};
 use crate::template::Workload;
 use crate::verdict::{Action, Failure, FailureKind, Verdict};
@@ -140,15 +143,6 @@ struct Task<'a> {
     unknown: Option<String>,
 }
 
-/// What is common to all policies of one review, made when the first one needs it.
-struct Shown<'a> {
-    set: &'a PolicySet,
-    review: &'a Review,
-    namespace: Option<Value>,
-    pod_request: Option<Value>,
-    gatekeeper: Option<Result<Value, String>>,
-}
-
 impl PolicySet {
     /// A set of compiled policies; [`crate::policy::compile::compile`] makes it. `data` is what the bundle brings.
     pub(crate) fn new(
@@ -224,13 +218,7 @@ impl PolicySet {
         let mut failures = Vec::new();
         let evaluated = tasks.len();
         let mut left = MAX_REVIEW_WORK;
-        let mut shown = Shown {
-            set: self,
-            review,
-            namespace: None,
-            pod_request: None,
-            gatekeeper: None,
-        };
+        let mut shown = Shown::new(self, review);
         let mut host = Host::new(0);
         host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
         let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
@@ -262,22 +250,59 @@ impl PolicySet {
         policy: &str,
         host: &mut Host,
     ) -> Vec<(Option<&'static Workload>, Goal)> {
-        let mut shown = Shown {
-            set: self,
-            review,
-            namespace: None,
-            pod_request: None,
-            gatekeeper: None,
-        };
-        let mut goals = Vec::new();
+        self.traced(review, policy, |program, entries, input, roots| {
+            why::silence(program, entries, input, &self.0.data, roots, host)
+        })
+    }
+
+    /// What a policy reads of a review's object, for each form in which it sees it.
+    pub(crate) fn reads(
+        &self,
+        review: &Review,
+        policy: &str,
+        host: &mut Host,
+    ) -> Vec<(Option<&'static Workload>, why::Reads)> {
+        self.traced(review, policy, |program, entries, input, roots| {
+            why::reads(program, entries, input, &self.0.data, roots, host)
+        })
+    }
+
+    /// What is found out about a policy from what it sees, in each form in which it sees a review.
+    fn traced<T>(
+        &self,
+        review: &Review,
+        policy: &str,
+        mut trace: impl FnMut(&Program, &[&Location], &Value, &Roots) -> T,
+    ) -> Vec<(Option<&'static Workload>, T)> {
+        let mut shown = Shown::new(self, review);
+        let mut found = Vec::new();
         for task in self.tasks(review).iter().filter(|task| task.policy.meta.id == policy) {
             let Ok(input) = shown.input(task) else { continue };
             let entries: Vec<&Location> = task.policy.entries.iter().map(|entry| &entry.location).collect();
-            let roots = task.policy.form.roots();
-            let goal = why::silence(&task.policy.program, &entries, &input, &self.0.data, &roots, host);
-            goals.push((task.workload, goal));
+            let traced = trace(&task.policy.program, &entries, &input, &task.policy.form.roots());
+            found.push((task.workload, traced));
         }
-        goals
+        found
+    }
+
+    /// What one policy says of a review, asked by itself; none when it fails.
+    pub(crate) fn said_alone(&self, review: &Review, policy: &str) -> Option<Vec<String>> {
+        let mut shown = Shown::new(self, review);
+        let mut host = Host::new(0);
+        host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        let mut said = Some(Vec::new());
+        for task in self.tasks(review).iter().filter(|task| task.policy.meta.id == policy) {
+            host.budget = MAX_WORK;
+            let found = shown.ask(task, &mut host, &mut memo).ok();
+            said = said.zip(found).map(|(mut said, found)| {
+                said.extend(found.into_iter().map(|finding| finding.violation.message));
+                said
+            });
+        }
+        *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
+        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memo;
+        said
     }
 
     /// Which policies concern the review, and whether as itself or as a Pod template.
@@ -381,165 +406,6 @@ impl PolicySet {
             &review.namespace,
             "labels",
         ])))
-    }
-}
-
-fn halted(halt: Halt, work: u64) -> Stop {
-    match halt {
-        Halt::Depth => Stop::new(FailureKind::Limit, "its rules and loops are in each other too deep"),
-        Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
-        Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
-    }
-}
-
-impl Shown<'_> {
-    fn ask(&mut self, task: &Task<'_>, host: &mut Host, memo: &mut Memo) -> Result<Vec<Finding>, Stop> {
-        let policy = task.policy;
-        if let Some(reason) = &task.unknown {
-            return Err(Stop::new(FailureKind::Error, reason.clone()));
-        }
-        let work = host.budget;
-        if work == 0 {
-            let detail = format!("the policies before it took all of the {MAX_REVIEW_WORK} steps that a review has");
-            return Err(Stop::new(FailureKind::Limit, detail));
-        }
-        let input = self.input(task)?;
-        let mut findings = Vec::new();
-        for (place, entry) in policy.entries.iter().enumerate() {
-            let data = &self.set.0.data;
-            let evaluate = |host: &mut Host| policy.program.value(&entry.location, Some(&input), data, host);
-            let value = match &entry.reads {
-                Some(reads) => memo.value((task.place, place), reads, &input, host, evaluate),
-                None => evaluate(host),
-            };
-            let Some(value) = value.map_err(|halt| halted(halt, work))? else {
-                return Err(Stop::new(
-                    FailureKind::Undefined,
-                    format!("`{}` is undefined", entry.rule),
-                ));
-            };
-            let more = match policy.form {
-                Form::Response => finding::read_response(&value, &policy.meta)?,
-                _ => finding::read(&value, entry, &policy.meta, task.workload)?,
-            };
-            if !more.is_empty() && self.is_excepted(policy, &entry.rule, &input, host, work)? {
-                continue;
-            }
-            findings.extend(more);
-        }
-        Ok(findings)
-    }
-
-    /// Whether the policy itself says that a rule does not count, as conftest asks it: `exception` has lists of names without
-    /// `deny_`, `violation_` and `warn_`; the empty name stands for the rules without a suffix.
-    fn is_excepted(
-        &self,
-        policy: &Policy,
-        rule: &str,
-        input: &Value,
-        host: &mut Host,
-        work: u64,
-    ) -> Result<bool, Stop> {
-        let Some(exception) = &policy.exception else {
-            return Ok(false);
-        };
-        let value = policy.program.value(exception, Some(input), &self.set.0.data, host);
-        let Some(value) = value.map_err(|halt| halted(halt, work))? else {
-            return Ok(false);
-        };
-        let suffix = rule.split_once('_').map_or("", |(_, suffix)| suffix);
-        let lists = finding::lists_of_texts(&value).ok_or_else(|| {
-            let detail = "`exception` has to be a set of lists with names of rules";
-            Stop::new(FailureKind::Shape, detail)
-        })?;
-        Ok(lists.iter().any(|names| names.contains(&suffix)))
-    }
-
-    /// What the policy sees.
-    fn input(&mut self, task: &Task<'_>) -> Result<Value, Stop> {
-        let policy = task.policy;
-        let review = self.review;
-        Ok(match policy.form {
-            Form::Object => review.object().0,
-            Form::Response => Value::object(vec![
-                (Value::string("apiVersion"), Value::string("admission.k8s.io/v1")),
-                (Value::string("kind"), Value::string("AdmissionReview")),
-                (Value::string("request"), review.request.0.clone()),
-            ]),
-            Form::Gatekeeper => {
-                let set = self.set;
-                let made = self.gatekeeper.get_or_insert_with(|| {
-                    let namespace = set.namespace_object(review);
-                    gatekeeper::review::review(&review.request.0, namespace.as_ref())
-                });
-                let review = made.clone().map_err(|reason| Stop::new(FailureKind::Error, reason))?;
-                gatekeeper::review::input(review, policy.parameters.clone())
-            }
-            Form::Admission => {
-                let namespace = self.namespace.get_or_insert_with(|| self.set.namespace(review)).clone();
-                let request = match task.workload {
-                    Some(workload) => self
-                        .pod_request
-                        .get_or_insert_with(|| workload.request(review).0)
-                        .clone(),
-                    None => review.request.0.clone(),
-                };
-                let mut members = vec![
-                    (Value::string("apiVersion"), Value::string("admission.k8s.io/v1")),
-                    (Value::string("kind"), Value::string("AdmissionReview")),
-                    (Value::string("namespace"), namespace),
-                ];
-                if let Some(owner) = review.controller() {
-                    let text = |key: &'static str, value: &str| (Value::string(key), Value::string(value));
-                    let owner = vec![
-                        text("kind", &owner.kind),
-                        text("name", &owner.name),
-                        text("uid", &owner.uid),
-                    ];
-                    members.push((Value::string("owner"), Value::object(owner)));
-                }
-                members.push((Value::string("parameters"), policy.parameters.clone()));
-                members.push((Value::string("request"), request));
-                members.extend(
-                    task.workload
-                        .map(|workload| (Value::string("template"), workload.origin(review).0)),
-                );
-                Value::object(members)
-            }
-        })
-    }
-}
-
-impl PolicySet {
-    /// `input.namespace`.
-    fn namespace(&self, review: &Review) -> Value {
-        let known = self.0.context.namespaces.get(&review.namespace);
-        let mut members = vec![("name", Document::from(review.namespace.as_str()))];
-        // What is not known is undefined, and not an empty map, which would say that there are no labels.
-        members.extend(
-            self.namespace_labels(review)
-                .map(|labels| ("labels", Document::from(&labels))),
-        );
-        members.extend(known.map(|namespace| ("annotations", Document::from(&namespace.annotations))));
-        let team = self.0.context.team_of(&review.namespace);
-        members.extend(team.map(|team| ("team", Document::from(team))));
-        Document::object(members).0
-    }
-
-    /// The Namespace as Gatekeeper shows it, as far as it is known.
-    fn namespace_object(&self, review: &Review) -> Option<Value> {
-        let known = self.0.context.namespaces.get(&review.namespace)?;
-        let metadata = Document::object([
-            ("name", Document::from(review.namespace.as_str())),
-            ("labels", Document::from(&known.labels)),
-            ("annotations", Document::from(&known.annotations)),
-        ]);
-        let object = [
-            ("apiVersion", Document::from("v1")),
-            ("kind", Document::from("Namespace")),
-            ("metadata", metadata),
-        ];
-        Some(Document::object(object).0)
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn is_condition(op: &Op) -> bool {
         Op::Match { pattern, .. } => asks(pattern),
         Op::Scan { value, .. } => matches!(value, Pattern::True | Pattern::Equal(_)),
         Op::Not(_) | Op::Every { .. } => true,
+        Op::With { steps, .. } => steps.iter().any(|step| is_condition(&step.op)),
         _ => false,
     }
 }
@@ -262,7 +263,9 @@ impl<'p> Tracer<'p, '_> {
                         .iter()
                         .any(|key| matches!(key, Template::Const(Value::String(name)) if names_exemption(name)))
             }
-            Op::Not(inner) | Op::Every { steps: inner, .. } => inner.iter().any(|step| self.is_exemption(&step.op)),
+            Op::Not(inner) | Op::Every { steps: inner, .. } | Op::With { steps: inner, .. } => {
+                inner.iter().any(|step| self.is_exemption(&step.op))
+            }
             _ => false,
         }
     }

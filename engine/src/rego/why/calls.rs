@@ -1,11 +1,11 @@
 //! Through functions back to what they were called with.
 
 use super::compare::Order;
-use super::{Blame, Goal, Origin, Seg, Source, Test, Traced, Tracer};
+use super::{Blame, Goal, Origin, Source, Test, Traced, Tracer};
 use crate::rego::builtins::Builtin;
 use crate::rego::value::Value;
 
-type Wanted<'a> = (&'a Test, bool, Source);
+pub(super) type Wanted<'a> = (&'a Test, bool, Source);
 
 impl<'p> Tracer<'p, '_> {
     /// Two values shall be equal, or not.
@@ -87,6 +87,21 @@ impl<'p> Tracer<'p, '_> {
             | ("replace", [of, _, _]) => self.want_inside(of, test, wanted, source),
             ("concat", [separator, items]) => self.back_to_items(separator.text(), items, (test, wanted, source)),
             ("sprintf", [format, items]) => self.back_to_format(format, items, (test, wanted, source)),
+            ("bits.and", [of, mask]) | ("bits.and", [mask, of])
+                if wanted && self.source_of(of) == Source::Object && is_zero(test) =>
+            {
+                let number = |value: &Traced<'p>| value.value.as_ref().and_then(Value::as_i64);
+                match number(of).zip(number(mask)) {
+                    Some((now, mask)) => self.want(of, &Test::Try(vec![Value::from(now & !mask)]), true, source),
+                    None => Goal::Never(Blame::UNKNOWN),
+                }
+            }
+            ("substring", [of, start, _]) if start.value.as_ref().and_then(Value::as_i64) == Some(0) => match test {
+                Test::Among(values) => self.want(of, &Test::Prefix(values.clone()), wanted, source),
+                _ => Goal::Never(Blame::UNKNOWN),
+            },
+            ("indexof", [of, part]) if is_number(test, -1) => self.text_test(of, part, Test::Contains, !wanted),
+            ("strings.count", [of, part]) if is_zero(test) => self.text_test(of, part, Test::Contains, !wanted),
             ("max" | "min", [of]) => {
                 let members: Vec<Traced<'p>> = self.children(of).into_iter().map(|(_, value)| value).collect();
                 let goals = members
@@ -94,6 +109,10 @@ impl<'p> Tracer<'p, '_> {
                     .map(|member| self.want(member, test, wanted, source))
                     .collect();
                 Goal::all(goals)
+            }
+            (_, [of]) => {
+                let decoded = self.back_to_encoded(builtin, of, (test, wanted, source));
+                decoded.unwrap_or(Goal::Never(Blame::UNKNOWN))
             }
             _ => Goal::Never(Blame::UNKNOWN),
         };
@@ -123,6 +142,12 @@ impl<'p> Tracer<'p, '_> {
                 };
                 self.compare(left, if wanted { order } else { order.negated() }, right)
             }
+            ("contains", [text, part]) if !wanted && marshalled(text).is_some() => {
+                let of = marshalled(text)?;
+                let source = self.source_of(part);
+                self.within_structure(&of, &Test::Contains(vec![part.value.clone()?]), source)
+            }
+            ("object.subset", [whole, part]) => self.subset(whole, part, wanted),
             ("startswith", [text, part]) => self.text_test(text, part, Test::Prefix, wanted),
             ("endswith", [text, part]) => self.text_test(text, part, Test::Suffix, wanted),
             ("contains", [text, part]) => self.text_test(text, part, Test::Contains, wanted),
@@ -323,189 +348,30 @@ impl<'p> Tracer<'p, '_> {
             _ => Goal::Never(Blame::UNKNOWN),
         }
     }
+}
 
-    /// A part of a text that was cut.
-    pub(super) fn back_to_part(&mut self, of: &Traced<'p>, key: &Value, (test, wanted, source): Wanted<'_>) -> Goal {
-        if let Origin::Call { builtin, args } = &*of.from
-            && let ("split", [text, separator]) = (builtin.name, args.as_slice())
-            && let (Some(separator), Some(place)) = (separator.text(), key.as_i64())
-        {
-            let count = Self::apply_count(of);
-            let place = usize::try_from(place).ok();
-            let is_last = count > 1 && place == Some(count - 1);
-            let test = Test::Part {
-                separator: separator.to_owned(),
-                place: if is_last { None } else { place },
-                test: Box::new(test.clone()),
-            };
-            return self.want(text, &test, wanted, source);
+/// What a text was made of as a whole.
+fn marshalled<'p>(text: &Traced<'p>) -> Option<Traced<'p>> {
+    match &*text.from {
+        Origin::Call { builtin, args } if matches!(builtin.name, "json.marshal" | "yaml.marshal" | "lower") => {
+            let of = args.first()?;
+            if builtin.name == "lower" {
+                marshalled(of)
+            } else {
+                Some(of.clone())
+            }
         }
-        if let (Test::Defined, false) = (test, wanted) {
-            return Goal::Never(Blame::UNKNOWN);
-        }
-        self.leaves_toward(of, test, wanted, source)
+        Origin::Member { item, .. } => marshalled(item),
+        _ => None,
     }
+}
 
-    /// A test of texts that were put together: the one part that the object decides.
-    fn back_to_items(
-        &mut self,
-        separator: Option<&str>,
-        items: &Traced<'p>,
-        (test, wanted, source): Wanted<'_>,
-    ) -> Goal {
-        let parts: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
-        let separator = separator.unwrap_or_default();
-        let texts: Vec<Option<String>> = parts.iter().map(|part| part.text().map(str::to_owned)).collect();
-        let mut ways = Vec::new();
-        for (place, part) in parts.iter().enumerate() {
-            if self.source_of(part) != Source::Object {
-                continue;
-            }
-            let join = |texts: &[Option<String>]| -> Option<String> {
-                let texts: Option<Vec<&str>> = texts.iter().map(|text| text.as_deref()).collect();
-                texts.map(|texts| texts.join(separator))
-            };
-            let (before, rest) = texts.split_at(place);
-            let (Some(mut before), Some(mut after)) = (join(before), join(rest.get(1..).unwrap_or_default())) else {
-                continue;
-            };
-            if place > 0 {
-                before.push_str(separator);
-            }
-            if place + 1 < texts.len() {
-                after.insert_str(0, separator);
-            }
-            let test = within(test, &before, &after);
-            ways.push(self.want_inside(part, &test, wanted, source));
-        }
-        Goal::any(ways)
-    }
+fn is_number(test: &Test, number: i64) -> bool {
+    matches!(test, Test::Among(values) if values.iter().any(|value| value.as_i64() == Some(number)))
+}
 
-    /// A part of a text that as a whole is not what it should be, so the part is not either.
-    fn want_inside(&mut self, part: &Traced<'p>, test: &Test, wanted: bool, source: Source) -> Goal {
-        match (self.want(part, test, wanted, source), &part.value) {
-            (Goal::Done, Some(value)) if !wanted => self.want(part, &Test::Among(vec![value.clone()]), false, source),
-            (Goal::Done, _) => self.leaves_toward(part, test, wanted, source),
-            (other, _) => other,
-        }
-    }
-
-    /// The same for a format with `%s`, `%v` or `%d` in it.
-    fn back_to_format(&mut self, format: &Traced<'p>, items: &Traced<'p>, (test, wanted, source): Wanted<'_>) -> Goal {
-        let Some(format) = format.text() else {
-            return Goal::Never(Blame::UNKNOWN);
-        };
-        let parts: Vec<Traced<'p>> = self.children(items).into_iter().map(|(_, item)| item).collect();
-        let mut pieces = vec![String::new()];
-        let mut characters = format.chars();
-        while let Some(character) = characters.next() {
-            if character != '%' {
-                if let Some(piece) = pieces.last_mut() {
-                    piece.push(character);
-                }
-                continue;
-            }
-            match characters.next() {
-                Some('s' | 'v' | 'd') => pieces.push(String::new()),
-                Some('%') => {
-                    if let Some(piece) = pieces.last_mut() {
-                        piece.push('%');
-                    }
-                }
-                _ => return Goal::Never(Blame::UNKNOWN),
-            }
-        }
-        if pieces.len() != parts.len() + 1 {
-            return Goal::Never(Blame::UNKNOWN);
-        }
-        let shown = |part: &Traced<'p>| match &part.value {
-            Some(Value::String(shown)) => Some(shown.to_string()),
-            Some(Value::Number(number)) => Some(number.to_string()),
-            _ => None,
-        };
-        let mut ways = Vec::new();
-        for (place, part) in parts.iter().enumerate() {
-            if self.source_of(part) != Source::Object {
-                continue;
-            }
-            let (mut before, mut after) = (String::new(), String::new());
-            let mut is_known = true;
-            for (other, piece) in pieces.iter().enumerate() {
-                let side = if other <= place { &mut before } else { &mut after };
-                side.push_str(piece);
-                if other != place && other < parts.len() {
-                    match parts.get(other).and_then(shown) {
-                        Some(shown) => side.push_str(&shown),
-                        None => is_known = false,
-                    }
-                }
-            }
-            if is_known {
-                let test = within(test, &before, &after);
-                ways.push(self.want_inside(part, &test, wanted, source));
-            }
-        }
-        Goal::any(ways)
-    }
-
-    /// The fields that a value is made from.
-    pub(super) fn leaves(&self, value: &Traced<'p>) -> Vec<Vec<Seg>> {
-        let mut found = Vec::new();
-        self.leaves_below(value, 0, &mut found);
-        found
-    }
-
-    fn leaves_below(&self, value: &Traced<'p>, depth: u32, found: &mut Vec<Vec<Seg>>) {
-        if depth > 16 || found.len() > 32 {
-            return;
-        }
-        match &*value.from {
-            Origin::Input(place) => {
-                let is_structure = matches!(value.value, Some(Value::Object(_) | Value::Array(_)));
-                if self.in_object(place).is_some() && !is_structure && !found.contains(place) {
-                    found.push(place.clone());
-                }
-            }
-            Origin::Call { args, .. } => args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found)),
-            Origin::Part { of, .. } => self.leaves_below(of, depth + 1, found),
-            Origin::List(items) => items.iter().for_each(|item| self.leaves_below(item, depth + 1, found)),
-            Origin::Object(fields) => fields
-                .iter()
-                .for_each(|(_, item)| self.leaves_below(item, depth + 1, found)),
-            Origin::Rule(made) | Origin::Made(made) => {
-                if let super::Maker::Rule { args, .. } = &made.by {
-                    for arg in args {
-                        self.leaves_below(arg, depth + 1, found);
-                    }
-                }
-                made.rows
-                    .iter()
-                    .for_each(|row| self.leaves_below(&row.value, depth + 1, found));
-            }
-            Origin::Member { item, .. } => self.leaves_below(item, depth + 1, found),
-            Origin::Looked { key, .. } => self.leaves_below(key, depth + 1, found),
-            Origin::Written | Origin::Data(_) | Origin::Key { .. } | Origin::Unknown => {}
-        }
-    }
-
-    /// A guess for each field that a value is made from.
-    fn leaves_toward(&mut self, value: &Traced<'p>, test: &Test, wanted: bool, source: Source) -> Goal {
-        let goals = self
-            .leaves(value)
-            .into_iter()
-            .filter_map(|place| {
-                let place = self.in_object(&place)?;
-                Some(Goal::Want(super::Want {
-                    place,
-                    test: test.clone(),
-                    wanted,
-                    source,
-                    detour: 4,
-                }))
-            })
-            .collect();
-        Goal::any(goals)
-    }
+fn is_zero(test: &Test) -> bool {
+    is_number(test, 0)
 }
 
 fn values_empty(collection: &Traced<'_>) -> bool {
@@ -514,33 +380,5 @@ fn values_empty(collection: &Traced<'_>) -> bool {
         Some(Value::Set(set)) => set.is_empty(),
         Some(_) => false,
         None => true,
-    }
-}
-
-/// A test of a text with a known beginning and end, as a test of what is between them.
-fn within(test: &Test, before: &str, after: &str) -> Test {
-    let cut = |values: &[Value]| -> Vec<Value> {
-        let texts = values.iter().filter_map(Value::as_str);
-        let inner = texts.filter_map(|text| text.strip_prefix(before)?.strip_suffix(after));
-        inner.map(Value::string).collect()
-    };
-    match test {
-        Test::Among(values) => Test::Among(cut(values)),
-        Test::Try(values) => Test::Try(cut(values)),
-        Test::Prefix(values) => Test::Prefix(
-            values
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|text| Value::string(text.strip_prefix(before).unwrap_or(text)))
-                .collect(),
-        ),
-        Test::Suffix(values) => Test::Suffix(
-            values
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|text| Value::string(text.strip_suffix(after).unwrap_or(text)))
-                .collect(),
-        ),
-        other => other.clone(),
     }
 }

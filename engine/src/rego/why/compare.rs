@@ -1,5 +1,6 @@
 //! Sizes: which value of a field brings a result to the right side of a bound.
 
+use super::worlds::World;
 use super::{Blame, Goal, Maker, Origin, Place, Seg, Test, Traced, Tracer, Want};
 use crate::rego::builtins::Halt;
 use crate::rego::machine::Machine;
@@ -324,11 +325,11 @@ impl<'p> Tracer<'p, '_> {
             }
             Origin::Member { item, .. } => self.again(item, place, new, depth + 1),
             Origin::Rule(made) => match &made.by {
-                Maker::Rule { id, args } if !args.is_empty() => {
+                Maker::Rule { id, args, world } if !args.is_empty() => {
                     let args: Option<Vec<Value>> =
                         args.iter().map(|arg| self.again(arg, place, new, depth + 1)).collect();
                     self.host.budget = self.host.budget.max(100_000);
-                    let input = Some(self.input.clone());
+                    let input = self.worlds.get(*world).and_then(World::input);
                     let result: Result<Option<Value>, Halt> =
                         Machine::new(self.program, input, self.data.clone(), self.host).function(*id, &args?);
                     result.ok().flatten()
@@ -398,7 +399,7 @@ fn written(number: f64) -> Value {
 }
 
 /// The value with another one at a path of names; what is missing on the way is made.
-fn replaced(value: Option<&Value>, path: &[Seg], new: &Value) -> Value {
+pub(super) fn replaced(value: Option<&Value>, path: &[Seg], new: &Value) -> Value {
     let Some((Seg::Key(key), rest)) = path.split_first() else {
         return new.clone();
     };

@@ -16,7 +16,7 @@ impl<'p> Tracer<'p, '_> {
                 let said = self.leaves(&row.value);
                 let mut values = Vec::new();
                 self.said_values(&row.value, 0, &mut values);
-                let goal = with_values(self.fail(row.steps, &row.env), &values);
+                let goal = with_values(self.fail_row(row), &values);
                 let goal = Goal::any(vec![self.suggested(&row.value, 0), goal]);
                 self.toward(goal, &said)
             });
@@ -84,8 +84,13 @@ impl<'p> Tracer<'p, '_> {
     }
 
     pub(super) fn fail_rows(&mut self, rows: &[Row<'p>]) -> Goal {
-        let goals = rows.iter().map(|row| self.fail(row.steps, &row.env)).collect();
+        let goals = rows.iter().map(|row| self.fail_row(row)).collect();
         Goal::all(goals)
+    }
+
+    /// In the world in which it succeeded.
+    pub(super) fn fail_row(&mut self, row: &Row<'p>) -> Goal {
+        self.within(row.world, |tracer| tracer.fail(row.steps, &row.env))
     }
 
     fn fail_step(&mut self, step: &'p Step, env: &Env<'p>) -> Goal {
@@ -147,7 +152,11 @@ impl<'p> Tracer<'p, '_> {
                 }
                 if goals.is_empty() { never } else { Goal::all(goals) }
             }
-            Op::Collect { .. } | Op::Walk { .. } | Op::With { .. } | Op::Fail => never,
+            Op::With { changes, steps, .. } => match self.enter_with(changes, env) {
+                Some(world) => self.within(world, |tracer| tracer.fail(steps, env)),
+                None => never,
+            },
+            Op::Collect { .. } | Op::Walk { .. } | Op::Fail => never,
         }
     }
 

@@ -63,6 +63,7 @@ impl<'p> Tracer<'p, '_> {
                 };
                 let mut place = place.clone();
                 place.push(seg);
+                self.note(&place);
                 made(Origin::Input(place))
             }
             Origin::Written => made(Origin::Written),
@@ -100,13 +101,32 @@ impl<'p> Tracer<'p, '_> {
                 let found = self.children(of).into_iter().find(|(name, _)| name.value == key.value);
                 found.map_or_else(|| Traced::missing(Origin::Unknown), |(_, value)| value)
             }
-            Origin::Call { .. } | Origin::Part { .. } => match &key.value {
-                Some(key) => made(Origin::Part {
-                    of: of.clone(),
-                    key: key.clone(),
-                }),
-                None => Traced::missing(Origin::Unknown),
-            },
+            Origin::Either(ways) => {
+                let ways = ways.clone();
+                let members = ways.iter().map(|way| self.member(way, key)).collect();
+                Traced::missing(Origin::Either(members))
+            }
+            Origin::Call { .. } | Origin::Part { .. } => {
+                if let Origin::Call { builtin, args } = &*of.from
+                    && let Some(member) = self.member_of_call(builtin, args, key, value.as_ref())
+                {
+                    return member;
+                }
+                match &key.value {
+                    Some(key) => made(Origin::Part {
+                        of: of.clone(),
+                        key: key.clone(),
+                    }),
+                    None => Traced::missing(Origin::Unknown),
+                }
+            }
+            Origin::Overlaid { under, name, over } => {
+                if key.value.as_ref() == Some(name) {
+                    return over.clone();
+                }
+                let under = under.clone();
+                self.member(&under, key)
+            }
             Origin::Key { .. } | Origin::Unknown => made(Origin::Unknown),
         }
     }
@@ -137,7 +157,13 @@ impl<'p> Tracer<'p, '_> {
                     };
                     (Traced::new(key, name), Traced::new(value, Origin::Input(below)))
                 };
-                entries(of).into_iter().map(|(key, value)| member(key, value)).collect()
+                let found: Vec<_> = entries(of).into_iter().map(|(key, value)| member(key, value)).collect();
+                for (_, member) in &found {
+                    if let Origin::Input(place) = &*member.from {
+                        self.note(place);
+                    }
+                }
+                found
             }
             Origin::Data(source) => {
                 let source = *source;
@@ -172,6 +198,12 @@ impl<'p> Tracer<'p, '_> {
             }
             Origin::Object(fields) => fields.clone(),
             Origin::Made(made) => members_of(made, of.value.as_ref()),
+            Origin::Overlaid { under, name, over } => {
+                let mut found = self.children(&under.clone());
+                found.retain(|(key, _)| key.value.as_ref() != Some(name));
+                found.push((Traced::written(name.clone()), over.clone()));
+                found
+            }
             Origin::Call { builtin, args } => self.children_of_call(builtin, args, of),
             Origin::Part { .. } => {
                 let part = |(key, value): (Value, Value)| {
@@ -190,7 +222,7 @@ impl<'p> Tracer<'p, '_> {
                     (key.clone(), self.member(of, &key))
                 })
                 .collect(),
-            Origin::Written | Origin::Key { .. } | Origin::Unknown => entries(of)
+            Origin::Written | Origin::Key { .. } | Origin::Either(_) | Origin::Unknown => entries(of)
                 .into_iter()
                 .map(|(k, v)| plain(k, v, &|| Origin::Written))
                 .collect(),
@@ -258,6 +290,7 @@ impl<'p> Tracer<'p, '_> {
         {
             return self.object_get(object, key, default);
         }
+        args.iter().for_each(|arg| self.note_all(arg));
         let values: Option<Vec<Value>> = args.iter().map(|arg| arg.value.clone()).collect();
         self.host.budget = self.host.budget.max(10_000);
         let value = values.and_then(|values| (builtin.run)(self.host, &values).ok());

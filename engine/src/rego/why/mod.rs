@@ -8,6 +8,7 @@
 //! run      what succeeds, with its values        goals    failure wanted         succeed  success wanted
 //! about    which step is the objection           wants    a test of one value    calls    functions, and back through them
 //! members  what is in a collection, in or out    compare  sizes
+//! worlds   what rules see under `with`
 //! ```
 //!
 //! Nothing here decides anything: whether a change helps is found out by evaluating the policies again. So what is not known
@@ -15,18 +16,27 @@
 
 mod about;
 mod calls;
+mod combined;
 mod compare;
+mod elsewhere;
 mod goals;
+mod leaves;
 mod made;
 mod members;
+mod parsed;
+mod reads;
 mod run;
 mod succeed;
 mod tests_of_values;
+mod texts;
 mod wants;
+mod worlds;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
+pub use self::reads::{Reads, reads};
+use self::worlds::{World, WorldId};
 use super::builtins::{Builtin, Host};
 use super::plan::{Collect, RuleId, Step};
 use super::program::{Location, Program};
@@ -168,6 +178,11 @@ impl Blame {
         self.0 & Self::REQUEST.0 != 0
     }
 
+    /// It could not be followed, or only the rule itself decides.
+    pub fn is_unknown(self) -> bool {
+        self.0 & !(Self::UNKNOWN.0 | Self::RULE.0) == 0
+    }
+
     /// Parameters have a part in it.
     pub fn parameter(self) -> bool {
         self.0 & Self::PARAMETER.0 != 0
@@ -304,6 +319,14 @@ enum Origin<'p> {
         of: Rc<Made<'p>>,
         rows: Vec<usize>,
     },
+    /// None of these is there, and any of them would be taken.
+    Either(Vec<Traced<'p>>),
+    /// An object with another value for one of its names, as `with` puts it there.
+    Overlaid {
+        under: Traced<'p>,
+        name: Value,
+        over: Traced<'p>,
+    },
     Unknown,
 }
 
@@ -321,9 +344,14 @@ enum Maker<'p> {
         sort: &'p Collect,
         steps: &'p [Step],
         env: Env<'p>,
+        world: WorldId,
     },
     /// A rule, and what it was called with.
-    Rule { id: RuleId, args: Vec<Traced<'p>> },
+    Rule {
+        id: RuleId,
+        args: Vec<Traced<'p>>,
+        world: WorldId,
+    },
 }
 
 /// One success of a body.
@@ -333,6 +361,7 @@ struct Row<'p> {
     env: Env<'p>,
     key: Option<Traced<'p>>,
     value: Traced<'p>,
+    world: WorldId,
 }
 
 /// The values of a rule's variables.
@@ -366,12 +395,16 @@ struct Tracer<'p, 'h> {
     program: &'p Program,
     input: Value,
     data: Value,
+    /// What rules see: outside of `with`, and in each of them.
+    worlds: Vec<World<'p>>,
+    world: WorldId,
     roots: &'h Roots,
     host: &'h mut Host,
     fuel: u32,
     depth: u32,
     next: u32,
-    rules: BTreeMap<RuleId, Option<Traced<'p>>>,
+    /// The places of `input` that are read, when somebody asks.
+    seen: Option<BTreeSet<Place>>,
 }
 
 /// What would make a rule say nothing more: a set of violations empty, or `response.allowed` of an answer true.
@@ -383,17 +416,7 @@ pub fn silence(
     roots: &Roots,
     host: &mut Host,
 ) -> Goal {
-    let mut tracer = Tracer {
-        program,
-        input: input.clone(),
-        data: data.clone(),
-        roots,
-        host,
-        fuel: FUEL,
-        depth: 0,
-        next: 0,
-        rules: BTreeMap::new(),
-    };
+    let mut tracer = Tracer::new(program, input, data, roots, host);
     let mut goals = Vec::new();
     for location in locations {
         let Some(value) = location.rule.and_then(|rule| tracer.rule(rule)) else {
@@ -402,6 +425,24 @@ pub fn silence(
         goals.push(tracer.silent(&value));
     }
     Goal::all(goals)
+}
+
+impl<'p, 'h> Tracer<'p, 'h> {
+    fn new(program: &'p Program, input: &Value, data: &Value, roots: &'h Roots, host: &'h mut Host) -> Self {
+        Self {
+            program,
+            input: input.clone(),
+            data: data.clone(),
+            worlds: vec![World::plain(input.clone())],
+            world: 0,
+            roots,
+            host,
+            fuel: FUEL,
+            depth: 0,
+            next: 0,
+            seen: None,
+        }
+    }
 }
 
 impl<'p> Traced<'p> {

@@ -102,6 +102,11 @@ impl<'p> Tracer<'p, '_> {
                     }
                 }
             }
+            Op::With { changes, steps, .. } => {
+                if let Some(world) = self.enter_with(changes, &env) {
+                    found.extend(self.within(world, |tracer| tracer.runs(steps, env)));
+                }
+            }
             _ => {
                 if self.holds(step, &mut env) {
                     found.push(env);
@@ -159,14 +164,14 @@ impl<'p> Tracer<'p, '_> {
 
     pub(super) fn path(&mut self, source: &plan::Source, keys: &[Template], env: &Env<'p>) -> Traced<'p> {
         let mut value = match source {
-            plan::Source::Input => Traced::new(self.input.clone(), Origin::Input(Vec::new())),
+            plan::Source::Input => self.seen_input(),
             plan::Source::Data => {
                 let source = match keys.first() {
                     Some(Template::Const(Value::String(name))) if name == "inventory" => Source::Inventory,
                     Some(Template::Const(Value::String(name))) if name == "context" => Source::Request,
                     _ => Source::Parameter,
                 };
-                Traced::new(self.data.clone(), Origin::Data(source))
+                self.seen_data(source)
             }
             plan::Source::Slot(slot) => self.make(&Template::Slot(*slot), env),
             plan::Source::Rule(rule) => match self.rule(*rule) {
@@ -200,6 +205,7 @@ impl<'p> Tracer<'p, '_> {
                         env,
                         key: None,
                         value,
+                        world: self.world,
                     });
                 }
                 if is_taken {
@@ -218,7 +224,11 @@ impl<'p> Tracer<'p, '_> {
         };
         let args = args.to_vec();
         let made = Made {
-            by: Maker::Rule { id, args },
+            by: Maker::Rule {
+                id,
+                args,
+                world: self.world,
+            },
             rows,
         };
         Some(Traced {
@@ -246,8 +256,8 @@ impl<'p> Tracer<'p, '_> {
 
     /// The value of a rule.
     pub(super) fn rule(&mut self, id: RuleId) -> Option<Traced<'p>> {
-        if let Some(known) = self.rules.get(&id) {
-            return known.clone();
+        if let Some(known) = self.known_rule(id) {
+            return known;
         }
         let program = self.program;
         let set = program.rules.get(id)?;
@@ -256,7 +266,7 @@ impl<'p> Tracer<'p, '_> {
             Sort::Complete => self.call(id, &[]),
             Sort::Set | Sort::Object => Some(self.partial(id, set)),
         };
-        self.rules.insert(id, value.clone());
+        self.keep_rule(id, value.clone());
         value
     }
 
@@ -272,6 +282,7 @@ impl<'p> Tracer<'p, '_> {
                         env,
                         key,
                         value,
+                        world: self.world,
                     });
                 }
             }
@@ -282,7 +293,11 @@ impl<'p> Tracer<'p, '_> {
             let entry = |row: &Row<'p>| Some((row.key.as_ref()?.value.clone()?, row.value.value.clone()?));
             Value::object(rows.iter().filter_map(entry).collect())
         };
-        let by = Maker::Rule { id, args: Vec::new() };
+        let by = Maker::Rule {
+            id,
+            args: Vec::new(),
+            world: self.world,
+        };
         Traced::new(value, Origin::Made(Rc::new(Made { by, rows })))
     }
 
@@ -298,6 +313,7 @@ impl<'p> Tracer<'p, '_> {
                 env: after,
                 key,
                 value,
+                world: self.world,
             });
         }
         let values = rows.iter().filter_map(|row| row.value.value.clone());
@@ -313,6 +329,7 @@ impl<'p> Tracer<'p, '_> {
             sort,
             steps,
             env: env.clone(),
+            world: self.world,
         };
         Traced::new(value, Origin::Made(Rc::new(Made { by, rows })))
     }

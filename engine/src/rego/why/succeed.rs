@@ -12,29 +12,26 @@ pub(super) const MAX_ALTERNATIVES: usize = 64;
 pub(super) fn maker_of<'p>(collection: &Traced<'p>) -> Option<Maker<'p>> {
     match &*collection.from {
         Origin::Made(made) => Some(match &made.by {
-            Maker::Collect { sort, steps, env } => Maker::Collect {
+            Maker::Collect {
+                sort,
+                steps,
+                env,
+                world,
+            } => Maker::Collect {
                 sort,
                 steps,
                 env: env.clone(),
+                world: *world,
             },
-            Maker::Rule { id, args } => Maker::Rule {
+            Maker::Rule { id, args, world } => Maker::Rule {
                 id: *id,
                 args: args.clone(),
+                world: *world,
             },
         }),
         Origin::Member { item, .. } => maker_of(item),
         Origin::Rule(made) => made.rows.first().and_then(|row| maker_of(&row.value)),
         _ => None,
-    }
-}
-
-/// Whether a value is made of others: by rows, or by a function.
-fn is_collection(value: &Traced<'_>) -> bool {
-    match &*value.from {
-        Origin::Made(_) | Origin::Call { .. } => true,
-        Origin::Rule(made) => made.rows.first().is_some_and(|row| is_collection(&row.value)),
-        Origin::Member { item, .. } => is_collection(item),
-        _ => false,
     }
 }
 
@@ -150,12 +147,28 @@ impl<'p, 'h> Tracer<'p, 'h> {
                     goals.push(Goal::any(any));
                     return Goal::all(goals);
                 }
+                Op::With { changes, steps, .. } => {
+                    let Some(world) = self.enter_with(changes, &env) else {
+                        return Goal::Never(Blame::UNKNOWN);
+                    };
+                    let outside = self.world;
+                    goals.push(self.within(world, |tracer| {
+                        tracer.succeed(steps, env, &mut |tracer, env| {
+                            tracer.within(outside, |tracer| tracer.succeed(after, env, end))
+                        })
+                    }));
+                    return Goal::all(goals);
+                }
                 Op::Call { rule, args, out } => {
                     let args: Vec<Traced<'p>> = args.iter().map(|arg| self.make(arg, &env)).collect();
                     if let Some(result) = self.call(*rule, &args).filter(|result| result.value.is_some()) {
                         self.fit(out, &result, &mut env)
                     } else {
-                        let maker = Maker::Rule { id: *rule, args };
+                        let maker = Maker::Rule {
+                            id: *rule,
+                            args,
+                            world: self.world,
+                        };
                         goals.push(self.through(&maker, &mut |tracer, value| {
                             let mut env = env.clone();
                             let fitting = tracer.fit(out, &value, &mut env);
@@ -173,6 +186,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
                     let maker = Maker::Rule {
                         id: *rule,
                         args: Vec::new(),
+                        world: self.world,
                     };
                     goals.push(self.through(&maker, &mut |tracer, value| {
                         let mut env = env.clone();
@@ -190,9 +204,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 Op::Path { source, keys, out } if !keys.is_empty() && self.leads_elsewhere(source, keys, &env) => {
                     let path: Vec<Traced<'p>> = keys.iter().map(|key| self.make(key, &env)).collect();
                     let start = match (source, path.first().and_then(Traced::text)) {
-                        (From::Data, Some("inventory")) => {
-                            Traced::new(self.data.clone(), Origin::Data(Source::Inventory))
-                        }
+                        (From::Data, Some("inventory")) => self.seen_data(Source::Inventory),
                         _ => self.path(source, &[], &env),
                     };
                     goals.push(self.among_below(&start, &path, &mut |tracer, value| {
@@ -212,113 +224,6 @@ impl<'p, 'h> Tracer<'p, 'h> {
         }
         goals.push(end(self, env));
         Goal::all(goals)
-    }
-
-    /// Whether a path leads nowhere because of a name from the object, in something that the object is not.
-    pub(super) fn leads_elsewhere(&mut self, source: &From, keys: &[Template], env: &Env<'p>) -> bool {
-        let mut value = self.path(source, &[], env);
-        for key in keys {
-            let key = self.make(key, env);
-            let next = self.member(&value, &key);
-            if next.value.is_none() {
-                let is_made = is_collection(&value);
-                let is_open = value.value.is_some() && self.source_of(&value) != Source::Object;
-                return is_made || (is_open && self.source_of(&key) == Source::Object);
-            }
-            value = next;
-        }
-        false
-    }
-
-    /// A path into data with names from the object that lead nowhere: other names that do.
-    pub(super) fn among_data(
-        &mut self,
-        path: &[Traced<'p>],
-        each: &mut dyn FnMut(&mut Self, &Traced<'p>) -> Goal,
-    ) -> Goal {
-        let never = Goal::Never(Blame::INVENTORY);
-        let Some((first, rest)) = path.split_first() else {
-            return never;
-        };
-        let source = match first.text() {
-            Some("inventory") => Source::Inventory,
-            Some("context") => Source::Request,
-            _ => Source::Parameter,
-        };
-        let start = Traced::new(self.data.clone(), Origin::Data(source));
-        let start = self.member(&start, first);
-        self.among_below(&start, rest, each)
-    }
-
-    pub(super) fn among_below(
-        &mut self,
-        value: &Traced<'p>,
-        path: &[Traced<'p>],
-        each: &mut dyn FnMut(&mut Self, &Traced<'p>) -> Goal,
-    ) -> Goal {
-        let Some((key, rest)) = path.split_first() else {
-            return if value.value.is_some() {
-                each(self, value)
-            } else {
-                Goal::Never(Blame::INVENTORY)
-            };
-        };
-        let next = self.member(value, key);
-        let found = if next.value.is_some() {
-            self.among_below(&next, rest, each)
-        } else {
-            Goal::Never(Blame::INVENTORY)
-        };
-        let is_made = is_collection(value);
-        if is_made && next.value.is_none() && rest.is_empty() {
-            // It has to be among what is made.
-            let members: Vec<Value> = self
-                .children(value)
-                .into_iter()
-                .filter_map(|(_, member)| member.value)
-                .collect();
-            let mut ways = vec![self.include(value, key)];
-            if !members.is_empty() && self.source_of(key) == Source::Object {
-                let source = self.source_of(value);
-                ways.push(self.want(key, &Test::Among(members), true, source));
-            }
-            let others = each(self, key);
-            return Goal::all(vec![Goal::any(ways), others]);
-        }
-        if self.source_of(key) != Source::Object || self.source_of(value) == Source::Object {
-            return found;
-        }
-        let kept = self.source_of(value);
-        let mut ways = Vec::new();
-        let is_found = !matches!(found, Goal::Never(_));
-        if is_found {
-            ways.push(found.clone());
-        }
-        let mut members = self.children(value);
-        members.truncate(MAX_ALTERNATIVES);
-        for (name, member) in members {
-            if name.value == key.value {
-                continue;
-            }
-            if is_found {
-                // Another name here only when all below it is there as it is.
-                let mut end = Some(member.clone());
-                for key in rest {
-                    end = end.map(|end| self.member(&end, key)).filter(|end| end.value.is_some());
-                }
-                if end.is_none() {
-                    continue;
-                }
-            }
-            let below = self.among_below(&member, rest, each);
-            if matches!(below, Goal::Never(_)) {
-                continue;
-            }
-            let Some(name) = name.value.clone() else { continue };
-            let renamed = self.want(key, &Test::Among(vec![name]), true, kept);
-            ways.push(Goal::all(vec![renamed, below]));
-        }
-        if ways.is_empty() { found } else { Goal::any(ways) }
     }
 
     /// What would make one step succeed that has one way at most.
@@ -427,8 +332,13 @@ impl<'p, 'h> Tracer<'p, 'h> {
     ) -> Goal {
         let never = Goal::Never(Blame::UNKNOWN);
         let program = self.program;
-        self.deeper(never, |tracer| match maker {
-            Maker::Collect { sort, steps, env } => tracer.succeed(steps, env.clone(), &mut |tracer, env| {
+        let outside = self.world;
+        let (Maker::Collect { world, .. } | Maker::Rule { world, .. }) = maker;
+        let each = &mut |tracer: &mut Self, key: Traced<'p>, value: Traced<'p>| {
+            tracer.within(outside, |tracer| each(tracer, key, value))
+        };
+        let run = |tracer: &mut Self| match maker {
+            Maker::Collect { sort, steps, env, .. } => tracer.succeed(steps, env.clone(), &mut |tracer, env| {
                 let (key, value) = match sort {
                     Collect::Array(item) => (Traced::missing(Origin::Unknown), tracer.make(item, &env)),
                     Collect::Set(item) => {
@@ -439,7 +349,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 };
                 each(tracer, key, value)
             }),
-            Maker::Rule { id, args } => {
+            Maker::Rule { id, args, .. } => {
                 let Some(set) = program.rules.get(*id) else {
                     return Goal::Never(Blame::UNKNOWN);
                 };
@@ -474,6 +384,7 @@ impl<'p, 'h> Tracer<'p, 'h> {
                 }
                 Goal::any(goals)
             }
-        })
+        };
+        self.deeper(never, |tracer| tracer.within(*world, run))
     }
 }

@@ -21,15 +21,32 @@ impl<'p> Tracer<'p, '_> {
     pub(super) fn want_here(&mut self, value: &Traced<'p>, test: &Test, wanted: bool, source: Source) -> Goal {
         match &*value.from {
             Origin::Input(place) => match self.in_object(place) {
-                Some(place) => Goal::Want(Want {
-                    place,
-                    test: test.clone(),
-                    wanted,
-                    source,
-                    detour: 0,
-                }),
+                Some(place) => {
+                    let whole = Goal::Want(Want {
+                        place,
+                        test: test.clone(),
+                        wanted,
+                        source,
+                        detour: 0,
+                    });
+                    match test {
+                        Test::Among(values) if wanted && matches!(value.value, Some(Value::Object(_))) => {
+                            let mut ways: Vec<Goal> = values
+                                .iter()
+                                .map(|other| self.differing(value, other, source))
+                                .collect();
+                            ways.push(whole.detour(1));
+                            Goal::any(ways)
+                        }
+                        _ => whole,
+                    }
+                }
                 None => Goal::Never(Blame::of(self.source_of(value))),
             },
+            Origin::Either(ways) => {
+                let goals = ways.iter().map(|way| self.want(way, test, wanted, source));
+                Goal::any(goals.collect())
+            }
             Origin::Key { of, key } => self.want_key(of, key, test, wanted, source),
             Origin::Written => Goal::Never(Blame::RULE),
             Origin::Data(data) => Goal::Never(Blame::of(*data)),
@@ -85,7 +102,7 @@ impl<'p> Tracer<'p, '_> {
                 _ => Goal::Never(Blame::UNKNOWN),
             },
             Origin::Looked { of, key, path } => self.look_elsewhere(of, key, path, (test, wanted, source)),
-            Origin::Unknown => Goal::Never(Blame::UNKNOWN),
+            Origin::Unknown | Origin::Overlaid { .. } => Goal::Never(Blame::UNKNOWN),
             Origin::Made(_) => self.size(value, test, wanted),
             Origin::Rule(made) => self.want_of_rule(made, value, test, wanted, source),
             Origin::Member { item, of, rows } => {
@@ -184,7 +201,7 @@ impl<'p> Tracer<'p, '_> {
                 let gone = if wanted {
                     Goal::Never(Blame::UNKNOWN)
                 } else {
-                    self.fail(row.steps, &row.env)
+                    self.fail_row(row)
                 };
                 all.push(Goal::any(vec![changed, gone]));
             }
@@ -240,8 +257,8 @@ impl<'p> Tracer<'p, '_> {
             Origin::Data(source) => *source,
             Origin::Looked { .. } => Source::Inventory,
             Origin::Call { args, .. } => most(&mut args.iter()),
-            Origin::Part { of, .. } => self.source_below(of, depth + 1),
-            Origin::List(items) => most(&mut items.iter()),
+            Origin::Part { of, .. } | Origin::Overlaid { under: of, .. } => self.source_below(of, depth + 1),
+            Origin::List(items) | Origin::Either(items) => most(&mut items.iter()),
             Origin::Object(fields) => most(&mut fields.iter().map(|(_, value)| value)),
             Origin::Made(made) | Origin::Rule(made) => most(&mut made.rows.iter().map(|row| &row.value)),
             Origin::Member { item, .. } => self.source_below(item, depth + 1),
