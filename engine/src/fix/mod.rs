@@ -19,6 +19,7 @@ mod places;
 mod prices;
 mod proof;
 mod search;
+mod sensitivity;
 pub mod snippet;
 mod texts;
 mod values;

@@ -50,6 +50,11 @@ impl<'p> Proof<'p> {
         &self.before
     }
 
+    /// The policies.
+    pub(super) fn set(&self) -> &'p PolicySet {
+        self.set
+    }
+
     /// What a policy said, all of it.
     pub(super) fn said(&self, policy: &str) -> String {
         let mine = self.verdict.violations().filter(|violation| violation.policy == policy);

@@ -87,6 +87,8 @@ pub(super) struct Search<'a, 'p> {
     pub(super) options: Vec<(Vec<Step>, Vec<Value>)>,
     /// What the policy's author says about the search.
     pub(super) advice: Advice,
+    /// What can be found out by trying is found out.
+    probed: bool,
 }
 
 /// To give more than there was.
@@ -113,6 +115,7 @@ impl<'a, 'p> Search<'a, 'p> {
             kept: Vec::new(),
             options: Vec::new(),
             advice: Advice::default(),
+            probed: false,
         }
     }
 
@@ -126,7 +129,7 @@ impl<'a, 'p> Search<'a, 'p> {
     pub(super) fn run(mut self, made: &[Edit]) -> Result<Found, Nothing> {
         // A large object is tried less often: the time is that of the person who waits.
         let size = self.proof.before().to_string().len();
-        let limit = self.proof.evaluations() + (MAX_EVALUATIONS * TYPICAL / size.max(TYPICAL)).max(4);
+        let mut limit = self.proof.evaluations() + (MAX_EVALUATIONS * TYPICAL / size.max(TYPICAL)).max(4);
         let mut waiting: Vec<State> = Vec::new();
         let start = State {
             edits: made.to_vec(),
@@ -134,7 +137,15 @@ impl<'a, 'p> Search<'a, 'p> {
             round: 0,
         };
         self.expand(&start, &[self.policy.to_owned()], &mut waiting);
-        while !waiting.is_empty() && self.proof.evaluations() < limit {
+        loop {
+            if waiting.is_empty() || self.proof.evaluations() >= limit {
+                // What the policy itself says leads nowhere: what can be found out by trying.
+                let Some(goal) = self.probe(&start) else { break };
+                limit = self.proof.evaluations() + MAX_EVALUATIONS / 4;
+                waiting.clear();
+                self.follow(&start, &goal, &mut waiting);
+                continue;
+            }
             // The first of the cheapest: equals in the order of the policy.
             let mut next = 0;
             for (place, state) in waiting.iter().enumerate() {
@@ -166,6 +177,15 @@ impl<'a, 'p> Search<'a, 'p> {
             }
         }
         Err(self.nothing)
+    }
+
+    /// What trying finds out about the start, once.
+    fn probe(&mut self, start: &State) -> Option<Goal> {
+        if std::mem::replace(&mut self.probed, true) {
+            return None;
+        }
+        let (object, _) = change::apply(self.proof.before(), &start.edits)?;
+        self.sensed(&object)
     }
 
     /// Whether all that is changed is put back because it may not change.
@@ -222,14 +242,22 @@ impl<'a, 'p> Search<'a, 'p> {
         {
             self.nothing.blame = Some(blame);
         }
+        self.follow(state, &goal, waiting);
+    }
+
+    /// The same for what is to be reached.
+    fn follow(&mut self, state: &State, goal: &Goal, waiting: &mut Vec<State>) {
+        let Some((object, _)) = change::apply(self.proof.before(), &state.edits) else {
+            return;
+        };
         let mut wants = 0;
         goal.visit(&mut |_| wants += 1);
         if wants > MAX_WANTS {
             return;
         }
-        self.options = options(&goal);
+        self.options = options(goal);
         let mut prices: Vec<(Want, Option<u32>)> = Vec::new();
-        let found = ways(&goal, &mut |want| {
+        let found = ways(goal, &mut |want| {
             if let Some((_, price)) = prices.iter().find(|(known, _)| known == want) {
                 return *price;
             }
