@@ -149,6 +149,10 @@ impl Search<'_, '_> {
         let mut places: Vec<Probed> = Vec::new();
         let mut values = Vec::new();
         for (workload, reads) in self.proof.set().reads(&review, self.policy, &mut self.host) {
+            if reads.is_about_others {
+                // What passes then may only be about another object, or somebody else.
+                return (Vec::new(), Vec::new());
+            }
             let template = workload.map_or(&[][..], |workload| workload.template);
             for place in &reads.places {
                 let mut path: Vec<Step> = template.iter().map(|name| Step::Key((*name).to_owned())).collect();
@@ -291,6 +295,14 @@ impl Search<'_, '_> {
         }
         texts.retain(|text| !text.is_empty());
         let mut found: Vec<Json> = texts.into_iter().map(Json::String).collect();
+        if change::names(&place.path).first() == Some(&"metadata") {
+            // Labels and annotations choose what applies: only what the message itself says is tried.
+            found.retain(|text| {
+                text.as_str()
+                    .is_some_and(|text| self.said.contains(&text.to_lowercase()))
+            });
+            return found;
+        }
         found.truncate(MAX_VALUES - 1);
         // Anything else: what it has to be, a person knows.
         if !is_listed && place.now.is_some() {

@@ -215,6 +215,12 @@ impl<'p> Tracer<'p, '_> {
         if let Some(value) = &part.value {
             ways.push(self.want(text, &asks(vec![value.clone()]), wanted, source));
         }
+        if let (Some(now), Some(part), false) = (text.text(), part.text(), wanted)
+            && let Some(usual) = usual_instead(now, part)
+        {
+            let usual = Test::Try(vec![Value::string(usual)]);
+            ways.insert(0, self.want(text, &usual, true, source));
+        }
         if source == Source::Object
             && let (Some(value), true) = (&text.value, wanted)
         {
@@ -347,6 +353,15 @@ impl<'p> Tracer<'p, '_> {
             }
             _ => Goal::Never(Blame::UNKNOWN),
         }
+    }
+}
+
+/// What everybody writes instead of a part that is refused: TLS, and the other mark between words.
+fn usual_instead(now: &str, part: &str) -> Option<String> {
+    match part {
+        "http://" => now.strip_prefix(part).map(|rest| format!("https://{rest}")),
+        "_" if now.contains(part) => Some(now.replace(part, "-")),
+        _ => None,
     }
 }
 

@@ -23,6 +23,10 @@ impl<'p> Tracer<'p, '_> {
             let key = self.make(key, env);
             let next = self.member(&value, &key);
             if next.value.is_none() {
+                if let Origin::Either(_) = &*next.from {
+                    // It can be added where it is missing.
+                    return false;
+                }
                 let is_made = is_collection(&value);
                 let is_open = value.value.is_some() && self.source_of(&value) != Source::Object;
                 return is_made || (is_open && self.source_of(&key) == Source::Object);

@@ -98,7 +98,11 @@ impl<'p> Tracer<'p, '_> {
         match &step.op {
             Op::Path { source, keys, out } => {
                 let value = self.path(source, keys, env);
-                self.unfit(out, &value, env)
+                let other = self.unfit(out, &value, env);
+                match self.other_names(source, keys, env) {
+                    Some(renamed) => Goal::any(vec![other, renamed]),
+                    None => other,
+                }
             }
             Op::Match { value, pattern } => {
                 let value = self.make(value, env);
@@ -158,6 +162,26 @@ impl<'p> Tracer<'p, '_> {
             },
             Op::Collect { .. } | Op::Walk { .. } | Op::Fail => never,
         }
+    }
+
+    /// A field of the object that is looked up in what the object is not, and found: another value, that is not there.
+    fn other_names(&mut self, source: &From, keys: &[Template], env: &Env<'p>) -> Option<Goal> {
+        let (last, before) = keys.split_last()?;
+        let key = self.make(last, env);
+        if self.source_of(&key) != Source::Object || !self.is_leaf(&key) {
+            return None;
+        }
+        let table = self.path(source, before, env);
+        let kept = self.source_of(&table);
+        if !matches!(kept, Source::Rule | Source::Parameter) {
+            return None;
+        }
+        let names = self
+            .children(&table)
+            .into_iter()
+            .filter_map(|(name, _)| name.value)
+            .collect();
+        Some(self.want(&key, &Test::Among(names), false, kept))
     }
 
     /// A member is taken out of its collection.

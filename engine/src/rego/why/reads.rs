@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Origin, Place, Roots, Seg, Traced, Tracer};
 use crate::rego::builtins::Host;
 use crate::rego::plan::{Op, Pattern, Step, Template};
-use crate::rego::program::{Location, Program};
+use crate::rego::program::{Location, Program, Read};
 use crate::rego::value::Value;
 
 /// How many fields and values are looked at.
@@ -18,6 +18,8 @@ pub struct Reads {
     pub places: Vec<Place>,
     /// The plain values of the parameters, then those that the rules compare with.
     pub values: Vec<Value>,
+    /// Who asks, the object before or other objects have a part in it.
+    pub is_about_others: bool,
 }
 
 /// Runs rules and notes what they read.
@@ -42,6 +44,12 @@ pub fn reads(
         .filter_map(|place| tracer.in_object(place))
         .take(MOST)
         .collect();
+    let names_other = |place: &Place| {
+        let is_other = |name: &str| matches!(name, "userInfo" | "oldObject");
+        matches!(place.get(1), Some(Seg::Key(key)) if key.as_str().is_some_and(is_other))
+    };
+    let reads_inventory = |read: &Read| !read.is_input && read.path.first().is_some_and(|name| name == "inventory");
+    let is_about_others = seen.iter().any(names_other) || program.documents().iter().any(reads_inventory);
     let mut values = Vec::new();
     plain(input.get(&Value::string("parameters")), &mut values);
     let starts = locations.iter().filter_map(|location| location.rule).collect();
@@ -52,7 +60,11 @@ pub fn reads(
             of_steps(&branch.steps, &mut values);
         }
     }
-    Reads { places, values }
+    Reads {
+        places,
+        values,
+        is_about_others,
+    }
 }
 
 impl<'p> Tracer<'p, '_> {
