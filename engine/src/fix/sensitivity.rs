@@ -290,7 +290,13 @@ impl Search<'_, '_> {
         if is_listed {
             texts.extend(listed.into_iter().flatten());
         } else {
-            texts.extend(known.into_iter().take(MAX_VALUES - 2).map(str::to_owned));
+            // What ends in a mark is the beginning of a value.
+            let last = now.rsplit('/').next().unwrap_or_default();
+            let whole = |text: &str| match text.chars().last() {
+                Some('/') => format!("{text}{last}"),
+                _ => text.to_owned(),
+            };
+            texts.extend(known.into_iter().take(MAX_VALUES - 2).map(whole));
             texts.extend([now.to_lowercase(), now.trim().to_owned()]);
         }
         texts.retain(|text| !text.is_empty());

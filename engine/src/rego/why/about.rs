@@ -134,7 +134,22 @@ impl<'p> Tracer<'p, '_> {
             }
             Origin::List(items) => Goal::any(items.iter().map(|item| self.suggested(item, depth + 1)).collect()),
             Origin::Call { builtin, args } if matches!(builtin.name, "sprintf" | "concat") => {
-                Goal::any(args.iter().map(|arg| self.suggested(arg, depth + 1)).collect())
+                let mut ways: Vec<Goal> = args.iter().map(|arg| self.suggested(arg, depth + 1)).collect();
+                // Within the message, a text that is made of one field and of what the policy knows: how it should read.
+                if depth > 1
+                    && let ([place], Some(value)) = (self.leaves(said).as_slice(), &said.value)
+                    && let Some(place) = self.in_object(place)
+                    && place.first() != Some(&Seg::Key(Value::string("metadata")))
+                {
+                    ways.push(Goal::Want(Want {
+                        place,
+                        test: Test::Try(vec![value.clone()]),
+                        wanted: true,
+                        source: Source::Rule,
+                        detour: 0,
+                    }));
+                }
+                Goal::any(ways)
             }
             Origin::Call { builtin, args } if matches!(builtin.name, "replace" | "regex.replace" | "lower") => {
                 let place = args.iter().find_map(|arg| match &*arg.from {

@@ -271,11 +271,15 @@ impl<'p> Tracer<'p, '_> {
             return Goal::Done;
         }
         let source = self.source_of(collection);
-        let values: Vec<Value> = self
+        let mut values: Vec<Value> = self
             .children(collection)
             .into_iter()
             .filter_map(|(_, value)| value.value)
             .collect();
+        if let Some(now) = member.value.as_ref().and_then(Value::as_i64) {
+            // Of numbers, the nearest is meant; what is none stays where it is.
+            values.sort_by_key(|value| value.as_i64().map_or(0, |number| number.abs_diff(now)));
+        }
         let mut ways = Vec::new();
         if wanted {
             if !values.is_empty() {
