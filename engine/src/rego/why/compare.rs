@@ -204,7 +204,7 @@ impl<'p> Tracer<'p, '_> {
     }
 
     /// The value of a field now.
-    fn at(&self, place: &[Seg]) -> Option<Value> {
+    pub(super) fn at(&self, place: &[Seg]) -> Option<Value> {
         let mut value = &self.input;
         for seg in place {
             let Seg::Key(key) = seg else { return None };

@@ -311,12 +311,25 @@ impl<'p> Tracer<'p, '_> {
             value = self.member(&value, key);
         }
         match (&value.value, &*value.from) {
+            // What stands elsewhere in the object counts instead, and is what is wrong.
+            (None, Origin::Input(_)) if self.is_there(default) => default.clone(),
             (None, Origin::Input(_)) => Traced {
                 value: default.value.clone(),
                 from: value.from,
             },
             (None, _) => default.clone(),
             _ => value,
+        }
+    }
+
+    /// Whether a value is a plain field that the object has.
+    fn is_there(&self, value: &Traced<'p>) -> bool {
+        match &*value.from {
+            Origin::Input(place) => {
+                let is_plain = matches!(value.value, Some(Value::String(_) | Value::Number(_) | Value::Bool(_)));
+                is_plain && self.is_leaf(value) && self.at(place).is_some()
+            }
+            _ => false,
         }
     }
 

@@ -126,7 +126,25 @@ impl<'p> Tracer<'p, '_> {
                 let known = own
                     .filter(|own| tracer.source_of(own) != Source::Object)
                     .unwrap_or_else(|| Traced::written(member.clone()));
-                let ways = vec![tracer.include(second, &known), tracer.exclude(first, member)];
+                let mut ways = vec![tracer.include(second, &known), tracer.exclude(first, member)];
+                let source = tracer.source_of(second);
+                let allowed = tracer.children(second).into_iter().filter_map(|(_, value)| value.value);
+                let allowed: Vec<Value> = allowed.collect();
+                if matches!(source, Source::Rule | Source::Parameter) && !allowed.is_empty() {
+                    // One of those that are taken away, in the place of the one that is left.
+                    let own = tracer.children(first).into_iter().map(|(_, own)| own);
+                    // An element of a list goes; a field has another value.
+                    let own: Vec<Traced<'p>> = own
+                        .filter(|own| own.value.as_ref() == Some(member) && is_field(own))
+                        .collect();
+                    let other = own
+                        .iter()
+                        .map(|own| tracer.want(own, &Test::Among(allowed.clone()), true, source));
+                    let other: Vec<Goal> = other.collect();
+                    if !other.is_empty() {
+                        ways.push(Goal::all(other));
+                    }
+                }
                 return Goal::any(ways);
             }
             if let Origin::Call { builtin, args } = &*collection.from
@@ -292,5 +310,14 @@ impl<'p> Tracer<'p, '_> {
         } else {
             Goal::all(ways.into_iter().take(more).collect())
         }
+    }
+}
+
+/// Whether a value is at a name of the input, and not in a list.
+fn is_field(value: &Traced<'_>) -> bool {
+    match &*value.from {
+        Origin::Input(place) => matches!(place.last(), Some(Seg::Key(Value::String(_)))),
+        Origin::Member { item, .. } => is_field(item),
+        _ => false,
     }
 }
