@@ -58,7 +58,7 @@ impl Search<'_, '_> {
         let mut goals = Vec::new();
         for violation in 0..before.len() {
             let helping = effects.iter().filter(|effect| effect.gone.contains(&violation));
-            goals.push(self.any_of(helping)?);
+            goals.push(Self::any_of(helping)?);
         }
         (!goals.is_empty()).then_some(Goal::All(goals))
     }
@@ -102,7 +102,7 @@ impl Search<'_, '_> {
     }
 
     /// One want for each field: the values that helped, in the order in which they were tried.
-    fn any_of<'e>(&self, effects: impl Iterator<Item = &'e Effect>) -> Option<Goal> {
+    fn any_of<'e>(effects: impl Iterator<Item = &'e Effect>) -> Option<Goal> {
         let mut goals: Vec<(&[Step], Vec<Value>, bool)> = Vec::new();
         for effect in effects {
             let known = goals.iter_mut().find(|(path, _, _)| *path == effect.path);
@@ -224,7 +224,7 @@ impl Search<'_, '_> {
             (Some(Json::Bool(flag)), _) => found.push(json!(!flag)),
             (None, Some(Form::Boolean)) => found.extend([json!(true), json!(false)]),
             (Some(Json::Number(number)), _) => found.extend(self.numbers(number.as_i64(), values)),
-            (Some(Json::String(_)), _) | (None, Some(Form::String | Form::Any)) | (None, None) => {
+            (Some(Json::String(_)), _) | (None, Some(Form::String | Form::Any) | None) => {
                 found.extend(self.texts(place, field, values));
             }
             _ => {}

@@ -87,7 +87,7 @@ impl<'p> Tracer<'p, '_> {
             | ("replace", [of, _, _]) => self.want_inside(of, test, wanted, source),
             ("concat", [separator, items]) => self.back_to_items(separator.text(), items, (test, wanted, source)),
             ("sprintf", [format, items]) => self.back_to_format(format, items, (test, wanted, source)),
-            ("bits.and", [of, mask]) | ("bits.and", [mask, of])
+            ("bits.and", [of, mask] | [mask, of])
                 if wanted && self.source_of(of) == Source::Object && is_zero(test) =>
             {
                 let number = |value: &Traced<'p>| value.value.as_ref().and_then(Value::as_i64);

@@ -25,7 +25,9 @@ impl<'p> Tracer<'p, '_> {
             Origin::Call { args, .. } => args.iter().for_each(|arg| self.leaves_below(arg, depth + 1, found)),
             Origin::Part { of, .. } => self.leaves_below(of, depth + 1, found),
             Origin::List(items) | Origin::Either(items) => {
-                items.iter().for_each(|item| self.leaves_below(item, depth + 1, found))
+                for item in items {
+                    self.leaves_below(item, depth + 1, found);
+                }
             }
             Origin::Object(fields) => fields
                 .iter()

@@ -290,7 +290,9 @@ impl<'p> Tracer<'p, '_> {
         {
             return self.object_get(object, key, default);
         }
-        args.iter().for_each(|arg| self.note_all(arg));
+        for arg in &args {
+            self.note_all(arg);
+        }
         let values: Option<Vec<Value>> = args.iter().map(|arg| arg.value.clone()).collect();
         self.host.budget = self.host.budget.max(10_000);
         let value = values.and_then(|values| (builtin.run)(self.host, &values).ok());

@@ -32,7 +32,6 @@ mod texts;
 mod wants;
 mod worlds;
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub use self::reads::{Reads, reads};
@@ -404,7 +403,7 @@ struct Tracer<'p, 'h> {
     depth: u32,
     next: u32,
     /// The places of `input` that are read, when somebody asks.
-    seen: Option<BTreeSet<Place>>,
+    seen: Option<Vec<Place>>,
 }
 
 /// What would make a rule say nothing more: a set of violations empty, or `response.allowed` of an answer true.

@@ -31,16 +31,16 @@ impl<'p> Tracer<'p, '_> {
     pub(super) fn back_to_encoded(
         &mut self,
         builtin: &Builtin,
-        text: &Traced<'p>,
+        encoded: &Traced<'p>,
         (test, wanted, source): Wanted<'_>,
     ) -> Option<Goal> {
         let writer = writer(builtin)?;
-        let values = self.instead(test, wanted)?;
+        let values = instead(test, wanted)?;
         let written: Vec<Value> = values
             .iter()
             .filter_map(|value| call(writer, std::slice::from_ref(value), self.host))
             .collect();
-        (!written.is_empty()).then(|| self.want(text, &Test::Try(written), true, source))
+        (!written.is_empty()).then(|| self.want(encoded, &Test::Try(written), true, source))
     }
 
     /// A test of a part of what is written in a text, as a test of the text: with another value in that place.
@@ -60,9 +60,9 @@ impl<'p> Tracer<'p, '_> {
                     whole = of.clone();
                 }
                 Origin::Call { builtin, args } => {
-                    let [text] = args.as_slice() else { return None };
-                    let texts = self.rewritten(builtin, text, &keys, test, wanted)?;
-                    return Some(self.want(text, &Test::Try(texts), true, source));
+                    let [encoded] = args.as_slice() else { return None };
+                    let texts = self.rewritten(builtin, encoded, &keys, test, wanted)?;
+                    return Some(self.want(encoded, &Test::Try(texts), true, source));
                 }
                 _ => return None,
             }
@@ -73,21 +73,21 @@ impl<'p> Tracer<'p, '_> {
     fn rewritten(
         &mut self,
         builtin: &Builtin,
-        text: &Traced<'p>,
+        encoded: &Traced<'p>,
         keys: &[Seg],
         test: &Test,
         wanted: bool,
     ) -> Option<Vec<Value>> {
         let writer = writer(builtin).filter(|_| matches!(builtin.name, "json.unmarshal" | "yaml.unmarshal"))?;
-        let now = text.text().filter(|now| now.len() <= MAX_TEXT)?;
-        let parsed = call(builtin.name, &[text.value.clone()?], self.host)?;
+        let now = encoded.text().filter(|now| now.len() <= MAX_TEXT)?;
+        let parsed = call(builtin.name, &[encoded.value.clone()?], self.host)?;
         let mut old = Some(&parsed);
         for seg in keys {
             let Seg::Key(key) = seg else { return None };
             old = old.and_then(|value| value.get(key));
         }
         let mut found = Vec::new();
-        for value in self.instead(test, wanted)? {
+        for value in instead(test, wanted)? {
             let after = replaced(Some(&parsed), keys, &value);
             let edited = keys.last().zip(old).and_then(|(last, old)| {
                 let Seg::Key(Value::String(name)) = last else {
@@ -98,27 +98,27 @@ impl<'p> Tracer<'p, '_> {
                     .find(|text| call(builtin.name, &[Value::string(text)], self.host).as_ref() == Some(&after))
             });
             let written = match edited {
-                Some(text) => Some(Value::string(text)),
+                Some(after) => Some(Value::string(after)),
                 None => call(writer, &[after], self.host),
             };
             found.extend(written);
         }
         (!found.is_empty()).then_some(found)
     }
+}
 
-    /// The values that a test asks for, as far as it names them.
-    fn instead(&mut self, test: &Test, wanted: bool) -> Option<Vec<Value>> {
-        let values = match (test, wanted) {
-            (Test::Among(values) | Test::Try(values), true) => values.iter().take(MAX_VALUES).cloned().collect(),
-            (Test::Among(values), false) => match values.as_slice() {
-                [Value::Bool(flag)] => vec![Value::Bool(!flag)],
-                _ => return None,
-            },
-            (Test::True, _) => vec![Value::Bool(wanted)],
+/// The values that a test asks for, as far as it names them.
+fn instead(test: &Test, wanted: bool) -> Option<Vec<Value>> {
+    let values = match (test, wanted) {
+        (Test::Among(values) | Test::Try(values), true) => values.iter().take(MAX_VALUES).cloned().collect(),
+        (Test::Among(values), false) => match values.as_slice() {
+            [Value::Bool(flag)] => vec![Value::Bool(!flag)],
             _ => return None,
-        };
-        Some(values)
-    }
+        },
+        (Test::True, _) => vec![Value::Bool(wanted)],
+        _ => return None,
+    };
+    Some(values)
 }
 
 /// A text with another value behind a name, once for each place where the name has the old one. What surrounds it stays.

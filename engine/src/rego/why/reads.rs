@@ -1,7 +1,5 @@
 //! What rules read of the object when they run, and the values that stand in them: where to probe what cannot be followed.
 
-use std::collections::BTreeSet;
-
 use super::{Origin, Place, Roots, Seg, Traced, Tracer};
 use crate::rego::builtins::Host;
 use crate::rego::plan::{Op, Pattern, Step, Template};
@@ -32,18 +30,15 @@ pub fn reads(
     host: &mut Host,
 ) -> Reads {
     let mut tracer = Tracer::new(program, input, data, roots, host);
-    tracer.seen = Some(BTreeSet::new());
+    tracer.seen = Some(Vec::new());
     for location in locations {
         if let Some(rule) = location.rule {
             tracer.rule(rule);
         }
     }
-    let seen = tracer.seen.take().unwrap_or_default();
-    let places = seen
-        .iter()
-        .filter_map(|place| tracer.in_object(place))
-        .take(MOST)
-        .collect();
+    let mut seen = tracer.seen.take().unwrap_or_default();
+    seen.sort();
+    let places = seen.iter().filter_map(|place| tracer.in_object(place)).collect();
     let names_other = |place: &Place| {
         let is_other = |name: &str| matches!(name, "userInfo" | "oldObject");
         matches!(place.get(1), Some(Seg::Key(key)) if key.as_str().is_some_and(is_other))
@@ -72,9 +67,11 @@ impl<'p> Tracer<'p, '_> {
     pub(super) fn note(&mut self, place: &Place) {
         if let Some(seen) = &mut self.seen
             && !place.is_empty()
+            && seen.len() < MOST
             && !place.iter().any(|seg| matches!(seg, Seg::New(_)))
+            && !seen.contains(place)
         {
-            seen.insert(place.clone());
+            seen.push(place.clone());
         }
     }
 

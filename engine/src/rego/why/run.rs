@@ -256,8 +256,8 @@ impl<'p> Tracer<'p, '_> {
 
     /// The value of a rule.
     pub(super) fn rule(&mut self, id: RuleId) -> Option<Traced<'p>> {
-        if let Some(known) = self.known_rule(id) {
-            return known;
+        if let Some(known) = self.worlds.get(self.world).and_then(|world| world.rules.get(&id)) {
+            return known.clone();
         }
         let program = self.program;
         let set = program.rules.get(id)?;

@@ -20,7 +20,7 @@ pub(super) struct World<'p> {
     /// None is the data of the set.
     data: Option<Traced<'p>>,
     /// What rules came to in it.
-    rules: BTreeMap<RuleId, Option<Traced<'p>>>,
+    pub(super) rules: BTreeMap<RuleId, Option<Traced<'p>>>,
 }
 
 impl World<'_> {
@@ -50,11 +50,6 @@ impl<'p> Tracer<'p, '_> {
     pub(super) fn seen_data(&self, source: Source) -> Traced<'p> {
         let changed = self.worlds.get(self.world).and_then(|world| world.data.clone());
         changed.unwrap_or_else(|| Traced::new(self.data.clone(), Origin::Data(source)))
-    }
-
-    /// What a rule came to here, when it was asked.
-    pub(super) fn known_rule(&self, id: RuleId) -> Option<Option<Traced<'p>>> {
-        self.worlds.get(self.world)?.rules.get(&id).cloned()
     }
 
     pub(super) fn keep_rule(&mut self, id: RuleId, value: Option<Traced<'p>>) {
