@@ -40,7 +40,7 @@ pub struct Annotation {
     pub written: serde_json::Value,
 }
 
-/// The fields of an annotation that matter here. Others of OPA's (authors, organizations, schemas) are accepted.
+/// The fields of an annotation that matter here. Others of OPA's (organizations, schemas) are accepted.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Content {
     scope: Option<Scope>,
@@ -51,6 +51,9 @@ pub struct Content {
     pub description: Option<String>,
     #[serde(default)]
     related_resources: Vec<Related>,
+    // In any form: what is no address is no reason to refuse a policy.
+    #[serde(default)]
+    authors: serde_json::Value,
     /// Everything that is not OPA's own; [`super::custom`] reads it.
     pub custom: Option<serde_json::Value>,
 }
@@ -66,8 +69,22 @@ enum Related {
     },
 }
 
+/// Where to write to an author, `Platform Team <platform@example.com>` or a map of `name` and `email`; none without an address.
+fn author(author: &serde_json::Value) -> Option<Link> {
+    let text = |key: &str| author.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let (name, email) = match author.as_str() {
+        Some(text) => text.trim().strip_suffix('>')?.split_once('<')?,
+        None => (text("name"), text("email")),
+    };
+    let (name, email) = (name.trim(), email.trim());
+    email.contains('@').then(|| Link {
+        description: format!("kept by {}", if name.is_empty() { email } else { name }),
+        reference: format!("mailto:{email}"),
+    })
+}
+
 impl Content {
-    /// `related_resources`, in either of OPA's two forms.
+    /// `related_resources`, in either of OPA's two forms, and the addresses of the authors.
     pub fn links(&self) -> Vec<Link> {
         let link = |related: &Related| match related {
             Related::Address(reference) => Link {
@@ -79,7 +96,8 @@ impl Content {
                 reference: reference.clone(),
             },
         };
-        self.related_resources.iter().map(link).collect()
+        let authors = self.authors.as_array().into_iter().flatten().filter_map(author);
+        self.related_resources.iter().map(link).chain(authors).collect()
     }
 }
 
@@ -240,6 +258,24 @@ mod tests {
         assert_eq!((default.scope, default.rule.as_str()), (Scope::Document, "allow"));
         let entry = one("package a\n# METADATA\n# entrypoint: true\nallow if true\n");
         assert_eq!(entry.scope, Scope::Document);
+    }
+
+    #[test]
+    fn an_author_with_an_address_can_be_asked() {
+        let text = "# METADATA\n# authors:\n# - Platform <platform@example.com>\n# - name: Jo\n#   email: jo@example.com\n\
+                    # - name: Without\n# - 3\npackage a\n";
+        let links = one(text).content.links();
+        let shown: Vec<_> = links
+            .iter()
+            .map(|link| (&*link.description, &*link.reference))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("kept by Platform", "mailto:platform@example.com"),
+                ("kept by Jo", "mailto:jo@example.com")
+            ]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::matching::Match;
 use super::selector::is_subdomain;
-use super::template::{Template, dotted};
+use super::template::{DESCRIPTIONS, TITLES, Template, annotation, dotted};
 use super::yaml::Node;
 use crate::policy::Problem;
 use crate::rego::value::Value;
@@ -41,9 +41,9 @@ pub struct Constraint {
     pub kind: String,
     /// `metadata.name`.
     pub name: String,
-    /// The title of its template.
+    /// Its own title, else its template's.
     pub title: Option<String>,
-    /// The description of its template.
+    /// Its own description, else its template's.
     pub description: Option<String>,
     /// Which requests it concerns.
     pub criteria: Match,
@@ -100,8 +100,8 @@ impl Written {
             line: self.line,
             kind: self.kind.clone(),
             name: self.name.clone(),
-            title: template.title.clone(),
-            description: template.description.clone(),
+            title: annotation(document, &TITLES).or_else(|| template.title.clone()),
+            description: annotation(document, &DESCRIPTIONS).or_else(|| template.description.clone()),
             criteria,
             parameters,
             actions,

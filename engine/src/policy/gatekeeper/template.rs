@@ -34,7 +34,7 @@ pub struct Template {
     pub name: String,
     /// `metadata.gatekeeper.sh/title` of its annotations.
     pub title: Option<String>,
-    /// `metadata.gatekeeper.sh/description` of its annotations, else `description`.
+    /// `metadata.gatekeeper.sh/description` of its annotations, else `description`, or as other engines call it.
     pub description: Option<String>,
     /// `targets[0].target`.
     pub target: String,
@@ -94,7 +94,6 @@ impl Template {
         let target = only_target(fields, spec)?;
         let operations = operations(fields, target);
         let code = code(fields, target);
-        let annotation = |key: &str| document.text(&["metadata", "annotations", key]).map(str::to_owned);
         let code = code?;
         let (node, field) = code.rego;
         let module = modules::main(node.as_str()?, node, yaml, &field, fields);
@@ -107,8 +106,8 @@ impl Template {
             line: document.line,
             kind,
             name,
-            title: annotation("metadata.gatekeeper.sh/title"),
-            description: annotation("metadata.gatekeeper.sh/description").or_else(|| annotation("description")),
+            title: annotation(document, &TITLES),
+            description: annotation(document, &DESCRIPTIONS),
             target: TARGET.to_owned(),
             dialect: code.dialect,
             module,
@@ -117,6 +116,24 @@ impl Template {
             schema,
         })
     }
+}
+
+/// Annotations that name a rule, the most exact first.
+pub(super) const TITLES: [&str; 2] = ["metadata.gatekeeper.sh/title", "policies.kyverno.io/title"];
+
+/// Annotations that say why there is a rule.
+pub(super) const DESCRIPTIONS: [&str; 4] = [
+    "metadata.gatekeeper.sh/description",
+    "description",
+    "policies.kyverno.io/description",
+    "kubernetes.io/description",
+];
+
+/// The first of these annotations that says something.
+pub(super) fn annotation(document: &Node, keys: &[&str]) -> Option<String> {
+    let said = |key: &&str| document.text(&["metadata", "annotations", key]).map(str::trim);
+    let texts = keys.iter().filter_map(said);
+    texts.filter(|text| !text.is_empty()).map(str::to_owned).next()
 }
 
 /// The kind that the template defines and the template's name, which has to be the same in small letters.

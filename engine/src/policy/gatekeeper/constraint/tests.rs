@@ -67,6 +67,25 @@ fn parameters_get_the_defaults_of_the_schema() {
 }
 
 #[test]
+fn a_constraints_own_words_come_before_its_templates() {
+    let text = "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: K8sShop\nmetadata:\n  name: shop\n  annotations:\n    \
+                policies.kyverno.io/title: Ours\n    description: ' '\n    policies.kyverno.io/description: |\n      \
+                Because we say so.\nspec: {parameters: {labels: []}}\n";
+    let written = match document::read("c.yaml", text).unwrap().pop() {
+        Some(Document::Constraint(written)) => *written,
+        other => panic!("{other:?}"),
+    };
+    let constraint = written
+        .check(Some(&template(SCHEMA)))
+        .map_err(|problems| list(&problems))
+        .unwrap();
+    assert_eq!(
+        (constraint.title.as_deref(), constraint.description.as_deref()),
+        (Some("Ours"), Some("Because we say so."))
+    );
+}
+
+#[test]
 fn parameters_that_do_not_fit_are_all_named() {
     let spec = "  parameters:\n    label:\n      - team\n    mode: 3\n    labels:\n      - key: x\n        regex: y\n";
     let problems = check(spec).unwrap_err();
