@@ -101,34 +101,34 @@ fn what_only_a_person_knows_is_marked_and_has_no_command() {
     let fix = decided.request.fix.as_ref().unwrap();
     assert!(!fix.placeholders.is_empty() && fix.kubectl.is_empty());
     assert!(fix.diff.contains("FILL IN: "), "{}", fix.diff);
-    insta::assert_snapshot!(text(&decided), @r#"
+    insta::assert_snapshot!(text(&decided), @r"
     1 problem in Pod shop/web
 
     * The label owner is missing.
         metadata.labels
-      Why:  it is a rule of this cluster, "owner label"; its author wrote no reason.
+      Why:  When it breaks or costs too much, this is how others find whom to ask.
       Rule: owner-label
 
     Fill in the marked values (checked with an example: all policies pass after it):
 
         metadata:
           labels: # add
-            owner: change-me # fill in: the value of the label owner
-    "#);
+            # fill in: the team or person that answers for it, as in your other objects
+            owner: change-me
+    ");
 }
 
 #[test]
 fn what_no_edit_helps_says_so() {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {}});
-    insta::assert_snapshot!(text(&decided(&[KEEP], "DELETE", "Pod", &pod)), @r#"
+    insta::assert_snapshot!(text(&decided(&[KEEP], "DELETE", "Pod", &pod)), @r"
     1 problem in Pod shop/web
 
     * What is marked to be kept is not deleted.
-      Why:  it is a rule of this cluster, "keep"; its author wrote no reason.
       Rule: keep
       No edit of this object helps: The operation itself is refused: a DELETE changes nothing that
       could be edited.
-    "#);
+    ");
 }
 
 #[test]

@@ -3,9 +3,12 @@
 //! The words are made from what the policy's author wrote and from what was found, by rules. Nothing here decides.
 
 pub(crate) mod authored;
+mod fields;
+pub(crate) mod fill_in;
 pub(crate) mod origin;
 pub mod path;
 mod remedy;
 pub mod summary;
 pub mod text;
+pub mod why;
 pub mod wire;

@@ -32,6 +32,24 @@ pub(super) fn block(request: &ExplainRequest, fix: &FixSummary, is_partial: bool
         text.push_str(&format!("    {line}\n"));
     }
     let mut notes = String::new();
+    // A long mark is broken into several comments.
+    let marks: Vec<&str> = snippet
+        .lines()
+        .map(|line| line.trim().trim_start_matches("# "))
+        .collect();
+    let marks = marks.join(" ");
+    for placeholder in &fix.placeholders {
+        // What the mark in the line says already is not said again.
+        let rest = match placeholder.meaning.rsplit_once(": ") {
+            _ if marks.contains(&placeholder.meaning) => "",
+            Some((mark, rest)) if marks.contains(mark) => rest,
+            _ => &placeholder.meaning,
+        };
+        if !rest.is_empty() {
+            let label = path::human(&placeholder.path);
+            bullet("  ", &format!("{label}: {rest}"), &mut notes);
+        }
+    }
     for (label, paths) in [("removes", &fix.removes), ("gives more access", &fix.widens)] {
         if !paths.is_empty() {
             bullet("  ", &format!("{label}: {}", listed(paths)), &mut notes);

@@ -4,11 +4,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::wire::{API_VERSION, ExplainRequest, FixSummary, ReviewSummary};
-use super::{authored, origin};
+use super::{authored, fill_in, origin};
 use crate::admission::{Review, string};
 use crate::document::Document;
 use crate::eval::PolicySet;
-use crate::fix::{self, Fix, Remedies, Remedy};
+use crate::finding::path_order;
+use crate::fix::{self, Fix, Placeholder, Remedies, Remedy};
 use crate::policy::bundle::hex;
 use crate::redact;
 use crate::verdict::Verdict;
@@ -37,7 +38,10 @@ pub fn request(
         review: summary(set, review),
         violations: verdict.violations().cloned().collect(),
         failures: verdict.failures().to_vec(),
-        fix: remedies.whole.as_ref().map(|fix| shown(fix, review, place.as_ref())),
+        fix: remedies
+            .whole
+            .as_ref()
+            .map(|fix| shown(set, fix, review, place.as_ref())),
         unfixable: unfixable.collect(),
         origin: place.map(|place| place.origin),
         defaulted: defaulted(review, verdict),
@@ -45,8 +49,13 @@ pub fn request(
 }
 
 /// A fix as it is shown: where its change belongs, and the command for it.
-fn shown(fix: &Fix, review: &Review, place: Option<&origin::Place>) -> FixSummary {
+fn shown(set: &PolicySet, fix: &Fix, review: &Review, place: Option<&origin::Place>) -> FixSummary {
     let mut summary = fix.summary();
+    summary.placeholders = placeholders(set, fix, review, &summary.policies);
+    // As people read the object, and not as the patch is applied.
+    for paths in [&mut summary.removes, &mut summary.widens] {
+        paths.sort_by_cached_key(|path| path_order(path));
+    }
     match place {
         // A command would change what is made anew.
         Some(place) => {
@@ -57,6 +66,24 @@ fn shown(fix: &Fix, review: &Review, place: Option<&origin::Place>) -> FixSummar
         None => summary.kubectl = fix.kubectl(review).unwrap_or_default(),
     }
     summary
+}
+
+/// What a person has to fill in, value by value, with what the policies' parameters allow there.
+fn placeholders(set: &PolicySet, fix: &Fix, review: &Review, policies: &[String]) -> Vec<Placeholder> {
+    if fix.placeholders().is_empty() {
+        return Vec::new();
+    }
+    let before = review.object().to_json();
+    let parameters: Vec<Value> = set
+        .policies()
+        .iter()
+        .filter(|policy| policies.contains(&policy.meta.id))
+        .map(|policy| policy.parameters.to_json())
+        .collect();
+    fill_in::leaves(&review.kind, &before, fix.after(), fix.placeholders())
+        .iter()
+        .map(|placeholder| fill_in::with_parameters(placeholder, fix.after(), &parameters))
+        .collect()
 }
 
 /// Whether what makes the object has a place for each part of the change.

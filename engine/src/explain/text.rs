@@ -4,18 +4,24 @@
 //! change comes last, next to the person's prompt.
 
 use super::wire::{Decision, ExplainRequest, Repeat, ReviewSummary};
-use super::{path, remedy};
+use super::{path, remedy, why};
 use crate::redact;
-use crate::verdict::{Action, Failure, FailureKind, Found, Severity, Violation};
+use crate::verdict::{Action, Failure, FailureKind, Found, Link, Severity, Violation};
 
 /// Lines are broken here; narrower terminals break them again.
 pub(super) const WIDTH: usize = 96;
+
+/// What the API server advises for one warning, in characters; tools cut what is longer.
+const ADVISED_WARNING: usize = 120;
 
 /// More warnings than this are summed up in one.
 const MAX_WARNINGS: usize = 10;
 
 /// With more rules than this only the first sentence of each reason is shown; the link has all of it.
 const MAX_WHOLE_REASONS: usize = 3;
+
+/// More links than this are behind the explanation's own.
+const MAX_LINKS: usize = 2;
 
 /// More places than this are summed up in one line.
 const MAX_PLACES: usize = 8;
@@ -58,11 +64,13 @@ fn denial(request: &ExplainRequest, extras: &Extras) -> String {
     let words = Rules {
         request,
         repeats: &extras.repeats,
+        url: extras.url.as_deref(),
         // What everybody can look up is cut first.
         is_brief: rules.len() > MAX_WHOLE_REASONS,
     };
+    let mut told = Vec::new();
     for group in &groups(request, rules) {
-        words.group(group, &mut text);
+        words.group(group, &mut told, &mut text);
     }
     for failure in &broken {
         text.push('\n');
@@ -170,26 +178,37 @@ fn groups<'a>(request: &'a ExplainRequest, rules: Vec<Vec<&'a Violation>>) -> Ve
 struct Rules<'a> {
     request: &'a ExplainRequest,
     repeats: &'a [Repeat],
+    url: Option<&'a str>,
     is_brief: bool,
 }
 
 impl Rules<'_> {
-    fn group(&self, group: &Group<'_>, text: &mut String) {
+    /// `told`: the reasons that were given before.
+    fn group<'v>(&self, group: &Group<'v>, told: &mut Vec<&'v str>, text: &mut String) {
         for rule in &group.rules {
             text.push('\n');
-            self.rule(rule, group.is_fixed, text);
+            self.rule(rule, group, told, text);
         }
+        let which = match group.rules.len() {
+            1 => String::new(),
+            many => format!(" (for the {many} rules above)"),
+        };
         if let Some(reason) = group.reason {
-            let which = match group.rules.len() {
-                1 => String::new(),
-                many => format!(" (for the {many} rules above)"),
-            };
             bullet("  ", &format!("No edit of this object helps{which}: {reason}"), text);
+        } else if !group.is_fixed && !group.rules.is_empty() {
+            let next = next_step(&group.rules);
+            bullet("  ", &format!("No change that passes was found{which}. {next}"), text);
+            // The explainer's own address is the explanation's without its path.
+            if let Some((server, _)) = self.url.and_then(|url| url.rsplit_once("/e/")) {
+                text.push_str(&format!(
+                    "  Try a change without a deploy: whynot check -f FILE --server {server}\n"
+                ));
+            }
         }
     }
 
-    fn rule(&self, rule: &[&Violation], is_fixed: bool, text: &mut String) {
-        let Some(first) = rule.first() else { return };
+    fn rule<'v>(&self, rule: &[&'v Violation], group: &Group<'v>, told: &mut Vec<&'v str>, text: &mut String) {
+        let Some(&first) = rule.first() else { return };
         for violation in rule {
             bullet("* ", &violation.message, text);
             for found in violation.found.iter().take(MAX_PLACES) {
@@ -199,18 +218,40 @@ impl Rules<'_> {
                 text.push_str(&format!("    and {} more places\n", violation.found.len() - MAX_PLACES));
             }
         }
-        bullet("  Why:  ", &self.why(first), text);
+        let reason = why::reason(self.request, first);
+        // The same sentence twice is read as noise.
+        if !reason.text.is_empty() && !told.contains(&reason.text) {
+            told.push(reason.text);
+            let text_of = if self.is_brief {
+                first_sentence(reason.text)
+            } else {
+                reason.text
+            };
+            bullet("  Why:  ", text_of, text);
+        }
         // What the change below does needs no second description, unless it leaves something to a person.
-        let is_told = !is_fixed || self.is_for_a_person(rule);
+        let is_told = !group.is_fixed || self.is_for_a_person(rule);
         if !first.remediation.is_empty() && is_told {
-            bullet("  Hint: ", &first.remediation, text);
+            // The change below shows the rest.
+            let hint = if self.is_brief && group.is_fixed {
+                first_sentence(&first.remediation)
+            } else {
+                &first.remediation
+            };
+            bullet("  Hint: ", hint, text);
         }
         if !first.example.is_empty() && is_told {
             for line in first.example.trim_end().lines() {
                 text.push_str(&format!("        {line}\n"));
             }
         }
-        text.push_str(&format!("  Rule: {}{}\n", first.policy, severity(first.severity)));
+        bullet("  Rule: ", &called(first), text);
+        // Where nothing else helps, a person has to read on or ask.
+        if !group.is_fixed && group.reason.is_none() {
+            for link in first.links.iter().take(MAX_LINKS) {
+                bullet("  See:  ", &see(link), text);
+            }
+        }
         if let Some(repeat) = self
             .repeats
             .iter()
@@ -235,25 +276,6 @@ impl Rules<'_> {
         })
     }
 
-    /// The author's words; without them what the rule is called.
-    fn why(&self, violation: &Violation) -> String {
-        let why = violation.why.trim();
-        if !why.is_empty() {
-            return if self.is_brief { first_sentence(why) } else { why }.to_owned();
-        }
-        let title = violation.title.trim().trim_end_matches('.');
-        if !title.is_empty() && title != violation.message.trim_end_matches('.') {
-            return format!("it is a rule of this cluster: {title}.");
-        }
-        let name = violation
-            .policy
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .replace('-', " ");
-        format!("it is a rule of this cluster, \"{name}\"; its author wrote no reason.")
-    }
-
     fn place(&self, found: &Found) -> String {
         let path = path::human(&found.path);
         match &found.value {
@@ -263,6 +285,43 @@ impl Rules<'_> {
             Some(value) => redact::line(&format!("{path}: {value}"), 400),
             None => redact::line(&path, 400),
         }
+    }
+}
+
+/// The rule's name; with its title where nothing else says what it wants.
+fn called(violation: &Violation) -> String {
+    let name = format!("{}{}", violation.policy, severity(violation.severity));
+    let title = violation.title.trim().trim_end_matches('.');
+    // A constraint without a title has its kind as one, which is in its name.
+    let is_in_name = violation.policy.split('/').next() == Some(title.to_lowercase().as_str());
+    let is_said = violation.message.trim_end_matches('.').eq_ignore_ascii_case(title);
+    if title.is_empty() || is_in_name || is_said || !violation.why.trim().is_empty() {
+        name
+    } else {
+        format!("{name}, \"{title}\"")
+    }
+}
+
+/// What to do when nothing was found: what the authors advise, or whom to ask.
+fn next_step(rules: &[Vec<&Violation>]) -> &'static str {
+    let is_advised = |rule: &Vec<&Violation>| {
+        let first = rule.first();
+        first.is_some_and(|first| !first.remediation.is_empty() || !first.example.is_empty())
+    };
+    match (rules.iter().all(is_advised), rules.len()) {
+        (true, 1) => "Do what the hint says.",
+        (true, _) => "Do what the hints say.",
+        (false, 1) => "Go by the message, or ask those who keep this rule.",
+        (false, _) => "Go by the messages, or ask those who keep these rules.",
+    }
+}
+
+/// A link on one line.
+fn see(link: &Link) -> String {
+    let reference = redact::line(&link.reference, 200);
+    match redact::line(&link.description, 80) {
+        description if description.is_empty() => reference,
+        description => format!("{description}: {reference}"),
     }
 }
 
@@ -357,7 +416,29 @@ fn warnings(request: &ExplainRequest) -> Vec<String> {
         all.truncate(MAX_WARNINGS - 1);
         all.push(format!("and {} more warnings", total - all.len()));
     }
+    let all: Vec<String> = all.iter().map(|warning| typewriter(warning)).collect();
     redact::warnings(&all)
+}
+
+/// Typographic signs as every terminal shows them; letters of all languages stay.
+fn typewriter(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\u{2026}' => plain.push_str("..."),
+            '\u{2018}' | '\u{2019}' => plain.push('\''),
+            '\u{201C}'..='\u{201E}' => plain.push('"'),
+            '\u{2010}'..='\u{2015}' | '\u{2212}' => plain.push('-'),
+            '\u{2192}' => plain.push_str("->"),
+            '\u{2264}' => plain.push_str("<="),
+            '\u{2265}' => plain.push_str(">="),
+            '\u{2022}' | '\u{00B7}' => plain.push('*'),
+            '\u{00D7}' => plain.push('x'),
+            '\u{00A0}' => plain.push(' '),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 fn warning(rule: &[&Violation]) -> Option<String> {
@@ -369,7 +450,7 @@ fn warning(rule: &[&Violation]) -> Option<String> {
     let short = format!("[{}] {}{more}", first.policy, first.message);
     let whole = format!("{short} {}", first.remediation);
     // Half a sentence helps nobody.
-    let fits = redact::line(&whole, usize::MAX).chars().count() <= redact::MAX_WARNING;
+    let fits = redact::line(&whole, usize::MAX).chars().count() <= ADVISED_WARNING;
     Some(if fits { whole } else { short })
 }
 
@@ -381,7 +462,7 @@ pub(super) fn bullet(lead: &str, paragraph: &str, text: &mut String) {
         .subsequent_indent(&indent)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
-    let clean = redact::line(paragraph, 2000);
+    let clean = typewriter(&redact::line(paragraph, 2000));
     text.push_str(&textwrap::fill(&clean, options));
     text.push('\n');
 }

@@ -79,7 +79,6 @@ fn one_change_for_two_rules_stands_once_behind_both() {
 
     * Container "app" may run as root.
         spec.containers[0].securityContext: {}
-      Why:  It matters for a reason. And that is not all that can be said of it.
       Rule: pod-security/root
 
     Fix (checked: all policies pass after it):
@@ -122,7 +121,6 @@ fn the_three_classes_are_not_mixed() {
 
     * The other host is taken.
         spec.other: "b.example.com"
-      Why:  It matters for a reason.
       Hint: Do it in another way.
       Rule: general/other-host
       No edit of this object helps (for the 2 rules above): Another object of the cluster decides
@@ -130,13 +128,13 @@ fn the_three_classes_are_not_mixed() {
 
     * There is no label owner.
         metadata.labels: {}
-      Why:  It matters for a reason.
       Hint: Do it in another way.
       Rule: general/owner
+      No change that passes was found. Do what the hint says.
+      Try a change without a deploy: whynot check -f FILE --server http://explainer
 
     * Container "app" runs privileged.
         spec.containers[0].securityContext.privileged: true
-      Why:  It matters for a reason.
       Rule: pod-security/privileged
 
     Fix for pod-security/privileged (checked: it passes after it; the rest needs what is said
@@ -222,16 +220,108 @@ fn a_rule_without_words_is_worded_from_itself() {
 
     * No.
         spec.dnsPolicy: "ClusterFirst" (the default; nobody wrote it)
-      Why:  it is a rule of this cluster: Pods use the resolver of their node.
-      Rule: a/b
+      Rule: a/b, "Pods use the resolver of their node"
 
     * No.
         spec.dnsPolicy: "ClusterFirst" (the default; nobody wrote it)
-      Why:  it is a rule of this cluster, "all have owners"; its author wrote no reason.
       Rule: k8srequiredlabels/all-have-owners
+      No change that passes was found (for the 2 rules above). Go by the messages, or ask those who
+      keep these rules.
+      Try a change without a deploy: whynot check -f FILE --server http://explainer
 
     More: http://explainer/e/id
     "#);
+}
+
+#[test]
+fn a_rule_about_a_known_field_says_why_there_are_such_rules() {
+    let mut bare = privileged();
+    bare["why"] = "".into();
+    bare["remediation"] = "".into();
+    let mut same = bare.clone();
+    same["policy"] = "k8spspprivileged/no-privileged".into();
+    same["title"] = "K8sPSPPrivileged".into();
+    insta::assert_snapshot!(text(json!([bare, same]), json!({})), @r#"
+    2 problems in Pod shop/web
+
+    * Container "app" runs privileged.
+        spec.containers[0].securityContext.privileged: true
+      Why:  A privileged container has all rights on its node: whoever breaks into the program in it
+            controls the node and all that runs there.
+      Rule: pod-security/privileged
+
+    * Container "app" runs privileged.
+        spec.containers[0].securityContext.privileged: true
+      Rule: k8spspprivileged/no-privileged
+      No change that passes was found (for the 2 rules above). Go by the messages, or ask those who
+      keep these rules.
+      Try a change without a deploy: whynot check -f FILE --server http://explainer
+
+    More: http://explainer/e/id
+    "#);
+}
+
+#[test]
+fn where_nothing_was_found_it_is_said_whom_to_ask() {
+    let mut bare = violation("shop/colour", "The colour is not ours.", "/spec/colour", "\"red\"");
+    bare["why"] = "".into();
+    bare["remediation"] = "".into();
+    bare["links"] = json!([{"description": "kept by Platform", "ref": "mailto:platform@example.com"}]);
+    insta::assert_snapshot!(text(json!([bare]), json!({})), @r#"
+    1 problem in Pod shop/web
+
+    * The colour is not ours.
+        spec.colour: "red"
+      Rule: shop/colour
+      See:  kept by Platform: mailto:platform@example.com
+      No change that passes was found. Go by the message, or ask those who keep this rule.
+      Try a change without a deploy: whynot check -f FILE --server http://explainer
+
+    More: http://explainer/e/id
+    "#);
+}
+
+#[test]
+fn what_a_value_may_be_is_told_below_the_change() {
+    let fix = json!({
+        "patch": [{"op": "add", "path": "/metadata/labels/owner", "value": "pay"}],
+        "snippet": "metadata:\n  labels:\n    owner: pay # fill in: who answers for it\n",
+        "policies": ["general/owner"], "complete": true, "class": "placeholder", "source": "search",
+        "placeholders": [{"path": "/metadata/labels/owner", "meaning": "who answers for it: pay or shop"}],
+    });
+    let text = text(json!([owner()]), json!({"fix": fix}));
+    assert!(text.contains("\n\n  metadata.labels.owner: pay or shop\n"), "{text}");
+}
+
+#[test]
+fn a_warning_keeps_to_the_advised_length_where_it_can() {
+    let mut long = owner();
+    long["action"] = "warn".into();
+    long["remediation"] =
+        "Set the label owner to the name of the team that is called when this service breaks at night.".into();
+    let mut short = long.clone();
+    short["policy"] = "general/contact".into();
+    short["remediation"] = "Set it.".into();
+    let warnings = render(
+        &request(json!([long, short]), json!({"decision": "allow"})),
+        &Extras::default(),
+    )
+    .warnings;
+    assert_eq!(
+        warnings,
+        [
+            "[general/owner] There is no label owner.",
+            "[general/contact] There is no label owner. Set it."
+        ]
+    );
+}
+
+#[test]
+fn typographic_signs_are_shown_as_every_terminal_can() {
+    let mut typographic = owner();
+    typographic["message"] = "The label \u{201C}owner\u{201D} \u{2014} who\u{2019}s called\u{2026}".into();
+    let text = text(json!([typographic]), json!({}));
+    assert!(text.contains("* The label \"owner\" - who's called...\n"), "{text}");
 }
 
 #[test]

@@ -5,9 +5,13 @@ use serde_json::Value;
 
 use super::{Placeholder, path_of};
 use crate::explain::authored::{authored, identity, is_default};
+use crate::explain::fill_in;
 use crate::explain::wire::GroupVersionKind;
 use crate::finding::path_order;
 use crate::redact;
+
+/// Longer lines have their comment on lines of its own above them.
+const WIDTH: usize = 90;
 
 /// What is to be shown.
 #[derive(Debug, Clone, Copy)]
@@ -38,17 +42,25 @@ enum Node {
 }
 
 /// Writes nodes, and knows what a person has to fill in.
-struct Writer<'a> {
-    placeholders: &'a [Placeholder],
+struct Writer {
+    /// One for each line that has to be filled in.
+    placeholders: Vec<Placeholder>,
     text: String,
 }
 
 /// The piece of YAML for a change.
 pub(super) fn render(change: &Change<'_>) -> String {
-    let Change { before, under, .. } = *change;
+    let Change {
+        kind,
+        before,
+        after,
+        placeholders,
+        under,
+        ..
+    } = *change;
     let root = tree(change);
     let mut writer = Writer {
-        placeholders: change.placeholders,
+        placeholders: fill_in::leaves(kind, before, after, placeholders),
         text: String::new(),
     };
     let around: Vec<&str> = under.split('/').skip(1).collect();
@@ -165,11 +177,35 @@ fn member<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
     children.get_mut(position).map(|(_, place)| place)
 }
 
-impl Writer<'_> {
+impl Writer {
     fn line(&mut self, depth: usize, line: &str) {
         self.text.push_str(&"  ".repeat(depth));
         self.text.push_str(line);
         self.text.push('\n');
+    }
+
+    /// A line with a comment behind it, or above it where both are too long for one.
+    fn commented(&mut self, depth: usize, line: &str, note: &str) {
+        let comment = if note.is_empty() {
+            String::new()
+        } else {
+            format!("# {note}")
+        };
+        if comment.is_empty() || depth * 2 + line.chars().count() + 1 + comment.chars().count() <= WIDTH {
+            self.line(depth, format!("{line} {comment}").trim());
+            return;
+        }
+        let room = WIDTH.saturating_sub(depth * 2).max(40);
+        let options = textwrap::Options::new(room)
+            .subsequent_indent("# ")
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        for part in textwrap::wrap(&comment, options) {
+            self.line(depth, &part);
+        }
+        if !line.is_empty() {
+            self.line(depth, line);
+        }
     }
 
     fn write(&mut self, node: &Node, object: &Value, depth: usize) {
@@ -195,17 +231,18 @@ impl Writer<'_> {
         match child {
             Node::Removed { note } => {
                 let which = identity(item).map(|(key, value)| format!(" ({key}: {})", yaml_inline(value)));
-                self.line(
+                self.commented(
                     depth,
-                    &format!("# remove item {index}{}{note}", which.unwrap_or_default()),
+                    "",
+                    &format!("remove item {index}{}{note}", which.unwrap_or_default()),
                 );
             }
             Node::Leaf { value, note, path } if is_inline(value) => {
                 let note = self.noted(note, path);
-                self.line(depth, &format!("- {}{note}", yaml_inline(value)));
+                self.commented(depth, &format!("- {}", yaml_inline(value)), &note);
             }
             Node::Leaf { value, note, path } => {
-                self.line(depth, &format!("- # {note}"));
+                self.commented(depth, "-", note);
                 self.block(value, path, depth + 1);
             }
             Node::Map(_) | Node::List(_) => {
@@ -220,13 +257,13 @@ impl Writer<'_> {
 
     fn entry(&mut self, key: &str, child: &Node, value: &Value, depth: usize) {
         match child {
-            Node::Removed { note } => self.line(depth, &format!("# remove {key}{note}")),
+            Node::Removed { note } => self.commented(depth, "", &format!("remove {key}{note}")),
             Node::Leaf { value, note, path } if is_inline(value) => {
                 let note = self.noted(note, path);
-                self.line(depth, &format!("{key}: {}{note}", yaml_inline(value)));
+                self.commented(depth, &format!("{key}: {}", yaml_inline(value)), &note);
             }
             Node::Leaf { value, note, path } => {
-                self.line(depth, &format!("{key}: # {note}"));
+                self.commented(depth, &format!("{key}:"), note);
                 self.block(value, path, depth + 1);
             }
             Node::Map(_) | Node::List(_) => {
@@ -245,7 +282,7 @@ impl Writer<'_> {
                     let key = yaml_inline(&Value::from(key.as_str()));
                     if is_inline(member) {
                         let note = self.noted("", &below);
-                        self.line(depth, &format!("{key}: {}{note}", yaml_inline(member)));
+                        self.commented(depth, &format!("{key}: {}", yaml_inline(member)), &note);
                     } else {
                         self.line(depth, &format!("{key}:"));
                         self.block(member, &below, depth + 1);
@@ -257,7 +294,7 @@ impl Writer<'_> {
                     let below = format!("{path}/{index}");
                     if is_inline(item) {
                         let note = self.noted("", &below);
-                        self.line(depth, &format!("- {}{note}", yaml_inline(item)));
+                        self.commented(depth, &format!("- {}", yaml_inline(item)), &note);
                         continue;
                     }
                     // The first line of the element stands behind its dash.
@@ -272,7 +309,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A comment, with what a person has to fill in here.
+    /// What the comment says, with what a person has to fill in here.
     fn noted(&self, note: &str, path: &str) -> String {
         let is_here = |placeholder: &&Placeholder| {
             placeholder.path == path
@@ -283,10 +320,9 @@ impl Writer<'_> {
         };
         let meaning = self.placeholders.iter().find(is_here);
         match meaning.map(|placeholder| redact::line(&placeholder.meaning, 120)) {
-            None if note.is_empty() => String::new(),
-            None => format!(" # {note}"),
-            Some(meaning) if note.is_empty() || note == "add" => format!(" # fill in: {meaning}"),
-            Some(meaning) => format!(" # fill in: {meaning}; {note}"),
+            None => note.to_owned(),
+            Some(meaning) if note.is_empty() || note == "add" => format!("fill in: {meaning}"),
+            Some(meaning) => format!("fill in: {meaning}; {note}"),
         }
     }
 }
@@ -317,168 +353,4 @@ fn yaml_inline(value: &Value) -> String {
 
 #[cfg(test)]
 #[cfg(not(target_arch = "wasm32"))]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn shown(before: &Value, patch: Value, placeholders: &[Placeholder], under: &str) -> String {
-        let patch: Patch = serde_json::from_value(patch).unwrap();
-        let mut after = before.clone();
-        json_patch::patch(&mut after, &patch).unwrap();
-        let kind = GroupVersionKind {
-            group: String::new(),
-            version: "v1".into(),
-            kind: "Pod".into(),
-        };
-        render(&Change {
-            kind: &kind,
-            before,
-            after: &after,
-            patch: &patch,
-            placeholders,
-            under,
-        })
-    }
-
-    fn snippet(before: &Value, patch: Value) -> String {
-        shown(before, patch, &[], "")
-    }
-
-    #[test]
-    fn the_path_around_the_change_is_shown_with_names() {
-        let text = snippet(
-            &json!({"spec": {"hostNetwork": true, "containers": [
-                {"name": "log", "image": "log:1"},
-                {"name": "app", "image": "app:1", "securityContext": {"privileged": true}}]}}),
-            json!([
-                {"op": "add", "path": "/spec/containers/0/securityContext", "value": {"capabilities": {"drop": ["ALL"]}}},
-                {"op": "replace", "path": "/spec/containers/1/securityContext/privileged", "value": false},
-                {"op": "remove", "path": "/spec/hostNetwork"}]),
-        );
-        insta::assert_snapshot!(text, @r#"
-        spec:
-          containers:
-            - name: log
-              securityContext: # add
-                capabilities:
-                  drop: [ALL]
-            - name: app
-              securityContext:
-                privileged: false # was: true
-          # remove hostNetwork: true
-        "#);
-    }
-
-    #[test]
-    fn a_value_added_in_two_steps_is_shown_once_and_whole() {
-        let text = snippet(
-            &json!({"spec": {}}),
-            json!([
-                {"op": "add", "path": "/spec/securityContext", "value": {"runAsNonRoot": true}},
-                {"op": "add", "path": "/spec/securityContext/runAsUser", "value": 1000}]),
-        );
-        insta::assert_snapshot!(text, @r"
-        spec:
-          securityContext: # add
-            runAsNonRoot: true
-            runAsUser: 1000
-        ");
-    }
-
-    #[test]
-    fn elements_at_the_end_of_a_list_are_shown_whole() {
-        let before = json!({"spec": {"tolerations": [{"key": "a"}], "containers": [{"name": "app"}]}});
-        let text = snippet(
-            &before,
-            json!([
-                {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "gpu", "operator": "Exists"}},
-                {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "spot"}},
-                {"op": "add", "path": "/spec/containers/0/volumeMounts", "value": [
-                    {"name": "tmp", "mountPath": "/tmp"}, {"name": "cache", "mountPath": "/var/cache"}]}]),
-        );
-        insta::assert_snapshot!(text, @r"
-        spec:
-          containers:
-            - name: app
-              volumeMounts: # add
-                - mountPath: /tmp
-                  name: tmp
-                - mountPath: /var/cache
-                  name: cache
-          tolerations:
-            - # add
-              key: gpu
-              operator: Exists
-            - # add
-              key: spot
-        ");
-        let read: Value = serde_saphyr::from_str(&text).unwrap();
-        assert_eq!(read.pointer("/spec/tolerations/0/operator"), Some(&json!("Exists")));
-        assert_eq!(
-            read.pointer("/spec/containers/0/volumeMounts/1/mountPath"),
-            Some(&json!("/var/cache"))
-        );
-    }
-
-    #[test]
-    fn an_element_that_goes_is_named() {
-        let text = snippet(
-            &json!({"spec": {"volumes": [{"name": "runtime", "hostPath": {"path": "/run", "type": ""}}]}}),
-            json!([{"op": "remove", "path": "/spec/volumes/0"}]),
-        );
-        insta::assert_snapshot!(text, @r"
-        spec:
-          volumes:
-            # remove item 0 (name: runtime)
-        ");
-    }
-
-    #[test]
-    fn what_a_person_fills_in_is_marked() {
-        let placeholder = |path: &str, meaning: &str| Placeholder {
-            path: path.into(),
-            meaning: meaning.into(),
-        };
-        let text = shown(
-            &json!({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "app", "image": "web"}]}}),
-            json!([
-                {"op": "add", "path": "/metadata/labels", "value": {"owner": "example", "tier": "web"}},
-                {"op": "replace", "path": "/spec/containers/0/image", "value": "web:1.0.0"}]),
-            &[
-                placeholder("/metadata/labels/owner", "the owner of this service"),
-                placeholder("/spec/containers/0/image", "the version that was tested"),
-            ],
-            "/spec/template",
-        );
-        insta::assert_snapshot!(text, @r#"
-        spec:
-          template:
-            metadata:
-              labels: # add
-                owner: example # fill in: the owner of this service
-                tier: web
-            spec:
-              containers:
-                - name: app
-                  image: web:1.0.0 # fill in: the version that was tested; was: "web"
-        "#);
-    }
-
-    #[test]
-    fn a_default_is_not_shown_as_somebodys_own() {
-        let text = snippet(
-            &json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration":
-                "{\"spec\":{\"dnsPolicy\":\"ClusterFirst\"}}"}},
-                "spec": {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}}),
-            json!([
-                {"op": "replace", "path": "/spec/restartPolicy", "value": "Never"},
-                {"op": "replace", "path": "/spec/dnsPolicy", "value": "Default"}]),
-        );
-        insta::assert_snapshot!(text, @r#"
-        spec:
-          dnsPolicy: Default # was: "ClusterFirst"
-          restartPolicy: Never # instead of the default, "Always"
-        "#);
-    }
-}
+mod tests;
