@@ -1,7 +1,7 @@
 //! An explanation in the terms of its page. Text is made harmless here; the template escapes it.
 
-use engine::explain::path;
 use engine::explain::wire::{Decision, ExplainRequest, FixSummary, ReviewSummary};
+use engine::explain::{path, why};
 use engine::fix::Class;
 use engine::redact;
 use engine::verdict::{Action, FailureKind, Found, Severity, Violation};
@@ -43,9 +43,13 @@ pub(super) struct Item {
     pub(super) message: String,
     pub(super) found: Vec<String>,
     pub(super) why: String,
+    /// The reason is the rule's own.
+    pub(super) is_authors_reason: bool,
     pub(super) remediation: String,
     /// Why no edit of the object helps.
     pub(super) unfixable: String,
+    /// Nothing was found, and no reason is known.
+    pub(super) is_open: bool,
     pub(super) example: String,
     pub(super) links: Vec<Link>,
     pub(super) controls: Vec<String>,
@@ -69,9 +73,9 @@ pub(super) struct Failure {
 #[derive(Debug)]
 pub(super) struct Fix {
     pub(super) title: &'static str,
-    pub(super) snippet: String,
+    pub(super) snippet: Vec<Line>,
     /// The snippet for the place that makes the object, and that place.
-    pub(super) lifted: String,
+    pub(super) lifted: Vec<Line>,
     pub(super) place: String,
     pub(super) diff: String,
     pub(super) kubectl: String,
@@ -82,6 +86,14 @@ pub(super) struct Fix {
     pub(super) has_examples: bool,
     pub(super) placeholders: Vec<(String, String)>,
     pub(super) notes: Vec<String>,
+}
+
+/// A line of a snippet, with its line feed.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) text: String,
+    /// A person fills something in here.
+    pub(super) is_marked: bool,
 }
 
 pub(super) fn page(explanation: &Explanation) -> Page {
@@ -157,8 +169,8 @@ fn fix(request: &ExplainRequest, fix: &FixSummary) -> Fix {
             Class::Fix => "Fix",
             Class::Placeholder => "Fill in the marked values",
         },
-        snippet: text(&fix.snippet),
-        lifted: text(&fix.lifted),
+        snippet: marked(&fix.snippet),
+        lifted: marked(&fix.lifted),
         place: place
             .map(|place| line(&format!("{} {}", place.kind, place.name)))
             .unwrap_or_default(),
@@ -174,6 +186,23 @@ fn fix(request: &ExplainRequest, fix: &FixSummary) -> Fix {
             .flatten()
             .collect(),
     }
+}
+
+/// The lines of a snippet. A mark may stand above its line, as comments.
+fn marked(snippet: &str) -> Vec<Line> {
+    let mut is_below = false;
+    let lines = text(snippet);
+    let lines = lines.lines().map(|line| {
+        let is_comment = line.trim_start().trim_start_matches("- ").starts_with('#');
+        let is_here = line.contains("# fill in: ");
+        let is_marked = is_here || is_below;
+        is_below = is_comment && is_marked;
+        Line {
+            text: format!("{line}\n"),
+            is_marked,
+        }
+    });
+    lines.collect()
 }
 
 /// Operation, kind and name in a few words: `create Pod shop/web`.
@@ -256,6 +285,7 @@ fn item(request: &ExplainRequest, violation: &Violation) -> Item {
     } else {
         &violation.title
     };
+    let reason = why::reason(request, violation);
     Item {
         title: line(title),
         policy: line(&violation.policy),
@@ -267,13 +297,15 @@ fn item(request: &ExplainRequest, violation: &Violation) -> Item {
         },
         message: text(&violation.message),
         found: violation.found.iter().map(|place| found(request, place)).collect(),
-        why: text(&violation.why),
+        why: text(reason.text),
+        is_authors_reason: reason.is_authors,
         remediation: text(&violation.remediation),
         unfixable: request
             .unfixable
             .get(&violation.policy)
             .map(|reason| text(reason))
             .unwrap_or_default(),
+        is_open: is_open(request, violation),
         example: text(&violation.example),
         links: violation
             .links
@@ -282,6 +314,15 @@ fn item(request: &ExplainRequest, violation: &Violation) -> Item {
             .collect(),
         controls: violation.controls.iter().map(|control| line(control)).collect(),
     }
+}
+
+/// A fix was looked for, and neither one nor a reason why there is none was found. What only warns is not searched for.
+fn is_open(request: &ExplainRequest, violation: &Violation) -> bool {
+    let is_fixed = request
+        .fix
+        .as_ref()
+        .is_some_and(|fix| fix.policies.contains(&violation.policy));
+    violation.action == Action::Deny && !is_fixed && !request.unfixable.contains_key(&violation.policy)
 }
 
 /// A field as in the terminal: `spec.containers[0].image: "nginx"`. Nothing is said of a value that is not there or not shown.

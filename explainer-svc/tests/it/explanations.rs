@@ -93,6 +93,34 @@ fn the_page_of_a_pod_that_a_deployment_makes_with_values_to_fill_in() {
 }
 
 #[test]
+fn the_page_of_a_rule_without_words_for_which_nothing_was_found() {
+    let mut request = denial();
+    request.as_object_mut().unwrap().remove("fix");
+    request["violations"][0]["why"] = "".into();
+    request["violations"][0]["remediation"] = "".into();
+    let page = page(request, |_| {});
+    assert!(page.contains("<h4>No change that passes was found</h4>"), "{page}");
+    assert!(
+        page.contains("A privileged container has all rights on its node"),
+        "{page}"
+    );
+    assert!(page.contains("The rule gives no reason of its own"), "{page}");
+    assert!(page.contains("Ask those who keep the rule <code>"), "{page}");
+}
+
+#[test]
+fn a_mark_above_a_line_marks_that_line_too() {
+    let mut request = denial();
+    request["fix"]["class"] = "placeholder".into();
+    request["fix"]["snippet"] = "labels:\n  # fill in: one\n  # and more\n  owner: x\n  tier: y\n".into();
+    let page = page(request, |_| {});
+    assert!(
+        page.contains("<mark>  # and more\n</mark><mark>  owner: x\n</mark>  tier: y\n"),
+        "{page}"
+    );
+}
+
+#[test]
 fn the_page_has_the_command_as_it_is() {
     let mut request = denial();
     let command =
