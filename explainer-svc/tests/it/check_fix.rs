@@ -84,6 +84,21 @@ spec:
     assert!(run.err.contains("was left as it is"), "{}", run.err);
 }
 
+/// What `kubectl get -o yaml` prints is one list of everything: it must not be written anew for each of its items.
+#[test]
+fn a_long_list_takes_no_longer_than_its_objects() {
+    let folder = folder();
+    let item = "- apiVersion: v1\n  kind: Pod\n  metadata: {name: a, labels: {app.kubernetes.io/name: a}}\n  spec:\n    hostNetwork: true\n    containers: [{name: a, image: 'b:1'}]\n";
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n{}", item.repeat(600));
+    write(&folder, "manifests/shop.yaml", &list);
+    let start = std::time::Instant::now();
+    let run = check(&folder, &["--fix", "--yes", "--output", "json"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
+    let expected = list.replace("hostNetwork: true", "hostNetwork: false");
+    assert!(text(&folder, "manifests/shop.yaml") == expected);
+}
+
 /// A policy whose fixes take away, and one whose fixes a person has to finish.
 #[test]
 fn what_takes_away_has_to_be_allowed() {
@@ -142,6 +157,10 @@ fn what_only_a_person_knows_is_never_written() {
     );
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {app: a}}\n";
     write(&folder, "manifests/shop.yaml", map);
+    // Nor is the example that was tried shown as if it were right.
+    let run = check(&folder, &["--diff"]);
+    let line = "+metadata: {name: a, labels: {app: a, owner: 'FILL IN: the team that is called'}}\n";
+    assert!(run.out.contains(line), "{}", run.out);
     for arguments in [&["--fix", "--yes"][..], &["--fix", "--yes", "--fix-removals"]] {
         let run = check(&folder, arguments);
         assert_eq!(run.code, Some(1), "{}", run.err);

@@ -219,8 +219,11 @@ fn odd_files_are_read_as_kubectl_reads_them() {
         pod("\thostNetwork: true\n").as_bytes(),
     );
     assert_eq!(run.code, Some(2));
-    assert!(run.err.starts_with("-:5:1: cannot be read: "), "{}", run.err);
-    assert!(run.err.contains("tab"), "{}", run.err);
+    assert!(
+        run.err.starts_with("-:5:2: cannot be read: tabs disallowed"),
+        "{}",
+        run.err
+    );
     let run = check_with(&folder, &["--policies", "policies"], b"a: 1\n\xff\n");
     assert_eq!(
         (run.code, &*run.err),

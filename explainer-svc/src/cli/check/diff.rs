@@ -30,8 +30,12 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The text with a change of the object at this place in it; none when it cannot be written there.
+    /// The text with a change of the object at this place in it; none when it cannot be written there, or when that would take
+    /// long: each item of a long list would have all of it written anew.
     pub(super) fn changed(&self, place: &Place, patch: &Patch) -> Option<String> {
+        if !place.base.is_empty() && self.chunk.text.len() > MAX_LIST {
+            return None;
+        }
         apply(&self.chunk.text, &rebased(patch, &place.base)).ok()
     }
 
@@ -40,6 +44,9 @@ impl<'a> Text<'a> {
         self.chunk.lines + self.document.line(pointer)
     }
 }
+
+/// The longest list whose items are shown as they stand in its text, in bytes.
+const MAX_LIST: usize = 64 << 10;
 
 /// The same patch, from further above.
 pub(super) fn rebased(patch: &Patch, base: &str) -> Patch {

@@ -8,13 +8,18 @@ use engine::answer;
 use engine::eval::PolicySet;
 use engine::explain::{text, wire::Decision};
 use engine::fix::{self, Effort, Fix, Placeholder, Remedies, Remedy};
+use engine::redact;
 use engine::verdict::{Action, Failure, Severity, Violation};
-use json_patch::Patch;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch, PatchOperation, ReplaceOperation};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::again::Again;
 use super::diff::{self, Shown, Text};
+
+/// What belongs into a value, in characters of a diff.
+const MAX_MEANING: usize = 100;
 
 /// Where an object was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,23 +282,41 @@ impl<'a> Proposals<'a> {
             review,
             ..
         } = self.read;
-        if let Some((_, shown, is_writable)) = self.made.iter().find(|(patch, ..)| patch == fix.patch()) {
-            return (shown.clone(), *is_writable);
-        }
         if !self.wanted.diffs && again.is_none() {
             return (Shown::default(), false);
         }
-        let changed = text.changed(place, fix.patch());
+        let (patch, after) = marked(fix);
+        if let Some((_, shown, is_writable)) = self.made.iter().find(|(made, ..)| *made == patch) {
+            return (shown.clone(), *is_writable);
+        }
+        let changed = text.changed(place, &patch);
         let shown = if self.wanted.diffs {
             let object = || review.request.get("object").unwrap_or_default().to_json();
             let before = self.before.get_or_init(object);
-            diff::of_fix(place, text, changed.as_deref(), before, fix.after())
+            diff::of_fix(place, text, changed.as_deref(), before, &after)
         } else {
             Shown::default()
         };
-        self.made.push((fix.patch().clone(), shown.clone(), changed.is_some()));
+        self.made.push((patch, shown.clone(), changed.is_some()));
         (shown, changed.is_some())
     }
+}
+
+/// A fix as it is shown: where a person fills in a value, the example that was tried would be taken for one.
+fn marked(fix: &Fix) -> (Patch, Value) {
+    let (mut patch, mut after) = (fix.patch().clone(), fix.after().clone());
+    for placeholder in fix.placeholders() {
+        let mark = format!("FILL IN: {}", redact::line(&placeholder.meaning, MAX_MEANING));
+        if let (Ok(path), Some(value)) = (
+            PointerBuf::parse(&placeholder.path),
+            after.pointer_mut(&placeholder.path),
+        ) {
+            *value = Value::String(mark);
+            let value = value.clone();
+            patch.0.push(PatchOperation::Replace(ReplaceOperation { path, value }));
+        }
+    }
+    (patch, after)
 }
 
 impl Proposal {

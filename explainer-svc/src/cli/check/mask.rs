@@ -114,10 +114,8 @@ fn is_hidden(scalar: &Scalar) -> bool {
         let mut steps = path.rsplit('/');
         steps.next() == Some("name") && steps.nth(1) == Some("env")
     };
-    scalar.places.iter().any(|(kind, path)| {
-        let path = if is_name(path) { "/name" } else { path.as_str() };
-        redact::hides(kind, path, &scalar.value)
-    })
+    let mut places = scalar.places.iter();
+    places.any(|(kind, path)| !is_name(path) && redact::hides(kind, path, &scalar.value))
 }
 
 fn hidden(text: &str, scalars: &[Scalar]) -> Vec<Range<usize>> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use engine::fix::Class;
+use json_patch::Patch;
 
 use super::super::style::count;
 use super::super::{Failed, Streams};
@@ -202,19 +203,27 @@ fn rewrite<'a>(
     };
     for chunk in source.chunks()? {
         let chunk = chunk?;
+        let digest = chunk.digest();
+        let is_here = |index: &&usize| {
+            let here = |one: &Checked| one.place.offset == chunk.offset && one.place.digest == digest;
+            left.contains(index) && checked.get(**index).is_some_and(here)
+        };
+        let here: Vec<usize> = wanted.iter().filter(is_here).copied().collect();
+        left.retain(|index| !here.contains(index));
         let mut text = chunk.text.clone();
-        for index in wanted {
-            let is_here = |one: &&Checked| one.place.offset == chunk.offset && one.place.digest == chunk.digest();
-            let Some(one) = checked.get(*index).filter(is_here) else {
-                continue;
-            };
-            left.remove(index);
-            match changed(&text, one) {
-                Ok(after) => {
-                    text = after;
-                    file.objects.push(*index);
+        if let Ok(after) = changed(&text, checked, &here) {
+            text = after;
+            file.objects.extend(here);
+        } else {
+            // What cannot be changed keeps none of the others from it.
+            for index in here {
+                match changed(&text, checked, &[index]) {
+                    Ok(after) => {
+                        text = after;
+                        file.objects.push(index);
+                    }
+                    Err(reason) => troubles.extend(checked.get(index).map(|one| left_alone(one, &reason))),
                 }
-                Err(reason) => troubles.push(left_alone(one, &reason)),
             }
         }
         let before = Masked::new(&chunk.text);
@@ -230,11 +239,18 @@ fn rewrite<'a>(
     Ok(file)
 }
 
-fn changed(text: &str, checked: &Checked) -> Result<String, String> {
-    let Some(fix) = &checked.fix else {
+/// A text with the fixes of these objects.
+fn changed(text: &str, checked: &[Checked], objects: &[usize]) -> Result<String, String> {
+    let mut patch = Patch(Vec::new());
+    for one in objects.iter().filter_map(|index| checked.get(*index)) {
+        if let Some(fix) = &one.fix {
+            patch.0.extend(rebased(&fix.patch, &one.place.base).0);
+        }
+    }
+    if patch.0.is_empty() {
         return Ok(text.to_owned());
-    };
-    apply(text, &rebased(&fix.patch, &checked.place.base)).map_err(|refused| refused.to_string())
+    }
+    apply(text, &patch).map_err(|refused| refused.to_string())
 }
 
 /// `2 objects in 1 file`.
