@@ -80,6 +80,8 @@ pub(super) struct Shown {
     pub(super) diff: String,
     /// Of the file; none when the change cannot be written there.
     pub(super) replacements: Vec<Replacement>,
+    /// The change can be made in the file's own text.
+    pub(super) is_writable: bool,
 }
 
 /// Whole lines that are replaced.
@@ -103,6 +105,7 @@ pub(super) fn of_fix(place: &Place, text: &Text<'_>, changed: Option<&str>, befo
     Shown {
         diff: unified("object.yaml", &yaml(before), &yaml(after), 0),
         replacements: Vec::new(),
+        is_writable: false,
     }
 }
 
@@ -135,6 +138,7 @@ impl Compared {
         Shown {
             diff: self.unified(file, lines),
             replacements: self.replacements(lines),
+            is_writable: true,
         }
     }
 

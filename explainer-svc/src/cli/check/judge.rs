@@ -90,8 +90,6 @@ pub(super) struct Proposal {
     pub(super) complete: bool,
     pub(super) snippet: String,
     pub(super) shown: Shown,
-    /// The change can be made in the file's own text.
-    pub(super) is_writable: bool,
 }
 
 /// What counts as a violation for the exit code, and is fixed.
@@ -208,7 +206,7 @@ pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked 
 /// What writes a fix into the file.
 fn command(read: &Read<'_>, proposal: &Proposal) -> Option<String> {
     let Read { place, again, .. } = read;
-    let is_written = proposal.is_writable && proposal.is_mechanical();
+    let is_written = proposal.shown.is_writable && proposal.is_mechanical();
     let again = again.filter(|_| is_written)?;
     again.command((place.source, &place.file), proposal.removes)
 }
@@ -245,7 +243,7 @@ struct Proposals<'a> {
     wanted: Wanted,
     before: OnceCell<Value>,
     /// Several policies often need the same change: its texts are made once.
-    made: Vec<(Patch, Shown, bool)>,
+    made: Vec<(Patch, Shown)>,
 }
 
 impl<'a> Proposals<'a> {
@@ -259,7 +257,6 @@ impl<'a> Proposals<'a> {
     }
 
     fn of(&mut self, fix: &Fix) -> Proposal {
-        let (shown, is_writable) = self.shown(fix);
         Proposal {
             patch: fix.patch().clone(),
             class: fix.class(),
@@ -269,12 +266,11 @@ impl<'a> Proposals<'a> {
             widens: fix.widens(),
             complete: fix.complete(),
             snippet: fix.snippet(""),
-            shown,
-            is_writable,
+            shown: self.shown(fix),
         }
     }
 
-    fn shown(&mut self, fix: &Fix) -> (Shown, bool) {
+    fn shown(&mut self, fix: &Fix) -> Shown {
         let Read {
             place,
             text,
@@ -283,11 +279,11 @@ impl<'a> Proposals<'a> {
             ..
         } = self.read;
         if !self.wanted.diffs && again.is_none() {
-            return (Shown::default(), false);
+            return Shown::default();
         }
         let (patch, after) = marked(fix);
-        if let Some((_, shown, is_writable)) = self.made.iter().find(|(made, ..)| *made == patch) {
-            return (shown.clone(), *is_writable);
+        if let Some((_, shown)) = self.made.iter().find(|(made, _)| *made == patch) {
+            return shown.clone();
         }
         let changed = text.changed(place, &patch);
         let shown = if self.wanted.diffs {
@@ -295,10 +291,13 @@ impl<'a> Proposals<'a> {
             let before = self.before.get_or_init(object);
             diff::of_fix(place, text, changed.as_deref(), before, &after)
         } else {
-            Shown::default()
+            Shown {
+                is_writable: changed.is_some(),
+                ..Shown::default()
+            }
         };
-        self.made.push((patch, shown.clone(), changed.is_some()));
-        (shown, changed.is_some())
+        self.made.push((patch, shown.clone()));
+        shown
     }
 }
 

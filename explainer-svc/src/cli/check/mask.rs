@@ -28,7 +28,7 @@ impl Masked {
         let hidden = match scalars(text) {
             Some(scalars) => hidden(text, &scalars),
             None if text.is_empty() => Vec::new(),
-            None => vec![0..text.len()],
+            None => std::iter::once(0..text.len()).collect(),
         };
         Self {
             text: text.to_owned(),

@@ -130,7 +130,6 @@ fn change(proposal: &Proposal) -> Change<'_> {
         complete,
         snippet,
         shown,
-        is_writable: _,
     } = proposal;
     Change {
         verified: true,
