@@ -142,8 +142,15 @@ const SECRET_WORDS: [&str; 11] = [
     "authorization",
 ];
 
+/// What says how a private key is made (in a Certificate of cert-manager, for one), and nothing of the key.
+const ABOUT_A_KEY: [&str; 4] = ["algorithm", "encoding", "rotationPolicy", "size"];
+
 fn may_be_secret(kind: &str, path: &str) -> bool {
     let holds_data = kind == "Secret" || kind == "ConfigMap";
+    let path = match path.rsplit_once("/privateKey/") {
+        Some((above, field)) if ABOUT_A_KEY.contains(&field) => above,
+        _ => path,
+    };
     path.split('/').skip(1).enumerate().any(|(depth, segment)| {
         let lower = segment.to_ascii_lowercase();
         (holds_data && depth == 0 && matches!(segment, "data" | "stringData" | "binaryData"))
@@ -177,6 +184,28 @@ mod tests {
     fn a_line_has_no_line_feed_and_a_limit() {
         assert_eq!(line(" a\n\n b\tc ", 100), "a b c");
         assert_eq!(line("abcdefgh", 6), "abc...");
+    }
+
+    #[test]
+    fn how_a_key_is_made_is_no_secret() {
+        let place = |field: &str| format!("/spec/privateKey/{field}");
+        assert_eq!(
+            value("Certificate", &place("size"), &json!(4096)),
+            Some("4096".to_owned())
+        );
+        assert!(!hides(
+            "Certificate",
+            "/spec",
+            &json!({"privateKey": {"algorithm": "RSA", "size": 4096}})
+        ));
+        // The key, what is below it, and what is in a place that holds secrets anyway.
+        assert!(hides("Certificate", "/spec/privateKey", &json!("abc")));
+        assert!(hides("Certificate", &place("pem"), &json!("abc")));
+        assert!(hides("Certificate", &place("size/x"), &json!("abc")));
+        assert!(hides("Certificate", &place("encoding"), &json!("-----BEGIN")));
+        assert!(hides("Secret", "/data/privateKey/size", &json!(1)));
+        assert!(hides("App", "/spec/password/privateKey/size", &json!(1)));
+        assert!(hides("App", "/spec/pin/password", &json!(1234)));
     }
 
     #[test]

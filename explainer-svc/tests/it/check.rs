@@ -9,13 +9,11 @@ use engine::answer;
 use engine::eval::PolicySet;
 use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
-use engine::policy::settings::Settings;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Run, write};
-use crate::support::TestServer;
 
 pub(crate) const MANIFESTS: &str = "\
 # the shop
@@ -105,19 +103,19 @@ pub(crate) fn check(folder: &TempDir, arguments: &[&str]) -> Run {
     )
 }
 
-fn piped(folder: &TempDir, input: &Value, arguments: &[&str]) -> Value {
+pub(crate) fn piped(folder: &TempDir, input: &Value, arguments: &[&str]) -> Value {
     let arguments = [&["--policies", "policies", "-o", "json"], arguments].concat();
     let run = check_with(folder, &arguments, input.to_string().as_bytes());
     serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.err))
 }
 
-fn privileged(name: &str) -> Value {
+pub(crate) fn privileged(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "labels": {"app.kubernetes.io/name": name}},
         "spec": {"containers": [{"name": "app", "image": "a.example/b:1", "securityContext": {"privileged": true}}]}})
 }
 
-fn names(report: &Value) -> Vec<String> {
+pub(crate) fn names(report: &Value) -> Vec<String> {
     let results = report["results"].as_array().unwrap().iter();
     results
         .map(|result| {
@@ -136,22 +134,6 @@ fn text_is_what_admission_prints() {
 }
 
 #[test]
-fn json_has_everything() {
-    let folder = folder();
-    write(&folder, "manifests/values.yaml", "replicas: 2\n");
-    write(
-        &folder,
-        "manifests/z-broken.yaml",
-        "apiVersion: v1\nkind: [Pod\nmetadata: {}\n",
-    );
-    let run = check(&folder, &["--output", "json"]);
-    assert_eq!(run.code, Some(2), "{}", run.err);
-    let report: Value = serde_json::from_str(&run.out).unwrap();
-    let revision = report["revision"].as_str().unwrap();
-    assert_snapshot!("check_json", run.out.replace(revision, "REVISION"));
-}
-
-#[test]
 fn exit_codes_say_what_there_is() {
     let folder = folder();
     let good = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
@@ -161,13 +143,16 @@ fn exit_codes_say_what_there_is() {
     };
     assert_eq!(code(good, &[]), Some(0));
     assert_eq!(code(MANIFESTS, &[]), Some(1));
-    assert_eq!(code("", &[]), Some(0));
+    assert_eq!(code("", &[]), Some(2));
     assert_eq!(code("kind: Pod\n", &[]), Some(2));
     assert_eq!(code(&format!("{MANIFESTS}---\na: [\n"), &[]), Some(2));
     let unlabelled = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: []}\n";
     assert_eq!(code(unlabelled, &[]), Some(0));
     assert_eq!(code(unlabelled, &["--fail-on", "warn"]), Some(1));
-    // Wrong arguments, and policies that do not compile.
+    // Wrong arguments, a context that is none, and policies that do not compile.
+    write(&folder, "context.yaml", "cluster: [\n");
+    assert_eq!(code(good, &["--context", "context.yaml"]), Some(2));
+    assert_eq!(code(good, &["--context", "nowhere.yaml"]), Some(2));
     assert_eq!(check_with(&folder, &[], b"").code, Some(2));
     assert_eq!(code(good, &["-f", "nowhere"]), Some(2));
     write(&folder, "policies/wrong.rego", "package wrong\n\nallow if nothing\n");
@@ -190,94 +175,6 @@ fn a_policy_that_fails_cannot_tell() {
     assert_eq!(run.code, Some(2), "{}", run.out);
     assert!(run.out.contains("ConfigMap default/a denied"), "{}", run.out);
     assert!(run.err.contains("could not be evaluated"), "{}", run.err);
-}
-
-#[test]
-fn mistakes_name_file_line_and_column_and_the_rest_is_judged() {
-    let folder = folder();
-    write(
-        &folder,
-        "manifests/a.yaml",
-        "# one\n---\nkind: Pod\n---\nspec: [1\nb: 2\n",
-    );
-    write(
-        &folder,
-        "manifests/b.yaml",
-        "apiVersion: v1\nkind: {{ .Values.kind }}\n",
-    );
-    let run = check(&folder, &[]);
-    assert_eq!(run.code, Some(2));
-    assert!(run.out.contains("Pod shop/web denied"), "{}", run.out);
-    let lines: Vec<&str> = run.err.lines().collect();
-    assert_eq!(lines.first(), Some(&"manifests/a.yaml:3: the Pod has no apiVersion"));
-    assert!(
-        lines[1].starts_with("manifests/a.yaml:6:2: cannot be read: "),
-        "{}",
-        run.err
-    );
-    assert!(lines[2].contains("helm template"), "{}", run.err);
-}
-
-#[test]
-fn lists_and_streams_of_json_are_taken_apart() {
-    let folder = folder();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": [privileged("a"), privileged("b")]});
-    let report = piped(&folder, &list, &[]);
-    assert_eq!(names(&report), ["Pod default/a", "Pod default/b"]);
-    assert_eq!(report["results"][1]["allowed"], false);
-    // As jq writes them.
-    let stream = format!("{}\n{}\n", privileged("a"), privileged("c"));
-    let arguments = ["--policies", "policies", "-o", "json", "-f", "-"];
-    let run = check_with(&folder, &arguments, stream.as_bytes());
-    assert_eq!(
-        names(&serde_json::from_str(&run.out).unwrap()),
-        ["Pod default/a", "Pod default/c"]
-    );
-}
-
-#[test]
-fn reviews_are_taken_as_they_are() {
-    let folder = folder();
-    write(
-        &folder,
-        "policies/who/policy.rego",
-        "package general.who\n\nimport rego.v1\n\ndeny contains msg if {\n\tinput.request.operation == \"UPDATE\"\n\tmsg := sprintf(\"%s replaces %s\", [input.request.userInfo.username, input.request.oldObject.metadata.name])\n}\n",
-    );
-    write(
-        &folder,
-        "policies/policy-set.yaml",
-        "policies:\n  '*': {enabled: false}\n  general/who: {enabled: true}\n",
-    );
-    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
-        "uid": "1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "operation": "UPDATE",
-        "name": "a", "namespace": "shop", "userInfo": {"username": "joe"}, "object": privileged("a"), "oldObject": privileged("a")}});
-    let report = piped(&folder, &review, &[]);
-    assert_eq!(report["results"][0]["violations"][0]["message"], "joe replaces a");
-    let broken = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {}});
-    let report = piped(&folder, &broken, &[]);
-    assert_eq!(report["errors"][0]["message"], "request.uid is missing");
-}
-
-/// Several threads judge these, and large files in several pieces.
-#[test]
-fn results_are_in_the_order_of_the_files() {
-    let folder = folder();
-    std::fs::remove_file(folder.path().join("manifests/shop.yaml")).unwrap();
-    let mut expected = Vec::new();
-    for file in 0..10 {
-        let mut text = String::new();
-        for number in 0..300 {
-            let name = format!("map-{file}-{number}");
-            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-            text.push_str(&format!("---\n# {}\n{map}\n", "x".repeat(250)));
-            expected.push(format!("ConfigMap default/{name}"));
-        }
-        write(&folder, &format!("manifests/{file}.yaml"), &text);
-    }
-    let run = check(&folder, &["--output", "json"]);
-    let report: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{}", run.err));
-    assert_eq!(names(&report), expected);
-    assert_eq!(report["results"][299]["line"], 900);
 }
 
 /// What the filter answers for the same reviews, word for word.
@@ -324,183 +221,57 @@ fn library(folder: &TempDir) -> PolicySet {
     compile(&bundle, engine::context::Context::default()).unwrap()
 }
 
-const NAMESPACES: &str = "package general.gold\n\nimport rego.v1\n\ndeny contains msg if {\n\tinput.namespace.labels.tier == \"gold\"\n\tmsg := sprintf(\"gold, and %s\", [input.namespace.labels[\"kubernetes.io/metadata.name\"]])\n}\n\ndeny contains \"twice\" if data.inventory.namespace.shop.v1.ConfigMap.a\n\ndeny contains \"here\" if data.context.cluster.name == \"prod\"\n";
-
+/// What a person has here is a file, and nothing that was applied yet.
 #[test]
-fn policies_know_namespaces_the_inventory_and_the_context() {
-    let folder = TempDir::new().unwrap();
-    write(&folder, "policies/gold.rego", NAMESPACES);
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "shop"}});
-    let messages = |report: &Value| -> Vec<String> {
-        let violations = report["results"][0]["violations"].as_array().unwrap().iter();
-        violations
-            .map(|violation| violation["message"].as_str().unwrap().to_owned())
-            .collect()
+fn the_command_is_for_the_file() {
+    let folder = folder();
+    let runs = |arguments: &[&str], input: &str| {
+        let run = check_with(&folder, arguments, input.as_bytes());
+        let lines = run.out.lines().filter_map(|line| line.trim().strip_prefix("Run: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    assert!(messages(&piped(&folder, &pod, &[])).is_empty());
-    let gold = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: gold}}\n";
-    write(&folder, "namespaces.yaml", gold);
+    let fix = "whynot check -f manifests/shop.yaml --policies policies --fix";
     assert_eq!(
-        messages(&piped(&folder, &pod, &["--namespace-file", "namespaces.yaml"])),
-        ["gold, and shop"]
+        runs(&["-f", "manifests", "--policies", "policies", "--diff"], ""),
+        [fix]
     );
+    assert_eq!(
+        runs(&["-f", "manifests/shop.yaml", "--policies", "policies", "-n", "x"], ""),
+        ["whynot check -f manifests/shop.yaml --policies policies -n x --fix"]
+    );
+    // It does what it says.
+    let arguments: Vec<&str> = fix.split(' ').skip(2).chain(["--yes"]).collect();
+    assert_eq!(check_with(&folder, &arguments, b"").code, Some(0));
+    // A pipe is no file, and what it becomes was not applied.
+    assert_eq!(runs(&["--policies", "policies"], MANIFESTS), Vec::<String>::new());
+    // In a namespace that another file describes, that file is needed too.
     write(
         &folder,
-        "objects.yaml",
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n",
+        "manifests/a.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n",
     );
+    write(&folder, "manifests/shop.yaml", MANIFESTS);
     assert_eq!(
-        messages(&piped(&folder, &pod, &["--inventory", "objects.yaml"])),
-        ["twice"]
+        runs(&["-f", "manifests", "--policies", "policies"], ""),
+        ["whynot check -f manifests --policies policies --fix"]
     );
-    write(&folder, "context.yaml", "cluster: {name: prod}\n");
+    // Nothing is written where an anchor shares the field, nor into what Helm made.
+    let anchor = MANIFESTS.replace(
+        "privileged: true",
+        "privileged: &yes true\n        allowPrivilegeEscalation: *yes",
+    );
+    write(&folder, "manifests/shop.yaml", &anchor);
     assert_eq!(
-        messages(&piped(&folder, &pod, &["--context", "context.yaml"])),
-        ["here"]
+        runs(&["-f", "manifests", "--policies", "policies"], ""),
+        Vec::<String>::new()
     );
-    // Among the objects themselves.
-    let both = format!("{pod}\n---\n{gold}");
-    let run = check_with(&folder, &["--policies", "policies", "-o", "json"], both.as_bytes());
-    assert_eq!(messages(&serde_json::from_str(&run.out).unwrap()), ["gold, and shop"]);
-    let wrong = check_with(
-        &folder,
-        &["--policies", "policies", "--namespace-file", "objects.yaml"],
-        b"",
+    let helm = MANIFESTS.replace(
+        "labels: {",
+        "labels: {app.kubernetes.io/managed-by: Helm, app.kubernetes.io/instance: web, helm.sh/chart: web-1, ",
     );
-    assert_eq!(wrong.code, Some(2));
-    assert!(
-        wrong.err.contains("expected objects of kind Namespace"),
-        "{}",
-        wrong.err
-    );
-}
-
-#[test]
-fn excluded_namespaces_are_excluded_and_others_can_be_named() {
-    let folder = folder();
-    let allowed = |arguments: &[&str]| piped(&folder, &privileged("a"), arguments)["results"][0]["allowed"].clone();
-    assert_eq!(allowed(&[]), false);
-    assert_eq!(allowed(&["--namespace", "kube-system"]), true);
-}
-
-#[test]
-fn github_gets_annotations() {
-    let folder = folder();
-    write(&folder, "manifests/broken.yaml", "a: [\n");
-    let run = check(&folder, &["--output", "github"]);
-    assert_snapshot!("check_github", run.out);
-}
-
-#[test]
-fn junit_has_a_test_for_each_object() {
-    let folder = folder();
-    let run = check(&folder, &["--output", "junit"]);
-    let (head, rest) = run.out.split_once(" time=\"").unwrap();
-    let (_, rest) = rest.split_once('"').unwrap();
-    assert_snapshot!("check_junit", format!("{head}{rest}"));
-}
-
-/// The points without which code scanning refuses a report.
-#[test]
-fn sarif_is_whole() {
-    let folder = folder();
-    write(&folder, "manifests/broken.yaml", "a: [\n");
-    let run = check(&folder, &["--output", "sarif"]);
-    let report: Value = serde_json::from_str(&run.out).unwrap();
-    assert_eq!(report["version"], "2.1.0");
-    let one = &report["runs"][0];
-    let rules = one["tool"]["driver"]["rules"].as_array().unwrap();
-    assert!(one["tool"]["driver"]["name"].is_string());
-    for rule in rules {
-        for text in ["/shortDescription/text", "/fullDescription/text", "/help/text", "/id"] {
-            assert!(!rule.pointer(text).unwrap().as_str().unwrap().is_empty(), "{rule}");
-        }
-    }
-    let results = one["results"].as_array().unwrap();
-    assert_eq!(results.len(), 1);
-    for result in results {
-        let rule = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(rules[rule]["id"], result["ruleId"]);
-        assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
-        let place = &result["locations"][0]["physicalLocation"];
-        assert_eq!(place["artifactLocation"]["uri"], "manifests/shop.yaml");
-        assert_eq!(place["region"]["startLine"], 13);
-    }
-    // The replacement, made by hand, is what --fix writes.
-    let replacement = &results[0]["fixes"][0]["artifactChanges"][0]["replacements"][0];
+    write(&folder, "manifests/shop.yaml", &helm);
     assert_eq!(
-        replacement,
-        &json!({"deletedRegion": {"startLine": 13, "startColumn": 1, "endLine": 14, "endColumn": 1},
-            "insertedContent": {"text": "        privileged: false # for debugging\n"}})
-    );
-    assert_eq!(one["invocations"][0]["executionSuccessful"], false);
-    let told = &one["invocations"][0]["toolExecutionNotifications"][0];
-    assert_eq!(
-        told["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
-        "manifests/broken.yaml"
-    );
-}
-
-#[tokio::test]
-async fn a_running_explainer_gives_its_policies_and_context() {
-    let folder = TempDir::new().unwrap();
-    write(&folder, "policies/gold.rego", NAMESPACES);
-    let sources = explainer_svc::sources::read(
-        &[folder.path().join("policies")],
-        &explainer_svc::sources::Options::default(),
-    )
-    .unwrap();
-    let files = sources.files.iter().map(|file| (file.path.clone(), file.text.clone()));
-    let bundle = Bundle::new(Settings::default(), files);
-    let server = TestServer::with(|config| {
-        config.published.policies = Some(explainer_svc::config::Document::named(
-            bundle.to_json(),
-            &bundle.revision,
-        ));
-        config.published.context = Some(explainer_svc::config::Document::new(
-            br#"{"cluster": {"name": "prod"}}"#.to_vec(),
-        ));
-    })
-    .await;
-    let response = server.get("/v1/policies").await;
-    let etag = response.headers()["etag"].to_str().unwrap().to_owned();
-    assert_eq!(etag, format!("\"{}\"", bundle.revision));
-    let again = server
-        .client
-        .get(format!("{}/v1/policies", server.url))
-        .header("if-none-match", &etag);
-    assert_eq!(again.send().await.unwrap().status(), 304);
-
-    let url = server.url.clone();
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}).to_string();
-    let run =
-        tokio::task::spawn_blocking(move || check_with(&folder, &["--server", &url, "-o", "json"], pod.as_bytes()));
-    let run = run.await.unwrap();
-    assert_eq!(run.code, Some(1), "{}", run.err);
-    let report: Value = serde_json::from_str(&run.out).unwrap();
-    assert_eq!(report["revision"], bundle.revision);
-    assert_eq!(report["results"][0]["violations"][0]["message"], "here");
-}
-
-#[tokio::test]
-async fn an_explainer_without_policies_says_so() {
-    let server = TestServer::start().await;
-    let url = server.url.clone();
-    let run = tokio::task::spawn_blocking(move || {
-        let folder = TempDir::new().unwrap();
-        let nowhere = check_with(&folder, &["--server", "http://127.0.0.1:9"], b"");
-        (check_with(&folder, &["--server", &url], b""), nowhere)
-    });
-    let (run, nowhere) = run.await.unwrap();
-    assert_eq!(run.code, Some(2));
-    let expected = "/v1/policies answers 404: This explainer was started without policies; start it with --policies.\n";
-    assert!(run.err.ends_with(expected), "{}", run.err);
-    assert_eq!(nowhere.code, Some(2));
-    assert!(
-        nowhere
-            .err
-            .starts_with("error: cannot read http://127.0.0.1:9/v1/policies: "),
-        "{}",
-        nowhere.err
+        runs(&["-f", "manifests", "--policies", "policies"], ""),
+        Vec::<String>::new()
     );
 }

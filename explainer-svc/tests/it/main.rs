@@ -6,7 +6,17 @@ mod support;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod check_context;
+#[cfg(test)]
 mod check_fix;
+#[cfg(test)]
+mod check_formats;
+#[cfg(test)]
+mod check_inputs;
+#[cfg(test)]
+mod check_secrets;
+#[cfg(test)]
+mod check_terminal;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]

@@ -45,6 +45,14 @@ impl Source {
         }
     }
 
+    /// Whether nothing at all is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.from {
+            From::File(path) => std::fs::metadata(path).is_ok_and(|about| about.len() == 0),
+            From::Input(bytes) => bytes.is_empty(),
+        }
+    }
+
     /// The file to write to; none for standard input.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.from {
@@ -64,8 +72,16 @@ pub(super) fn sources(named: &[PathBuf]) -> Result<Vec<Source>, Failed> {
             }
             sources.push(input()?);
         } else if path.is_dir() {
+            let before = sources.len();
             folder(path, &mut sources)
                 .map_err(|error| Failed::Usage(format!("{} cannot be read: {error}", path.display())))?;
+            if sources.len() == before {
+                let text = format!(
+                    "{} has no manifests: expected files that end in .yaml, .yml or .json in it or below, not hidden",
+                    path.display()
+                );
+                return Err(Failed::Usage(text));
+            }
         } else if path.exists() {
             sources.push(file(path.clone(), false));
         } else {

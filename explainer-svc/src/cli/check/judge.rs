@@ -1,6 +1,6 @@
 //! One object -> what admission says of it, and the changes that were proven.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use engine::admission::Review;
@@ -8,11 +8,18 @@ use engine::answer;
 use engine::eval::PolicySet;
 use engine::explain::{text, wire::Decision};
 use engine::fix::{self, Effort, Fix, Placeholder, Remedies, Remedy};
+use engine::redact;
 use engine::verdict::{Action, Failure, Severity, Violation};
-use json_patch::Patch;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{Patch, PatchOperation, ReplaceOperation};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::again::Again;
 use super::diff::{self, Shown, Text};
+
+/// What belongs into a value, in characters of a diff.
+const MAX_MEANING: usize = 100;
 
 /// Where an object was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +72,8 @@ pub(super) struct Objection {
     pub(super) lines: Vec<usize>,
     pub(super) fix: Option<Proposal>,
     pub(super) unfixable: Option<String>,
+    /// Nothing alone makes it pass; the fix of the whole object does.
+    pub(super) only_together: bool,
 }
 
 /// A fix, as it is shown and written.
@@ -113,14 +122,26 @@ pub(super) struct Wanted {
     pub(super) diffs: bool,
 }
 
+/// What is judged, and where it was read.
+#[derive(Debug)]
+pub(super) struct Read<'a> {
+    pub(super) review: &'a Review,
+    pub(super) place: Place,
+    pub(super) text: &'a Text<'a>,
+    /// Not a whole review.
+    pub(super) is_manifest: bool,
+    /// How its file is fixed, when it is a manifest in one.
+    pub(super) again: Option<&'a Again>,
+}
+
 /// Judges one review.
-pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Place, text: &Text<'_>) -> Checked {
+pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked {
+    let Read { review, .. } = read;
     let verdict = set.evaluate(review);
     let only_denials = verdict.violations().all(|violation| violation.action == Action::Deny);
     // What admission itself looks for: its words have this fix and no other.
     let admission = fix::remedies(set, review, &verdict, Effort::ADMISSION);
-    let decided = answer::with_remedies(set, review, &verdict, &admission);
-    let own = decided.own_answer();
+    let mut decided = answer::with_remedies(set, review, &verdict, &admission);
     let needs_all = !only_denials && (wanted.each || wanted.fail_on > FailOn::Deny);
     let all = needs_all.then(|| fix::remedies(set, review, &verdict, Effort::ALL));
     let each: &Remedies = all.as_ref().unwrap_or(&admission);
@@ -128,32 +149,38 @@ pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Pla
         Some(all) if wanted.fail_on > FailOn::Deny => all.whole.as_ref(),
         _ => admission.whole.as_ref(),
     };
-    let proposal = |fix: &Fix| propose(fix, wanted, &place, text, review);
-    // Violations of one policy share its fix.
-    let mut made: BTreeMap<&str, Proposal> = BTreeMap::new();
-    let violations = verdict.violations().map(|violation| {
-        let remedy = each.policies.get(&violation.policy);
-        Objection {
-            lines: match &*violation.found {
-                [] => vec![place.line],
-                found => found
-                    .iter()
-                    .map(|found| text.line(&format!("{}{}", place.base, found.path)))
-                    .collect(),
-            },
-            fix: match remedy {
-                Some(Remedy::Fix(fix)) if wanted.each => {
-                    Some(made.entry(&violation.policy).or_insert_with(|| proposal(fix)).clone())
-                }
-                _ => None,
-            },
-            unfixable: match remedy {
-                Some(Remedy::Unfixable(reason)) => Some(reason.clone()),
-                _ => None,
-            },
-            violation: violation.clone(),
-        }
-    });
+    let mut proposals = Proposals::new(&read, wanted);
+    let proposed = whole.map(|fix| proposals.of(fix));
+    if let (true, Some(fix)) = (read.is_manifest, &mut decided.request.fix) {
+        // kubectl would change every document of the file, and apply it; here nothing was to be applied yet.
+        fix.kubectl = match &proposed {
+            // What is generated is changed where it comes from.
+            Some(proposal) if decided.request.origin.is_none() => command(&read, proposal).unwrap_or_default(),
+            _ => String::new(),
+        };
+    }
+    let own = decided.own_answer();
+    let together = whole.map(|fix| fix.summary().policies).unwrap_or_default();
+    let violations: Vec<Objection> = verdict
+        .violations()
+        .map(|violation| {
+            let remedy = each.policies.get(&violation.policy);
+            let only_together = !matches!(remedy, Some(Remedy::Fix(_))) && together.contains(&violation.policy);
+            Objection {
+                lines: lines(violation, &read),
+                fix: match remedy {
+                    Some(Remedy::Fix(fix)) if wanted.each => Some(proposals.of(fix)),
+                    _ => None,
+                },
+                unfixable: match remedy {
+                    Some(Remedy::Unfixable(reason)) if !only_together => Some(reason.clone()),
+                    _ => None,
+                },
+                only_together,
+                violation: violation.clone(),
+            }
+        })
+        .collect();
     let object = review.object();
     let api_version = object
         .get("apiVersion")
@@ -169,10 +196,29 @@ pub(super) fn judge(set: &PolicySet, review: &Review, wanted: Wanted, place: Pla
         allowed: decided.decision() == Decision::Allow,
         denial: own.denial,
         warnings: own.warnings,
-        violations: violations.collect(),
+        violations,
         failures: verdict.failures().to_vec(),
-        fix: whole.map(proposal),
-        place,
+        fix: proposed,
+        place: read.place,
+    }
+}
+
+/// What writes a fix into the file.
+fn command(read: &Read<'_>, proposal: &Proposal) -> Option<String> {
+    let Read { place, again, .. } = read;
+    let is_written = proposal.shown.is_writable && proposal.is_mechanical();
+    let again = again.filter(|_| is_written)?;
+    again.command((place.source, &place.file), proposal.removes)
+}
+
+fn lines(violation: &Violation, read: &Read<'_>) -> Vec<usize> {
+    let Read { place, text, .. } = read;
+    match &*violation.found {
+        [] => vec![place.line],
+        found => found
+            .iter()
+            .map(|found| text.line(&format!("{}{}", place.base, found.path)))
+            .collect(),
     }
 }
 
@@ -191,23 +237,91 @@ fn subject(review: &Review) -> String {
     })
 }
 
-fn propose(fix: &Fix, wanted: Wanted, place: &Place, text: &Text<'_>, review: &Review) -> Proposal {
-    let shown = if wanted.diffs {
-        let before = review.request.get("object").unwrap_or_default().to_json();
-        diff::of_fix(place, text, fix.patch(), &before, fix.after())
-    } else {
-        Shown::default()
-    };
-    Proposal {
-        patch: fix.patch().clone(),
-        class: fix.class(),
-        source: fix.source(),
-        placeholders: fix.placeholders().to_vec(),
-        removes: fix.removes(),
-        widens: fix.widens(),
-        complete: fix.complete(),
-        snippet: fix.summary().snippet,
-        shown,
+/// Fixes of one object -> what is shown and written of them.
+struct Proposals<'a> {
+    read: &'a Read<'a>,
+    wanted: Wanted,
+    before: OnceCell<Value>,
+    /// Several policies often need the same change: its texts are made once.
+    made: Vec<(Patch, Shown)>,
+}
+
+impl<'a> Proposals<'a> {
+    fn new(read: &'a Read<'a>, wanted: Wanted) -> Self {
+        Self {
+            read,
+            wanted,
+            before: OnceCell::new(),
+            made: Vec::new(),
+        }
+    }
+
+    fn of(&mut self, fix: &Fix) -> Proposal {
+        Proposal {
+            patch: fix.patch().clone(),
+            class: fix.class(),
+            source: fix.source(),
+            placeholders: fix.placeholders().to_vec(),
+            removes: fix.removes(),
+            widens: fix.widens(),
+            complete: fix.complete(),
+            snippet: fix.snippet(""),
+            shown: self.shown(fix),
+        }
+    }
+
+    fn shown(&mut self, fix: &Fix) -> Shown {
+        let Read {
+            place,
+            text,
+            again,
+            review,
+            ..
+        } = self.read;
+        if !self.wanted.diffs && again.is_none() {
+            return Shown::default();
+        }
+        let (patch, after) = marked(fix);
+        if let Some((_, shown)) = self.made.iter().find(|(made, _)| *made == patch) {
+            return shown.clone();
+        }
+        let changed = text.changed(place, &patch);
+        let shown = if self.wanted.diffs {
+            let object = || review.request.get("object").unwrap_or_default().to_json();
+            let before = self.before.get_or_init(object);
+            diff::of_fix(place, text, changed.as_deref(), before, &after)
+        } else {
+            Shown {
+                is_writable: changed.is_some(),
+                ..Shown::default()
+            }
+        };
+        self.made.push((patch, shown.clone()));
+        shown
+    }
+}
+
+/// A fix as it is shown: where a person fills in a value, the example that was tried would be taken for one.
+fn marked(fix: &Fix) -> (Patch, Value) {
+    let (mut patch, mut after) = (fix.patch().clone(), fix.after().clone());
+    for placeholder in fix.placeholders() {
+        let mark = format!("FILL IN: {}", redact::line(&placeholder.meaning, MAX_MEANING));
+        if let (Ok(path), Some(value)) = (
+            PointerBuf::parse(&placeholder.path),
+            after.pointer_mut(&placeholder.path),
+        ) {
+            *value = Value::String(mark);
+            let value = value.clone();
+            patch.0.push(PatchOperation::Replace(ReplaceOperation { path, value }));
+        }
+    }
+    (patch, after)
+}
+
+impl Proposal {
+    /// Nobody has to decide or to fill in anything.
+    pub(super) fn is_mechanical(&self) -> bool {
+        !self.widens && self.class == fix::Class::Fix
     }
 }
 

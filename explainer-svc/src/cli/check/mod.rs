@@ -7,10 +7,12 @@
 //!
 //! Verdicts and words are the engine's, from the review's bytes on, as in Envoy.
 
+mod again;
 mod diff;
 mod files;
 mod judge;
 mod kinds;
+mod mask;
 mod objects;
 mod policies;
 mod progress;
@@ -21,12 +23,14 @@ mod surroundings;
 mod work;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 
+use self::again::Again;
 use self::judge::{Checked, FailOn, Wanted};
 use self::policies::{Loaded, PolicyArgs};
 use self::progress::Progress;
@@ -100,16 +104,26 @@ struct Found {
     troubles: Vec<Trouble>,
 }
 
+/// Checks, and exits with 2 for whatever kept it from telling.
 pub(crate) fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
+    check(args, streams).map_err(|failed| match failed {
+        Failed::Other(error) => Failed::Usage(format!("{error:#}")),
+        known => known,
+    })
+}
+
+fn check(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let start = Instant::now();
     let named = named(args)?;
     args.fix.check(&named)?;
     let Loaded { bundle, context } = args.policies.load(streams)?;
     let mut surroundings = Surroundings::new(context, &args.namespace_file, &args.inventory)?;
     let sources = files::sources(&named)?;
-    for source in &sources {
-        surroundings.learn(source);
-    }
+    let teachers = sources
+        .iter()
+        .enumerate()
+        .filter(|(_, source)| surroundings.learn(source));
+    let teachers: BTreeSet<usize> = teachers.map(|(index, _)| index).collect();
     let set = args.policies.compiled(&bundle, surroundings.context.clone(), streams)?;
     let programs = matches!(args.output, Output::Json | Output::Sarif);
     let setup = Setup {
@@ -126,6 +140,7 @@ pub(crate) fn run(args: &CheckArgs, streams: &mut Streams<'_>) -> Result<(), Fai
             each: programs,
             diffs: programs || args.diff,
         },
+        again: Again::of_this_process(teachers),
     };
     let mut found = all(&setup, &sources, args.output, streams)?;
     let report = Report {
@@ -178,12 +193,23 @@ fn all(setup: &Setup, sources: &[files::Source], output: Output, streams: &mut S
     let mut found = Found::default();
     let mut progress = Progress::new(sources.len(), streams);
     let (mut done, mut notes) = (0, Vec::new());
+    let (mut is_empty, mut has_empty_list) = (true, false);
     work::run(setup, sources, |outcome| {
+        is_empty &= matches!(outcome, Outcome::FileDone);
         match outcome {
             Outcome::Checked(checked) => found.checked.push(*checked),
             Outcome::Wrong(trouble) => found.troubles.push(trouble),
             Outcome::Passed(note) => notes.push(note),
-            Outcome::FileDone => done += 1,
+            Outcome::EmptyList(note) => {
+                has_empty_list = true;
+                notes.push(note);
+            }
+            Outcome::FileDone => {
+                // In folders, a template that made nothing leaves such a file.
+                let source = sources.get(done).filter(|source| is_empty && !source.is_found);
+                found.troubles.extend(source.map(nothing));
+                (is_empty, done) = (true, done + 1);
+            }
         }
         progress.files(done, found.checked.len(), streams);
     })?;
@@ -206,10 +232,34 @@ fn all(setup: &Setup, sources: &[files::Source], output: Output, streams: &mut S
             writeln!(streams.err, "note: {}", line(note))?;
         }
     }
-    if found.checked.is_empty() && found.troubles.is_empty() {
-        writeln!(streams.err, "note: there is nothing to check in what was named")?;
+    if found.checked.is_empty() && found.troubles.is_empty() && !has_empty_list {
+        return Err(Failed::Usage(format!(
+            "there is nothing to check in what was named: {EXPECTED}"
+        )));
     }
     Ok(found)
+}
+
+/// What should have been there.
+const EXPECTED: &str = "expected objects of Kubernetes in YAML or JSON";
+
+/// Of a source in which nothing is: mostly something went wrong before.
+fn nothing(source: &files::Source) -> Trouble {
+    let what = if source.is_empty() {
+        "is empty"
+    } else {
+        "has only comments and empty documents"
+    };
+    let message = match source.path() {
+        Some(_) => format!("{what}: {EXPECTED}"),
+        None => format!("standard input {what}: {EXPECTED}, as `helm template` and `kustomize build` print them"),
+    };
+    Trouble {
+        file: source.name.to_string(),
+        line: 0,
+        column: 0,
+        message,
+    }
 }
 
 /// `file:line:column: message`, as far as the place is known.

@@ -53,18 +53,20 @@ impl Surroundings {
     }
 
     /// Learns from what is checked: who applies it all has these namespaces and definitions too.
-    pub(super) fn learn(&mut self, source: &Source) {
+    /// Whether there was anything to learn.
+    pub(super) fn learn(&mut self, source: &Source) -> bool {
         // What cannot be read is reported when it is checked.
-        let Ok(chunks) = source.chunks() else { return };
+        let Ok(chunks) = source.chunks() else { return false };
+        let mut found = false;
         for chunk in chunks.map_while(Result::ok) {
             if !chunk.text.contains("Namespace") && !chunk.text.contains("CustomResourceDefinition") {
                 continue;
             }
             for object in manifests(&chunk).unwrap_or_default() {
-                let _ = self.namespace(&object);
-                self.definition(&object);
+                found |= self.namespace(&object) | self.definition(&object);
             }
         }
+        found
     }
 
     fn namespace(&mut self, object: &Value) -> bool {
@@ -90,10 +92,12 @@ impl Surroundings {
         true
     }
 
-    fn definition(&mut self, object: &Value) {
-        if object["kind"] == "CustomResourceDefinition" {
+    fn definition(&mut self, object: &Value) -> bool {
+        let is_one = object["kind"] == "CustomResourceDefinition";
+        if is_one {
             self.kinds.learn(object);
         }
+        is_one
     }
 
     /// Puts an object into the inventory, where Gatekeeper would have it.

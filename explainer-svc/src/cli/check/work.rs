@@ -11,12 +11,13 @@ use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
 use serde::Serialize;
 
+use super::again::Again;
 use super::diff::Text;
 use super::files::Source;
-use super::judge::{Checked, Place, Wanted, judge};
+use super::judge::{Checked, Place, Read, Wanted, judge};
 use super::objects::{Form, Found, Object, objects};
 use super::surroundings::{Asking, Surroundings};
-use super::yaml::{Chunk, Document, documents};
+use super::yaml::{Chunk, documents};
 
 /// More than this is never waiting to be judged: a file may be larger than the memory.
 const WAITING: usize = 64;
@@ -34,6 +35,8 @@ pub(super) enum Outcome {
     Wrong(Trouble),
     /// It was passed over, and why.
     Passed(Trouble),
+    /// A list of nothing, as it is said.
+    EmptyList(Trouble),
     /// Everything of a file was said.
     FileDone,
 }
@@ -57,6 +60,7 @@ pub(super) struct Setup {
     pub(super) surroundings: Surroundings,
     pub(super) asking: Asking,
     pub(super) wanted: Wanted,
+    pub(super) again: Option<Again>,
 }
 
 struct Piece {
@@ -214,11 +218,19 @@ fn judge_chunk(
     };
     for mut document in read {
         let value = std::mem::take(&mut document.value);
+        let text = Text::new(chunk, &document);
         match objects(value) {
+            Found::Objects(objects) if objects.is_empty() => {
+                outcomes.push(Outcome::EmptyList(trouble(
+                    document.line(""),
+                    0,
+                    "the list is empty".to_owned(),
+                )));
+            }
             Found::Objects(objects) => {
                 for object in objects {
                     let line = document.line(&object.base);
-                    outcomes.push(match one(setup, set, (index, source), chunk, &document, object) {
+                    outcomes.push(match one(setup, set, (index, source), &text, object) {
                         Ok(checked) => Outcome::Checked(Box::new(checked)),
                         Err(message) => Outcome::Wrong(trouble(line, 0, message)),
                     });
@@ -240,24 +252,31 @@ fn one(
     setup: &Setup,
     set: &PolicySet,
     (index, source): (usize, &Source),
-    chunk: &Chunk,
-    document: &Document,
+    text: &Text<'_>,
     object: Object,
 ) -> Result<Checked, String> {
+    // Who has a review came by it through admission, and gets its words as they are.
+    let is_manifest = matches!(object.form, Form::Manifest(_));
     let review = match object.form {
         Form::Manifest(object) => setup.surroundings.review(object, &setup.asking),
         Form::Review(review) => review,
     };
     // The way of every review through the filter, from its bytes on.
     let review = Review::parse(review.to_string().as_bytes()).map_err(|error| error.reason)?;
-    let text = Text { chunk, document };
     let place = Place {
         source: index,
         file: source.name.clone(),
-        offset: chunk.offset,
-        digest: chunk.digest(),
+        offset: text.chunk.offset,
+        digest: text.chunk.digest(),
         line: text.line(&object.base),
         base: object.base,
     };
-    Ok(judge(set, &review, setup.wanted, place, &text))
+    let read = Read {
+        review: &review,
+        place,
+        text,
+        is_manifest,
+        again: setup.again.as_ref().filter(|_| is_manifest && source.path().is_some()),
+    };
+    Ok(judge(set, read, setup.wanted))
 }

@@ -61,6 +61,10 @@ struct Change<'a> {
     complete: bool,
 }
 
+/// Where to look when a violation has no fix of its own.
+const TOGETHER: &str =
+    "No change for this rule alone is known; the fix of the whole object, in `fix` of the result, solves it.";
+
 pub(super) fn render(report: &Report<'_>) -> Result<String, serde_json::Error> {
     let document = Document {
         api_version: engine::explain::wire::API_VERSION,
@@ -95,7 +99,11 @@ fn problem(objection: &Objection) -> Problem<'_> {
         message: &violation.message,
         paths: violation.found.iter().map(|found| found.path.as_str()).collect(),
         lines: &objection.lines,
-        explanation: explanation(violation),
+        explanation: match (explanation(violation), objection.only_together) {
+            (words, false) => words,
+            (words, true) if words.is_empty() => TOGETHER.to_owned(),
+            (words, true) => format!("{words}\n{TOGETHER}"),
+        },
         fix: objection.fix.as_ref().map(change),
         unfixable: objection.unfixable.as_deref(),
     }

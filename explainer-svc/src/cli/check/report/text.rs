@@ -55,6 +55,9 @@ fn object(report: &Report<'_>, checked: &Checked, looks: Looks, out: &mut String
 pub(in super::super) fn coloured(diff: &str, looks: Looks) -> String {
     let mut out = String::new();
     for line in diff.lines() {
+        // A file may hold what a terminal would obey.
+        let line: String = line.chars().filter(|&c| c == '\t' || !c.is_control()).collect();
+        let line = line.as_str();
         out.push_str(&match line.as_bytes().first() {
             _ if line.starts_with("--- ") || line.starts_with("+++ ") => looks.strong(line),
             Some(b'+') => looks.good(line),
@@ -76,10 +79,11 @@ fn summary(report: &Report<'_>, looks: Looks) -> String {
         count(report.checked.len(), "object"),
         count(report.files, "file")
     );
-    let mut parts = vec![match denied {
-        0 => looks.good("none is denied"),
-        denied => looks.bad(&format!("{denied} denied")),
-    }];
+    let mut parts = match denied {
+        0 if report.checked.is_empty() && !report.troubles.is_empty() => Vec::new(),
+        0 => vec![looks.good("none is denied")],
+        denied => vec![looks.bad(&format!("{denied} denied"))],
+    };
     if warned > 0 {
         parts.push(looks.doubtful(&format!("{warned} allowed with warnings")));
     }

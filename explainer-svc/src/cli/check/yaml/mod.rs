@@ -2,8 +2,10 @@
 
 mod edit;
 mod read;
+mod scalars;
 mod split;
 
 pub(super) use self::edit::apply;
 pub(super) use self::read::{Document, documents};
+pub(super) use self::scalars::Scalar;
 pub(super) use self::split::{Chunk, Chunks};

@@ -3,6 +3,7 @@
 //! kubectl reads YAML with go-yaml 2: `yes` and `on` are booleans, `0644` is octal, of equal keys the last one counts.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Value};
@@ -16,19 +17,21 @@ const MAX_NODES: usize = 2_000_000;
 #[derive(Debug)]
 pub(in super::super) struct Document {
     pub(in super::super) value: Value,
-    root: Node,
+    pub(super) root: Node,
 }
 
 /// A part of a document, and where it stands in the text.
 #[derive(Debug)]
-struct Node {
-    content: Content,
+pub(super) struct Node {
+    pub(super) content: Content,
     line: usize,
-    anchor: usize,
+    /// In bytes, of a scalar.
+    pub(super) span: Option<Range<usize>>,
+    pub(super) anchor: usize,
 }
 
 #[derive(Debug)]
-enum Content {
+pub(super) enum Content {
     Scalar {
         value: Value,
         is_merge: bool,
@@ -74,6 +77,11 @@ pub(in super::super) fn documents(text: &str) -> Result<Vec<Document>, Wrong> {
         let node = |content, anchor| Node {
             content,
             line: span.start.line(),
+            span: span
+                .start
+                .byte_offset()
+                .zip(span.end.byte_offset())
+                .map(|(start, end)| start..end),
             anchor,
         };
         let done = match event {
@@ -157,7 +165,8 @@ fn scalar(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, String
             };
             value
                 .filter(|_| fits)
-                .ok_or_else(|| format!("`{text}` cannot be read as !!{tag}"))
+                // The value itself may be a secret.
+                .ok_or_else(|| format!("the value cannot be read as !!{tag}"))
         }
         Some("binary") => Err("!!binary is not read; write the text, or use binaryData".to_owned()),
         _ => Ok(as_text()),
@@ -219,7 +228,7 @@ fn merge(own: &mut Map<String, Value>, other: Value) -> Result<(), String> {
 }
 
 /// A key as the text that JSON has for it.
-fn name(key: &Node) -> Result<String, String> {
+pub(super) fn name(key: &Node) -> Result<String, String> {
     match &key.content {
         Content::Scalar {
             value: Value::String(text),
