@@ -10,6 +10,8 @@ mod check_fix;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod explanations;
