@@ -1,5 +1,6 @@
 //! What `whynot serve` runs with: arguments and environment become a [`Config`], whole or refused.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use crate::context::{ClusterArgs, Kind, Source};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
 
@@ -58,9 +60,12 @@ pub struct ServeArgs {
     /// Whoever reaches this server can read them and the context.
     #[arg(long, env = "WHYNOT_POLICIES", value_name = "PATH", num_args = 1.., value_delimiter = ',')]
     pub(crate) policies: Vec<PathBuf>,
-    /// The context that goes with them: the one that the filter has.
+    /// What policies know of the cluster, in YAML or JSON, read again when it changes; with --kubernetes all but namespaces and
+    /// inventory.
     #[arg(long, env = "WHYNOT_CONTEXT", value_name = "FILE")]
     pub(crate) context: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
     /// How log lines look.
     #[arg(long, env = "WHYNOT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -88,6 +93,10 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// What is given to whoever asks.
     pub published: Published,
+    /// Where the context comes from.
+    pub context: Source,
+    /// The kinds that the policies read in the inventory.
+    pub inventory: BTreeSet<Kind>,
 }
 
 /// What is given to whoever asks, so that others can decide as the filter does.
@@ -95,8 +104,6 @@ pub struct Config {
 pub struct Published {
     /// A bundle.
     pub policies: Option<Document>,
-    /// A context.
-    pub context: Option<Document>,
 }
 
 /// A JSON document with its entity tag.
@@ -169,6 +176,8 @@ impl Config {
             limits: Limits::default(),
             shutdown_timeout: Duration::from_secs(10),
             published: Published::default(),
+            context: Source::default(),
+            inventory: BTreeSet::new(),
         }
     }
 }

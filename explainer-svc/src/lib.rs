@@ -6,6 +6,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod context;
 pub mod explain;
 pub mod ledger;
 pub mod server;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::api;
 use crate::config::{Config, Limits};
+use crate::context::LiveContext;
 use crate::explain::Explainer;
 use crate::ledger::days;
 use crate::store::Store;
@@ -34,6 +35,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     explainer: Explainer,
+    context: LiveContext,
     metrics: Metrics,
     config: Config,
 }
@@ -55,10 +57,13 @@ impl Server {
         let public_url = config.public_url.clone().unwrap_or_else(|| reachable(address));
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
+        let context = LiveContext::start(config.context.clone(), config.inventory.clone()).await?;
+        metrics.of_context(context.clone());
         let state = api::AppState {
             explainer: explainer.clone(),
             metrics: metrics.clone(),
             published: Arc::new(config.published.clone()),
+            context: context.clone(),
         };
         let router = api::router(state, &config.limits);
         Ok(Self {
@@ -66,6 +71,7 @@ impl Server {
             address,
             router,
             explainer,
+            context,
             metrics,
             config,
         })
@@ -89,6 +95,7 @@ impl Server {
             () = stop => {}
         }
         purge.abort();
+        self.context.close();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {

@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::context::LiveContext;
+use crate::context::metrics::ContextMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 
@@ -56,6 +58,7 @@ struct Inner {
     purged: Counter,
     requests: Family<RouteLabels, Counter>,
     seconds: Family<RouteKey, Histogram>,
+    context: ContextMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +85,7 @@ impl Default for Metrics {
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
                 ])
             }),
+            context: ContextMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -111,6 +115,7 @@ impl Default for Metrics {
         );
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
+        registry.register_collector(Box::new(inner.context.clone()));
         Self(Arc::new(inner))
     }
 }
@@ -149,6 +154,11 @@ impl Metrics {
     /// Counts what retention deleted.
     pub fn purged(&self, explanations: u64) {
         self.0.purged.inc_by(explanations);
+    }
+
+    /// Tells the context's figures too.
+    pub fn of_context(&self, context: LiveContext) {
+        self.0.context.of(context);
     }
 
     /// Counts a request. `route` is the pattern, never the path.

@@ -35,6 +35,10 @@ pub struct Settings {
     /// wait for a webhook that needs the cluster.
     #[serde(default = "excluded_namespaces")]
     pub excluded_namespaces: Vec<String>,
+    /// The kinds of objects that policies read in `data.inventory`, as `GROUP/VERSION/KIND`: what the explainer has to watch. The
+    /// filter does nothing with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<String>,
     /// By id, or by a glob over ids. The more specific entry (the longer pattern) wins, field by field.
     #[serde(default)]
     pub policies: BTreeMap<String, Override>,
@@ -77,6 +81,7 @@ impl Default for Settings {
             kind: kind(),
             failure_mode: FailureMode::default(),
             excluded_namespaces: excluded_namespaces(),
+            inventory: Vec::new(),
             policies: BTreeMap::new(),
         }
     }
@@ -108,6 +113,20 @@ impl Settings {
                 self.api_version,
                 self.kind
             ));
+        }
+        for kind in &self.inventory {
+            let parts: Vec<&str> = kind.split('/').collect();
+            let is_kind = match parts.as_slice() {
+                [_, version, kind] | [version, kind] => {
+                    !version.is_empty() && kind.starts_with(|c: char| c.is_ascii_uppercase())
+                }
+                _ => false,
+            };
+            if !is_kind {
+                problem(format!(
+                    "inventory: {kind:?}: expected GROUP/VERSION/KIND, for example networking.k8s.io/v1/Ingress or v1/Pod"
+                ));
+            }
         }
         for (field, patterns) in [
             (
@@ -174,5 +193,10 @@ mod tests {
         assert!(text("policies: {a: {action: block}}\n").contains("block"));
         assert!(text("excludedNamespaces: ['a[']\n").contains("excludedNamespaces"));
         assert!(text("kind: Other\n").contains("Other"));
+        for kind in ["Pod", "v1/pods", "/Pod", "a/b/c/D"] {
+            let text = text(&format!("inventory: [{kind}]\n"));
+            assert!(text.contains("inventory") && text.contains(kind), "{text}");
+        }
+        assert!(Settings::from_yaml("inventory: [v1/Pod, /v1/Pod, apps/v1/Deployment]\n").is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP interface: one file a resource. Extract, call, answer.
 
+mod context;
 mod explain;
 mod explanations;
 mod health;
@@ -12,6 +13,7 @@ mod schema;
 mod violations;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -22,6 +24,7 @@ pub use openapi::document;
 pub use problem::Problem;
 
 use crate::config::{Limits, Published};
+use crate::context::LiveContext;
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
 
@@ -34,6 +37,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// What is given to whoever asks.
     pub published: Arc<Published>,
+    /// What policies know of the cluster.
+    pub context: LiveContext,
 }
 
 /// Every route, with its limits.
@@ -43,9 +48,19 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/explain", post(explain::post))
         .route("/v1/violations", get(violations::list))
         .route("/v1/policies", get(policies::policies))
-        .route("/v1/context", get(policies::context))
         .route("/e/{id}", get(explanations::get));
+    // Who waits for a change does no work, and takes no place from who does.
+    let waiting = Limits {
+        concurrency: limits.connections,
+        request: limits.request + Duration::from_secs(context::MAX_WAIT),
+        ..limits.clone()
+    };
+    let waits = Router::new()
+        .route("/v1/context", get(context::context))
+        .route("/v1/context/namespaces/{name}", get(context::namespace))
+        .route("/v1/context/status", get(context::status));
     let routes = limited(work, limits)
+        .merge(limited(waits, &waiting))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{explain, explanations, health, policies, violations};
+use super::{context, explain, explanations, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -20,7 +20,8 @@ use super::{explain, explanations, health, policies, violations};
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
-        explain::post, explanations::get, violations::list, policies::policies, policies::context, health::alive,
+        explain::post, explanations::get, violations::list, policies::policies, context::context, context::namespace,
+        context::status, health::alive,
         health::ready, health::metrics, get
     )
 )]

@@ -1,4 +1,4 @@
-//! `GET /v1/policies` and `GET /v1/context`: what `whynot check --server` decides with.
+//! `GET /v1/policies`: what `whynot check --server` decides with.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,20 +18,6 @@ use crate::config::Document;
 pub(super) async fn policies(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
     let published = state.published.policies.as_ref();
     let document = published.ok_or_else(|| missing("policies; start it with --policies"))?;
-    Ok(answer(document, &headers))
-}
-
-/// What policies know of the cluster, as `whynot envoy render` takes it.
-#[utoipa::path(get, path = "/v1/context", tag = "policies", operation_id = "context",
-    params(("If-None-Match" = Option<String>, Header, description = "The ETag of an answer before")),
-    responses(
-        (status = 200, description = "The context", body = Object, content_type = "application/json"),
-        (status = 304, description = "It is the one of If-None-Match"),
-        (status = 404, description = "The server was started without policies and context", body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(super) async fn context(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
-    let published = state.published.context.as_ref();
-    let document = published.ok_or_else(|| missing("a context; start it with --policies or --context"))?;
     Ok(answer(document, &headers))
 }
 

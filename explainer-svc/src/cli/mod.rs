@@ -4,6 +4,7 @@
 //! could not be run.
 
 mod check;
+mod context;
 mod envoy;
 mod files;
 mod man;
@@ -83,6 +84,9 @@ enum Command {
     /// Checks, bundles, tests and describes policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// What policies know of the cluster.
+    #[command(subcommand)]
+    Context(context::ContextCommand),
     /// Makes Envoy's configuration.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -106,6 +110,7 @@ impl Cli {
             Command::Serve(args) => serve::run(*args, streams),
             Command::Check(args) => check::run(&args, streams),
             Command::Policy(command) => command.run(streams),
+            Command::Context(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
             Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),

@@ -5,7 +5,7 @@ use super::json::Json;
 /// What a file that is no Rego holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
-    /// A `ConstraintTemplate` or a constraint of Gatekeeper, alone or with others.
+    /// A `ConstraintTemplate`, a constraint, a `Config` or a `SyncSet` of Gatekeeper, alone or with others.
     Gatekeeper,
     /// `policy-set.yaml`.
     Settings,
@@ -17,7 +17,13 @@ pub(super) enum Content {
     Other,
 }
 
-const GROUPS: [&str; 2] = ["templates.gatekeeper.sh/", "constraints.gatekeeper.sh/"];
+/// The last two say which kinds are in the inventory.
+const GROUPS: [&str; 4] = [
+    "templates.gatekeeper.sh/",
+    "constraints.gatekeeper.sh/",
+    "config.gatekeeper.sh/",
+    "syncset.gatekeeper.sh/",
+];
 
 /// Looks at lines and not at the document, so that a broken file is still known for what it should be: the one who
 /// reads it then says what is broken, and no policy gets lost.
@@ -82,6 +88,10 @@ mod tests {
             ),
             (
                 "# x\n---\napiVersion: \"constraints.gatekeeper.sh/v1beta1\"\nkind: K8sRequiredLabels\n",
+                Content::Gatekeeper,
+            ),
+            (
+                "apiVersion: syncset.gatekeeper.sh/v1alpha1\nkind: SyncSet\n",
                 Content::Gatekeeper,
             ),
             (

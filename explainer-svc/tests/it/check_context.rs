@@ -84,9 +84,8 @@ async fn a_running_explainer_gives_its_policies_and_context() {
             bundle.to_json(),
             &bundle.revision,
         ));
-        config.published.context = Some(explainer_svc::config::Document::new(
-            br#"{"cluster": {"name": "prod"}}"#.to_vec(),
-        ));
+        let context = serde_json::from_value(json!({"cluster": {"name": "prod"}})).unwrap();
+        config.context = explainer_svc::context::Source::Fixed(Box::new(context));
     })
     .await;
     let response = server.get("/v1/policies").await;

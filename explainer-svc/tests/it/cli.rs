@@ -121,6 +121,7 @@ fn help_texts() {
         ("help_check", &["check", "--help"]),
         ("help_man", &["man", "--help"]),
         ("help_serve", &["serve", "--help"]),
+        ("help_context_rbac", &["context", "rbac", "--help"]),
         ("help_policy_build", &["policy", "build", "--help"]),
         ("help_policy_inspect", &["policy", "inspect", "--help"]),
         ("help_policy_test", &["policy", "test", "--help"]),

@@ -20,6 +20,8 @@ mod check_terminal;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod explanations;

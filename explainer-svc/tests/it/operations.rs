@@ -81,6 +81,8 @@ async fn every_route_is_in_the_openapi_document() {
             "/openapi.json",
             "/readyz",
             "/v1/context",
+            "/v1/context/namespaces/{name}",
+            "/v1/context/status",
             "/v1/explain",
             "/v1/policies",
             "/v1/violations"
