@@ -255,11 +255,13 @@ impl PolicySet {
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
     }
 
-    /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it.
+    /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it. `asks` leaves
+    /// out what may be said.
     pub(crate) fn goals(
         &self,
         review: &Review,
         policy: &str,
+        asks: &dyn Fn(&Value) -> bool,
         host: &mut Host,
     ) -> Vec<(Option<&'static Workload>, Goal)> {
         let mut shown = Shown {
@@ -274,7 +276,7 @@ impl PolicySet {
             let Ok(input) = shown.input(task) else { continue };
             let entries: Vec<&Location> = task.policy.entries.iter().map(|entry| &entry.location).collect();
             let roots = task.policy.form.roots();
-            let goal = why::silence(&task.policy.program, &entries, &input, &self.0.data, &roots, host);
+            let goal = why::silence(&task.policy.program, &entries, &input, &self.0.data, &roots, asks, host);
             goals.push((task.workload, goal));
         }
         goals

@@ -47,7 +47,7 @@ pub(super) fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
         let near = texts::nearness(now, start);
         found.push(filled(json!(joined), FILLED - 4 * near, meaning(spot)));
     } else {
-        found.push(set(json!(format!("{start}{now}")), DERIVED));
+        found.push(filled(json!(format!("{start}{now}")), DERIVED, meaning(spot)));
     }
     found
 }
@@ -62,12 +62,11 @@ pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate 
                 now
             };
             let value = json!(format!("{stem}{end}"));
-            // Which of the names in a domain a person has.
-            let is_host = names(spot.path).last() == Some(&"host") || names(spot.path).contains(&"hosts");
-            if is_host && source != Source::Request {
-                filled(value, DERIVED, meaning(spot))
-            } else {
+            // Which names with this end there are, a person knows; the end may come from the request itself.
+            if source == Source::Request {
                 set(value, DERIVED)
+            } else {
+                filled(value, DERIVED, meaning(spot))
             }
         }
         None => filled(json!(format!("{FILL_IN}{end}")), FILLED, meaning(spot)),
@@ -111,7 +110,7 @@ pub(super) fn fitting(spot: &Spot<'_>, patterns: &[Value], host: &mut Host) -> V
             } else if is_lower {
                 set(json!(sample), SET)
             } else if is_joined && !sample.contains(FILL_IN) {
-                set(json!(sample), DERIVED)
+                filled(json!(sample), DERIVED, meaning(spot))
             } else {
                 filled(json!(sample), (FILLED + place).saturating_sub(near), meaning(spot))
             });

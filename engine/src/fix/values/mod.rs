@@ -15,6 +15,7 @@ use self::choices::{among, at_least, at_most, has_form, has_member, of_type, pre
 use self::joined::{containing, fitting, globbed, part, prefixed, suffixed, versions};
 use self::known::{is_container_name, is_image, meaning, unset_is_safe};
 use self::refused::{holds_secret, secret, unwanted};
+use super::bounds;
 use super::change::{Action, Step, names};
 use super::texts;
 use crate::rego::builtins::Host;
@@ -57,6 +58,9 @@ const FILLED: u32 = 34;
 
 const REMOVE_LEAF: u32 = 50;
 
+/// To make the object work in another manner.
+const MANNER: u32 = 40;
+
 const REMOVE_ELEMENT: u32 = 60;
 
 const REMOVE_TREE: u32 = 80;
@@ -82,6 +86,10 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
                 continue;
             }
             candidate.cost += detour;
+            let is_listed = spot.field.is_some_and(|field| field.values().len() > 0);
+            if !want.wanted && spot.now.is_some() && bounds::is_manner(&names(spot.path), is_listed) {
+                candidate.cost += MANNER;
+            }
             if is_safe_unset && candidate.action == Action::Remove {
                 candidate.cost = detour + SET - 1;
             }
