@@ -83,7 +83,11 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
     let is_dodge = match &edit.action {
         Action::Remove => is_vital(object, edit, &path),
         Action::Set(Json::Array(items)) => items.is_empty(),
-        Action::Set(Json::Number(number)) => path.last() == Some(&"replicas") && number.as_i64() == Some(0),
+        // Nothing of what is counted is asked for any more.
+        Action::Set(Json::Number(number)) if number.as_i64() == Some(0) => {
+            let is_amount = matches!(path.as_slice(), [.., "limits" | "requests", _]);
+            is_amount || path.last() == Some(&"replicas")
+        }
         // A variable by another name is another one.
         Action::Set(_) if matches!(path.as_slice(), [.., "env", _, "name"]) => true,
         // What a container runs on is not the policy's to say.

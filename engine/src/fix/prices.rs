@@ -112,7 +112,8 @@ impl Search<'_, '_> {
         };
         let is_plain = now.is_none_or(Json::is_string);
         if is_plain && found.iter().all(is_example) && !found.is_empty() {
-            for text in asked_for(&self.words) {
+            let field = change::names(path).last().copied().unwrap_or_default().to_owned();
+            for text in asked_for(&self.words, &field) {
                 let value = Value::string(&text);
                 let holds = wants.iter().all(|want| {
                     let holds = want.test.holds(&value, &mut self.host);
@@ -168,7 +169,7 @@ impl Search<'_, '_> {
                 less += 35;
             }
         } else if last == "replicas" {
-            more += 60;
+            more += 150;
         }
         (more, less)
     }

@@ -19,6 +19,13 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         Source::Inventory => SET + 10,
     };
     let now = spot.now.and_then(Json::as_str).unwrap_or_default();
+    let now_number = spot.now.and_then(Json::as_f64);
+    let mut distances: Vec<f64> = Vec::new();
+    if let Some(now) = now_number {
+        let numbers = values.iter().filter_map(|value| value.to_json().as_f64());
+        distances.extend(numbers.map(|number| (number - now).abs()));
+        distances.sort_by(f64::total_cmp);
+    }
     let has_near = values
         .iter()
         .filter_map(Value::as_str)
@@ -32,6 +39,9 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         if source == Source::Inventory && spot.now.is_some() && near < 3 && !json.is_number() && !is_type {
             continue;
         }
+        // Of numbers the nearest.
+        let distance = now_number.and_then(|now| Some((json.as_f64()? - now).abs()));
+        let place = distance.map_or(place, |own| distances.partition_point(|other| *other < own));
         let place = u32::try_from(place.min(5)).unwrap_or(5);
         let cost = match near {
             3 if source == Source::Object => base,

@@ -47,9 +47,20 @@ pub(super) fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
         let near = texts::nearness(now, start);
         found.push(filled(json!(joined), FILLED - 4 * near, meaning(spot)));
     } else {
-        found.push(filled(json!(format!("{start}{now}")), DERIVED, meaning(spot)));
+        found.push(joined(spot, format!("{start}{now}")));
     }
     found
+}
+
+/// What is there with more before or after it. In a label these are the object's own words; anywhere else it is the name of
+/// something that has to be there, and which names there are a person knows.
+fn joined(spot: &Spot<'_>, text: String) -> Candidate {
+    let path = names(spot.path);
+    if path.contains(&"labels") || path.contains(&"annotations") {
+        set(json!(text), DERIVED)
+    } else {
+        filled(json!(text), DERIVED, meaning(spot))
+    }
 }
 
 pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate {
@@ -61,12 +72,12 @@ pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate 
             } else {
                 now
             };
-            let value = json!(format!("{stem}{end}"));
-            // Which names with this end there are, a person knows; the end may come from the request itself.
+            let text = format!("{stem}{end}");
+            // The end may come from the request itself: then there is no other.
             if source == Source::Request {
-                set(value, DERIVED)
+                set(json!(text), DERIVED)
             } else {
-                filled(value, DERIVED, meaning(spot))
+                joined(spot, text)
             }
         }
         None => filled(json!(format!("{FILL_IN}{end}")), FILLED, meaning(spot)),
@@ -101,16 +112,16 @@ pub(super) fn fitting(spot: &Spot<'_>, patterns: &[Value], host: &mut Host) -> V
             }
             place += 1;
             let near = 4 * now.as_ref().map_or(0, |now| texts::nearness(now, &sample));
-            let is_lower = now.as_ref().is_some_and(|now| now.to_lowercase() == sample);
+            let is_spelled = now.as_ref().is_some_and(|now| now.eq_ignore_ascii_case(&sample));
             let is_joined = now
                 .as_ref()
                 .is_some_and(|now| sample.starts_with(now) || sample.ends_with(now));
             found.push(if samples.is_all {
                 set(json!(sample), (SET + 8 + place).saturating_sub(near))
-            } else if is_lower {
+            } else if is_spelled {
                 set(json!(sample), SET)
             } else if is_joined && !sample.contains(FILL_IN) {
-                filled(json!(sample), DERIVED, meaning(spot))
+                joined(spot, sample)
             } else {
                 filled(json!(sample), (FILLED + place).saturating_sub(near), meaning(spot))
             });

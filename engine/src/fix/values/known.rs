@@ -166,7 +166,15 @@ pub(super) fn quantity_for(name: &str) -> &'static str {
     match name {
         "cpu" => "100m",
         "memory" => "128Mi",
-        _ => "1Gi",
+        // Whatever has a size; the rest is counted.
+        _ if name.contains("storage")
+            || name.contains("memory")
+            || name.ends_with("Size")
+            || name.ends_with("sizeLimit") =>
+        {
+            "1Gi"
+        }
+        _ => "1",
     }
 }
 

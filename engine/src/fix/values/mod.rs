@@ -149,7 +149,12 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
             .unwrap_or_default();
         // The name of another object, that has to be there.
         let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
-        let is_derived = matches!(&candidate.action, Action::Set(_)) && candidate.cost >= DERIVED;
+        let is_derived = match (&candidate.action, spot.now.and_then(Json::as_str)) {
+            // A typing error is none of a person's choices.
+            (Action::Set(Json::String(text)), Some(now)) if texts::nearness(now, text) == 3 => false,
+            (Action::Set(_), _) => candidate.cost >= DERIVED,
+            (Action::Remove, _) => false,
+        };
         if is_reference && is_derived && candidate.placeholder.is_none() {
             candidate.placeholder = Some(meaning(spot));
         }
@@ -220,7 +225,9 @@ fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
     if names.contains(&"volumeMounts") && names.contains(&"-") {
         more += 40;
     }
-    if names.contains(&"annotations") && matches!(candidate.action, Action::Set(_)) && spot.now.is_none() {
+    // An annotation of the object may be what exempts it.
+    let is_of_object = names.windows(2).any(|pair| pair == ["metadata", "annotations"]);
+    if is_of_object && matches!(candidate.action, Action::Set(_)) && spot.now.is_none() {
         more += 45;
     }
     if let Action::Set(value) = &candidate.action {
