@@ -56,7 +56,11 @@ pub(super) fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
 /// something that has to be there, and which names there are a person knows.
 fn joined(spot: &Spot<'_>, text: String) -> Candidate {
     let path = names(spot.path);
-    if path.contains(&"labels") || path.contains(&"annotations") {
+    let now = spot.now.and_then(Json::as_str).unwrap_or_default();
+    let is_own = path.contains(&"labels") || path.contains(&"annotations");
+    // A version of an image that says the same more exactly.
+    let is_version = spot.is_part && is_image(&path);
+    if is_own || is_version || texts::is_slip(now, &text) {
         set(json!(text), DERIVED)
     } else {
         filled(json!(text), DERIVED, meaning(spot))
@@ -72,6 +76,10 @@ pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate 
             } else {
                 now
             };
+            if let (Some((who, _)), true) = (now.split_once('@'), end.starts_with('@')) {
+                // Whether the same person is there at another address.
+                return filled(json!(format!("{who}{end}")), DERIVED, meaning(spot));
+            }
             let text = format!("{stem}{end}");
             // The end may come from the request itself: then there is no other.
             if source == Source::Request {

@@ -151,7 +151,7 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
         let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
         let is_derived = match (&candidate.action, spot.now.and_then(Json::as_str)) {
             // A typing error is none of a person's choices.
-            (Action::Set(Json::String(text)), Some(now)) if texts::nearness(now, text) == 3 => false,
+            (Action::Set(Json::String(text)), Some(now)) if texts::is_slip(now, text) => false,
             (Action::Set(_), _) => candidate.cost >= DERIVED,
             (Action::Remove, _) => false,
         };
