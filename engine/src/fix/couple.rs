@@ -184,13 +184,13 @@ fn port(object: &Json, edit: &Edit, edits: &[Edit], more: &mut Vec<Edit>) {
 
 /// A volume by another name is mounted by it.
 fn volume_name(object: &Json, edit: &Edit, more: &mut Vec<Edit>) {
-    let [spec @ .., volumes, _, last] = edit.path.as_slice() else {
+    let [spec @ .., volumes, _, name] = edit.path.as_slice() else {
         return;
     };
     let (Action::Set(new), Some(old)) = (&edit.action, at(object, &edit.path)) else {
         return;
     };
-    if *volumes != key("volumes") || *last != key("name") {
+    if *volumes != key("volumes") || *name != key("name") {
         return;
     }
     for container in containers(object, spec) {
@@ -207,13 +207,13 @@ fn volume_name(object: &Json, edit: &Edit, more: &mut Vec<Edit>) {
 
 /// A container by another name is asked for its resources by it.
 fn container_name(object: &Json, edit: &Edit, more: &mut Vec<Edit>) {
-    let [spec @ .., Step::Key(list), _, last] = edit.path.as_slice() else {
+    let [spec @ .., Step::Key(list), _, name] = edit.path.as_slice() else {
         return;
     };
     let (Action::Set(new), Some(old)) = (&edit.action, at(object, &edit.path)) else {
         return;
     };
-    if !list.ends_with("ontainers") || *last != key("name") {
+    if !list.ends_with("ontainers") || *name != key("name") {
         return;
     }
     let count = |path: &[Step]| at(object, path).and_then(Json::as_array).map_or(0, Vec::len);

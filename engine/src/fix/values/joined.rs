@@ -47,20 +47,20 @@ pub(super) fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
         let near = texts::nearness(now, start);
         found.push(filled(json!(joined), FILLED - 4 * near, meaning(spot)));
     } else {
-        found.push(joined(spot, format!("{start}{now}")));
+        found.push(joined(spot, &format!("{start}{now}")));
     }
     found
 }
 
 /// What is there with more before or after it. In a label these are the object's own words; anywhere else it is the name of
 /// something that has to be there, and which names there are a person knows.
-fn joined(spot: &Spot<'_>, text: String) -> Candidate {
+fn joined(spot: &Spot<'_>, text: &str) -> Candidate {
     let path = names(spot.path);
     let now = spot.now.and_then(Json::as_str).unwrap_or_default();
     let is_own = path.contains(&"labels") || path.contains(&"annotations");
     // A version of an image that says the same more exactly.
     let is_version = spot.is_part && is_image(&path);
-    if is_own || is_version || texts::is_slip(now, &text) {
+    if is_own || is_version || texts::is_slip(now, text) {
         set(json!(text), DERIVED)
     } else {
         filled(json!(text), DERIVED, meaning(spot))
@@ -85,7 +85,7 @@ pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate 
             if source == Source::Request {
                 set(json!(text), DERIVED)
             } else {
-                joined(spot, text)
+                joined(spot, &text)
             }
         }
         None => filled(json!(format!("{FILL_IN}{end}")), FILLED, meaning(spot)),
@@ -129,7 +129,7 @@ pub(super) fn fitting(spot: &Spot<'_>, patterns: &[Value], host: &mut Host) -> V
             } else if is_spelled {
                 set(json!(sample), SET)
             } else if is_joined && !sample.contains(FILL_IN) {
-                joined(spot, sample)
+                joined(spot, &sample)
             } else {
                 filled(json!(sample), (FILLED + place).saturating_sub(near), meaning(spot))
             });

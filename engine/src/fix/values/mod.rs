@@ -139,29 +139,7 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     });
     for candidate in &mut found {
         candidate.cost += surcharge(spot, candidate);
-        let path = names(spot.path);
-        let last = path.last().copied().unwrap_or_default();
-        let above = path
-            .len()
-            .checked_sub(2)
-            .and_then(|at| path.get(at))
-            .copied()
-            .unwrap_or_default();
-        // The name of another object, that has to be there.
-        let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
-        let is_derived = match (&candidate.action, spot.now.and_then(Json::as_str)) {
-            // A typing error is none of a person's choices.
-            (Action::Set(Json::String(text)), Some(now)) if texts::is_slip(now, text) => false,
-            (Action::Set(_), _) => candidate.cost >= DERIVED,
-            (Action::Remove, _) => false,
-        };
-        if is_reference && is_derived && candidate.placeholder.is_none() {
-            candidate.placeholder = Some(meaning(spot));
-        }
-        let is_made_up = matches!(&candidate.action, Action::Set(Json::String(text)) if text.contains(texts::FILL_IN));
-        if is_made_up && candidate.placeholder.is_none() {
-            candidate.placeholder = Some(meaning(spot));
-        }
+        name_what_is_open(spot, candidate);
     }
     found.sort_by_key(|candidate| candidate.cost);
     let mut kept: Vec<Candidate> = Vec::new();
@@ -174,6 +152,33 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
         }
     }
     kept
+}
+
+/// A value that nobody but a person can know is an example: the name of another object, and what is made up.
+fn name_what_is_open(spot: &Spot<'_>, candidate: &mut Candidate) {
+    let path = names(spot.path);
+    let last = path.last().copied().unwrap_or_default();
+    let above = path
+        .len()
+        .checked_sub(2)
+        .and_then(|at| path.get(at))
+        .copied()
+        .unwrap_or_default();
+    // The name of another object, that has to be there.
+    let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
+    let is_derived = match (&candidate.action, spot.now.and_then(Json::as_str)) {
+        // A typing error is none of a person's choices.
+        (Action::Set(Json::String(text)), Some(now)) if texts::is_slip(now, text) => false,
+        (Action::Set(_), _) => candidate.cost >= DERIVED,
+        (Action::Remove, _) => false,
+    };
+    if is_reference && is_derived && candidate.placeholder.is_none() {
+        candidate.placeholder = Some(meaning(spot));
+    }
+    let is_made_up = matches!(&candidate.action, Action::Set(Json::String(text)) if text.contains(texts::FILL_IN));
+    if is_made_up && candidate.placeholder.is_none() {
+        candidate.placeholder = Some(meaning(spot));
+    }
 }
 
 /// Whether a value is one of those that are asked for, but for capital letters.
