@@ -30,6 +30,8 @@ struct Score {
     unfixable: usize,
     rightly_none: usize,
     widening_in_silence: usize,
+    /// Policies for which there is neither a change nor a reason why there is none.
+    silent: usize,
     evaluations: Vec<usize>,
     differing: String,
 }
@@ -58,13 +60,15 @@ impl Score {
                 .unwrap_or(0)
         };
         println!(
-            "{name}: {} fixable, {:.1} % pass, {:.1} % right ({:.1} % more in another class); {} of {} rightly none; evaluations p50 {} p99 {}",
+            "{name}: {} fixable, {:.1} % pass, {:.1} % right ({:.1} % more in another class); {} of {} rightly none; {} neither a change nor a reason; \
+             evaluations p50 {} p99 {}",
             self.fixable,
             self.passing(),
             self.right(),
             Self::share(self.other_class, self.fixable),
             self.rightly_none,
             self.unfixable,
+            self.silent,
             at(50),
             at(99),
         );
@@ -81,6 +85,8 @@ impl Score {
         };
         let remedies = fix::remedies(set, review, &verdict, effort);
         self.evaluations.push(remedies.evaluations);
+        let silent = remedies.policies.values().filter(|remedy| **remedy == Remedy::Unknown);
+        self.silent += silent.count();
         let expected = object.fix;
         let whole = remedies.whole.as_ref();
         let says_nothing = whole.is_some_and(|fix| {

@@ -90,8 +90,8 @@ pub struct Remedies {
     pub whole: Option<Fix>,
     /// By policy.
     pub policies: BTreeMap<String, Remedy>,
-    /// By violation, for policies of which only a part can be mended.
-    pub partly: Vec<(Violation, Remedy)>,
+    /// By what is said, for policies of which only a part can be mended.
+    pub partly: Vec<(Vec<Violation>, Remedy)>,
     /// How often all policies were evaluated to find them.
     pub evaluations: usize,
 }
@@ -99,8 +99,9 @@ pub struct Remedies {
 impl Remedies {
     /// What can be done about a violation.
     pub fn of(&self, violation: &Violation) -> Option<&Remedy> {
+        let is_own = |known: &Violation| proof::is_same(known, violation);
         let mut partly = self.partly.iter();
-        let own = partly.find(|(known, _)| proof::is_same(known, violation));
+        let own = partly.find(|(known, _)| known.iter().any(is_own));
         own.map_or_else(|| self.policies.get(&violation.policy), |(_, remedy)| Some(remedy))
     }
 

@@ -46,7 +46,6 @@ impl Search<'_, '_> {
             path,
             now,
             field: self.field(path),
-            is_example: self.open.iter().any(|open| open == path),
             options: self
                 .options
                 .iter()

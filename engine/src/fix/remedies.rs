@@ -17,6 +17,9 @@ use crate::verdict::{self, FailureKind, Verdict, Violation};
 /// How many policies without a change of their own are tried again beside those of others.
 const MAX_LEFT: usize = 3;
 
+/// How many parts of what one policy says are tried by themselves.
+const MAX_PARTS: usize = 12;
+
 /// How often the policy set is evaluated for one review.
 const MAX_EVALUATIONS: usize = 240;
 
@@ -196,12 +199,14 @@ fn in_parts<'p>(
     // Halves of halves, in the policy's order: what cannot be mended is hardly ever more than one.
     let mut waiting: Vec<Vec<&'p Violation>> = [later, first].into_iter().flatten().map(<[_]>::to_vec).collect();
     let mut mended: Vec<&'p Violation> = Vec::new();
+    let mut tried = 0;
     while let Some(part) = waiting.pop() {
         let mut wanted = mended.clone();
         wanted.extend(&part);
         let own = aim.part(&wanted);
         let before = best.as_ref().map_or(&[][..], |(edits, _, _)| edits);
-        let found = if proof.evaluations() < MAX_EVALUATIONS {
+        tried += 1;
+        let found = if proof.evaluations() < MAX_EVALUATIONS && tried <= MAX_PARTS {
             of_aim(proof, verdict, &own, before, effort)
         } else {
             Err(Nothing::default())
@@ -211,7 +216,7 @@ fn in_parts<'p>(
                 Some(fix) => (mended, best) = (wanted, Some((edits, source, fix))),
                 None => unmended.push((part, Remedy::Unknown)),
             },
-            Err(_) if part.len() > 1 => {
+            Err(_) if part.len() > 1 && tried <= MAX_PARTS => {
                 let (first, later) = part.split_at(part.len() / 2);
                 waiting.extend([later.to_vec(), first.to_vec()]);
             }
@@ -230,9 +235,9 @@ fn in_parts<'p>(
         .policies
         .insert(aim.policy.to_owned(), Remedy::Unfixable(reason));
     unmended.push((mended, Remedy::Fix(Box::new(fix))));
-    let each = unmended.into_iter().flat_map(|(violations, remedy)| {
-        let each = violations.into_iter().cloned();
-        each.map(move |violation| (violation, remedy.clone()))
+    let each = unmended.into_iter().map(|(violations, remedy)| {
+        let violations: Vec<Violation> = violations.into_iter().cloned().collect();
+        (violations, remedy)
     });
     remedies.partly.extend(each);
     None

@@ -339,7 +339,6 @@ impl<'a, 'p> Search<'a, 'p> {
                     path: &path,
                     now: None,
                     field: self.field(&path),
-                    is_example: false,
                     options: 1,
                     is_part: false,
                 };

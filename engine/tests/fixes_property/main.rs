@@ -266,7 +266,11 @@ pub(crate) fn look(bundle: &Bundle, [set, again]: &[PolicySet; 2], review: &Valu
         warnings: effort.warnings,
     };
     for (policy, fix) in fixes(&found) {
-        let is_partial = found.partly.iter().any(|(violation, _)| violation.policy == policy);
+        let is_partial = found
+            .partly
+            .iter()
+            .flat_map(|(violations, _)| violations)
+            .any(|violation| violation.policy == policy);
         if policy != "all" && fix.policies().iter().any(|own| own == policy) == is_partial {
             report("it is for others, or for more than it mends", policy, Some(fix));
         }
@@ -283,10 +287,13 @@ fn fixes(remedies: &Remedies) -> impl Iterator<Item = (&str, &Fix)> {
         Remedy::Fix(fix) => Some((policy.as_str(), &**fix)),
         _ => None,
     });
-    let partly = remedies.partly.iter().filter_map(|(violation, remedy)| match remedy {
-        Remedy::Fix(fix) => Some((violation.policy.as_str(), &**fix)),
-        _ => None,
-    });
+    let partly = remedies
+        .partly
+        .iter()
+        .filter_map(|(violations, remedy)| match (violations.first(), remedy) {
+            (Some(violation), Remedy::Fix(fix)) => Some((violation.policy.as_str(), &**fix)),
+            _ => None,
+        });
     single
         .chain(partly)
         .chain(remedies.whole.as_ref().map(|fix| ("all", fix)))

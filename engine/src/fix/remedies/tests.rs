@@ -199,9 +199,15 @@ fn one_of_several_names_is_a_persons_choice() {
 
 #[test]
 fn names_that_are_put_together_are_examples() {
-    let start = r#"deny contains {"msg": "Another account."} if not startswith(input.request.object.spec.serviceAccountName, "team-")"#;
-    let end = r#"deny contains {"msg": "Another class."} if not endswith(input.request.object.spec.priorityClassName, "-low")"#;
-    let form = r#"deny contains {"msg": "Another account."} if not regex.match("^team-[a-z]+$", input.request.object.spec.serviceAccountName)"#;
+    let start = r#"deny contains {"msg": "Another account."} if {
+	not startswith(input.request.object.spec.serviceAccountName, "team-")
+}"#;
+    let end = r#"deny contains {"msg": "Another class."} if {
+	not endswith(input.request.object.spec.priorityClassName, "-low")
+}"#;
+    let form = r#"deny contains {"msg": "Another account."} if {
+	not regex.match("^team-[a-z]+$", input.request.object.spec.serviceAccountName)
+}"#;
     let object = pod(json!({"serviceAccountName": "web", "priorityClassName": "web"}));
     for body in [start, end, form] {
         assert_eq!(whole(body, &object).class(), Class::Placeholder, "{body}");

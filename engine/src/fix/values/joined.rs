@@ -181,7 +181,6 @@ pub(super) fn part(
         path: spot.path,
         now: own.as_ref(),
         field: None,
-        is_example: spot.is_example,
         options: spot.options,
         is_part: true,
     };

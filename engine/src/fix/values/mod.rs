@@ -39,8 +39,6 @@ pub(super) struct Spot<'a> {
     pub(super) now: Option<&'a Json>,
     /// What Kubernetes says of it, when the kind is its own.
     pub(super) field: Option<Field>,
-    /// What is there was put there as an example.
-    pub(super) is_example: bool,
     /// How many values the policy would take here, as far as it names them.
     pub(super) options: usize,
     /// Only a part of the field's text is meant.
