@@ -212,6 +212,10 @@ fn placeholders(before: &Value, edits: &[Edit]) -> Vec<Placeholder> {
         positions.filter(|position| *position < place).count()
     };
     for edit in edits {
+        if removed.iter().any(|gone| edit.path.starts_with(gone)) {
+            // What is set below what goes is not there.
+            continue;
+        }
         let mut path = Vec::new();
         for (at, step) in edit.path.iter().enumerate() {
             let list = edit.path.get(..at).unwrap_or_default();
@@ -277,4 +281,38 @@ fn widening(before: &Value, edits: &[Edit]) -> Vec<String> {
 /// The path of an operation.
 pub(crate) fn path_of(operation: &PatchOperation) -> &str {
     operation.path().as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn nobody_fills_in_what_is_removed() {
+        let before = json!({"volumes": [{"image": {"reference": "a"}}, {"image": {"reference": "b"}}]});
+        let filled = |path: &str| Edit {
+            path: change::steps(path),
+            action: Action::Set(json!("change-me")),
+            placeholder: Some("the image that is meant".to_owned()),
+        };
+        let gone = Edit {
+            path: change::steps("/volumes/0"),
+            action: Action::Remove,
+            placeholder: None,
+        };
+        let edits = [
+            filled("/volumes/0/image/reference"),
+            filled("/volumes/1/image/reference"),
+            gone,
+        ];
+        let paths: Vec<String> = placeholders(&before, &edits)
+            .into_iter()
+            .map(|open| open.path)
+            .collect();
+        assert_eq!(paths, ["/volumes/0/image/reference"]);
+    }
 }
