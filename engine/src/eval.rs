@@ -243,15 +243,17 @@ impl PolicySet {
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
     }
 
-    /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it.
+    /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it. `asks` leaves
+    /// out what may be said.
     pub(crate) fn goals(
         &self,
         review: &Review,
         policy: &str,
+        asks: &dyn Fn(&Value) -> bool,
         host: &mut Host,
     ) -> Vec<(Option<&'static Workload>, Goal)> {
         self.traced(review, policy, |program, entries, input, roots| {
-            why::silence(program, entries, input, &self.0.data, roots, host)
+            why::silence(program, entries, input, &self.0.data, roots, asks, host)
         })
     }
 

@@ -5,14 +5,14 @@
 // The corpus is files.
 #![cfg(not(target_arch = "wasm32"))]
 
+#[path = "support/library.rs"]
+mod library;
 mod support;
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use engine::admission::Review;
-use engine::cases::{CaseFile, Class, Expect, Expectation};
+use engine::cases::{Class, Expect, Expectation};
 use engine::eval::PolicySet;
 use engine::fix::{self, Effort, Fix, Remedy};
 use engine::template::Workload;
@@ -30,6 +30,8 @@ struct Score {
     unfixable: usize,
     rightly_none: usize,
     widening_in_silence: usize,
+    /// Policies for which there is neither a change nor a reason why there is none.
+    silent: usize,
     evaluations: Vec<usize>,
     differing: String,
 }
@@ -58,13 +60,15 @@ impl Score {
                 .unwrap_or(0)
         };
         println!(
-            "{name}: {} fixable, {:.1} % pass, {:.1} % right ({:.1} % more in another class); {} of {} rightly none; evaluations p50 {} p99 {}",
+            "{name}: {} fixable, {:.1} % pass, {:.1} % right ({:.1} % more in another class); {} of {} rightly none; {} neither a change nor a reason; \
+             evaluations p50 {} p99 {}",
             self.fixable,
             self.passing(),
             self.right(),
             Self::share(self.other_class, self.fixable),
             self.rightly_none,
             self.unfixable,
+            self.silent,
             at(50),
             at(99),
         );
@@ -81,6 +85,8 @@ impl Score {
         };
         let remedies = fix::remedies(set, review, &verdict, effort);
         self.evaluations.push(remedies.evaluations);
+        let silent = remedies.policies.values().filter(|remedy| **remedy == Remedy::Unknown);
+        self.silent += silent.count();
         let expected = object.fix;
         let whole = remedies.whole.as_ref();
         let says_nothing = whole.is_some_and(|fix| {
@@ -198,48 +204,26 @@ fn templates(half: &str) -> Score {
     score
 }
 
-fn library() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
-}
-
-fn folders(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.join("cases").is_dir() {
-            found.push(path);
-        } else if path.is_dir() {
-            folders(&path, found);
-        }
-    }
-    found.sort();
-}
-
 fn of_library(authors: bool) -> Score {
-    let mut found = Vec::new();
-    folders(&library(), &mut found);
     let mut score = Score::default();
-    for folder in found {
-        let id = folder.strip_prefix(library()).unwrap().to_str().unwrap();
-        let text = fs::read_to_string(folder.join("policy.rego")).unwrap();
-        for entry in fs::read_dir(folder.join("cases")).unwrap() {
-            let parsed = CaseFile::parse(&fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
-            for case in &parsed.cases {
-                let Some(fix) = &case.fix else { continue };
-                if !matches!(case.expect, Expect::Deny | Expect::Warn | Expect::Audit) {
-                    continue;
-                }
-                let set = case.policy_set(id, "policy.rego", &text).unwrap();
-                for variant in case.variants().unwrap() {
-                    let object = variant.object();
-                    let case = Case {
-                        object: &object,
-                        workload: variant.workload(),
-                        fix,
-                        authors,
-                    };
-                    let review = Review::parse(&variant.review_bytes()).unwrap();
-                    score.count(&format!("{id}: {}", variant.name), &set, &review, &case);
-                }
+    for policy in library::load() {
+        let id = &policy.id;
+        for (_, case) in &policy.cases {
+            let Some(fix) = &case.fix else { continue };
+            if !matches!(case.expect, Expect::Deny | Expect::Warn | Expect::Audit) {
+                continue;
+            }
+            let set = case.policy_set(id, "policy.rego", &policy.text).unwrap();
+            for variant in case.variants().unwrap() {
+                let object = variant.object();
+                let case = Case {
+                    object: &object,
+                    workload: variant.workload(),
+                    fix,
+                    authors,
+                };
+                let review = Review::parse(&variant.review_bytes()).unwrap();
+                score.count(&format!("{id}: {}", variant.name), &set, &review, &case);
             }
         }
     }

@@ -3,53 +3,27 @@
 #![cfg(test)]
 #![cfg(not(target_arch = "wasm32"))]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "support/library.rs"]
+mod library;
 
 use engine::admission::Review;
-use engine::cases::{self, Case, CaseFile, Class, Expect, Expectation, Variant};
+use engine::cases::{self, Case, Class, Expect, Expectation, Variant};
 use engine::eval::PolicySet;
 use engine::policy;
 
-fn library() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
-}
-
-/// The folders of the policies: those with a folder of cases.
-fn folders(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.join("cases").is_dir() {
-            found.push(path);
-        } else if path.is_dir() {
-            folders(&path, found);
-        }
-    }
-    found.sort();
-}
-
 #[test]
 fn everything_denied_has_a_change_that_passes() {
-    let mut found = Vec::new();
-    folders(&library(), &mut found);
     let mut problems = Vec::new();
     let mut written = 0;
-    for folder in found {
-        let id = folder.strip_prefix(library()).unwrap().to_str().unwrap();
-        let text = fs::read_to_string(folder.join("policy.rego")).unwrap();
-        for entry in fs::read_dir(folder.join("cases")).unwrap() {
-            let path = entry.unwrap().path();
-            let file = format!("{id}/cases/{}", path.file_name().unwrap().to_str().unwrap());
-            let parsed = CaseFile::parse(&fs::read_to_string(&path).unwrap());
-            for case in parsed.unwrap_or_else(|error| panic!("{file}: {error}")).cases {
-                written += usize::from(case.fix.is_some());
-                let objections = objections(&case, id, &text);
-                problems.extend(
-                    objections
-                        .iter()
-                        .map(|problem| format!("{file}: {}: {problem}", case.name)),
-                );
-            }
+    for policy in library::load() {
+        for (file, case) in &policy.cases {
+            written += usize::from(case.fix.is_some());
+            let objections = objections(case, &policy.id, &policy.text);
+            problems.extend(
+                objections
+                    .iter()
+                    .map(|problem| format!("{file}: {}: {problem}", case.name)),
+            );
         }
     }
     assert!(

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::change::{self, Action, Edit, Step};
-use super::proof::Proof;
+use super::proof::{Aim, Proof};
 use crate::finding::Finding;
 use crate::policy::proposal::{Known, Part, Pattern, Proposal, Word, at_place, covers, is_near, places};
 use crate::schema::{Field, Form, Type};
@@ -67,7 +67,8 @@ impl Advice {
 }
 
 /// What the author of a policy says about its findings.
-pub(super) fn said(proof: &Proof<'_>, verdict: &Verdict, policy: &str) -> Said {
+pub(super) fn said(proof: &Proof<'_>, verdict: &Verdict, aim: &Aim<'_>) -> Said {
+    let policy = aim.policy;
     let parameters = proof.parameters(policy);
     let object = proof.before();
     let kind = &proof.review().kind;
@@ -80,10 +81,7 @@ pub(super) fn said(proof: &Proof<'_>, verdict: &Verdict, policy: &str) -> Said {
         is_whole: true,
         ..Said::default()
     };
-    let findings = verdict
-        .findings()
-        .iter()
-        .filter(|finding| finding.violation.policy == policy);
+    let findings = verdict.findings().iter().filter(|finding| aim.has(&finding.violation));
     for (place, finding) in findings.enumerate() {
         let own: Vec<Vec<String>> = finding.violation.found.iter().map(|found| names(&found.path)).collect();
         let template = finding.workload.map_or(&[][..], |workload| workload.template);

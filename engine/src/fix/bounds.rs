@@ -83,7 +83,11 @@ pub(super) fn forbidden(object: &Json, edit: &Edit) -> Option<Forbidden> {
     let is_dodge = match &edit.action {
         Action::Remove => is_vital(object, edit, &path),
         Action::Set(Json::Array(items)) => items.is_empty(),
-        Action::Set(Json::Number(number)) => path.last() == Some(&"replicas") && number.as_i64() == Some(0),
+        // Nothing of what is counted is asked for any more.
+        Action::Set(Json::Number(number)) if number.as_i64() == Some(0) => {
+            let is_amount = matches!(path.as_slice(), [.., "limits" | "requests", _]);
+            is_amount || path.last() == Some(&"replicas")
+        }
         // A variable by another name is another one.
         Action::Set(_) if matches!(path.as_slice(), [.., "env", _, "name"]) => true,
         // What a container runs on is not the policy's to say.
@@ -134,9 +138,29 @@ fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
         )
 }
 
-/// Whether a change takes something away that was there.
-pub(super) fn removes(edits: &[Edit]) -> bool {
-    edits.iter().any(|edit| edit.action == Action::Remove)
+/// Whether a change takes something away that was there: a field, or what the object is there for.
+pub(super) fn removes(before: &Json, edits: &[Edit]) -> bool {
+    edits
+        .iter()
+        .any(|edit| edit.action == Action::Remove || changes_purpose(before, edit))
+}
+
+/// Whether the object would be there for something else: a Service that is no longer reached from outside.
+pub(super) fn changes_purpose(before: &Json, edit: &Edit) -> bool {
+    let path = names(&edit.path);
+    let now = super::change::pointer(&edit.path).and_then(|path| before.pointer(&path));
+    let Action::Set(value) = &edit.action else { return false };
+    matches!(path.as_slice(), ["spec", "type" | "kind" | "mode"])
+        && now.is_some_and(|now| now.is_string() && now != value)
+}
+
+/// Whether a field says in which manner the rest of the object works: the type of a Service or of a strategy. Where one of its
+/// values is refused, another one passes, and the object does not do any more what it is there for. What guards is no such
+/// manner: a profile has a type, and another one is what is wanted.
+pub(super) fn is_manner(path: &[&str], is_listed: bool) -> bool {
+    let last = path.last().copied().unwrap_or_default();
+    let guards = path.iter().any(|name| name.ends_with("ecurityContext"));
+    !guards && ((is_listed && matches!(last, "type" | "kind")) || matches!(path, ["spec", "type" | "kind" | "mode"]))
 }
 
 /// Whether after a change more is allowed or reached than before.

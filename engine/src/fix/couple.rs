@@ -1,5 +1,5 @@
 //! What goes with a change: a volume with its mounts, a node's port with the type of a Service, a variable's value with where it
-//! comes from.
+//! comes from, what names a port, a volume or a container with its name.
 
 use serde_json::{Value as Json, json};
 
@@ -14,8 +14,12 @@ pub(super) fn couple(object: &Json, edits: &mut Vec<Edit>) {
         variable(object, edit, &mut more);
         secret(object, edit, &mut more);
         mounts(object, edit, &mut more);
+        port(object, edit, edits, &mut more);
+        volume_name(object, edit, &mut more);
+        container_name(object, edit, &mut more);
     }
-    more.retain(|edit| !edits.contains(edit));
+    // What is changed by itself is changed as it was meant.
+    more.retain(|edit| !edits.iter().any(|own| own.path == edit.path));
     edits.extend(more);
 }
 
@@ -110,17 +114,127 @@ fn mounts(object: &Json, edit: &Edit, more: &mut Vec<Edit>) {
         return;
     }
     let name = at(object, &edit.path).and_then(|volume| volume.get("name"));
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
-        let list = below(spec, list);
-        let containers = at(object, &list).and_then(Json::as_array);
-        for (place, container) in containers.into_iter().flatten().enumerate() {
-            let mounts = container.get("volumeMounts").and_then(Json::as_array);
-            for (mount, found) in mounts.into_iter().flatten().enumerate() {
-                if found.get("name") == name {
-                    let path = below(&below(&list, &place.to_string()), "volumeMounts");
-                    more.push(removal(below(&path, &mount.to_string())));
-                }
+    for container in containers(object, spec) {
+        let mounts = below(&container, "volumeMounts");
+        let found = at(object, &mounts).and_then(Json::as_array);
+        for (place, mount) in found.into_iter().flatten().enumerate() {
+            if mount.get("name") == name {
+                more.push(removal(below(&mounts, &place.to_string())));
             }
         }
     }
 }
+
+/// The containers of the Pod whose spec is here.
+fn containers(object: &Json, spec: &[Step]) -> Vec<Vec<Step>> {
+    let lists = ["containers", "initContainers", "ephemeralContainers"].map(|list| below(spec, list));
+    let each = lists.into_iter().flat_map(|list| {
+        let count = at(object, &list).and_then(Json::as_array).map_or(0, Vec::len);
+        (0..count).map(move |place| below(&list, &place.to_string()))
+    });
+    each.collect()
+}
+
+/// Sets what was the old value to the new one.
+fn follow(object: &Json, path: Vec<Step>, (old, new): (&Json, &Json), more: &mut Vec<Edit>) {
+    if at(object, &path) == Some(old) {
+        more.push(Edit {
+            path,
+            action: Action::Set(new.clone()),
+            placeholder: None,
+        });
+    }
+}
+
+/// A port of a container, by its number or its name, is where its probes and its hooks look.
+fn port(object: &Json, edit: &Edit, edits: &[Edit], more: &mut Vec<Edit>) {
+    let names = change::names(&edit.path);
+    let (Action::Set(new), [.., "ports", _, "containerPort" | "name"]) = (&edit.action, names.as_slice()) else {
+        return;
+    };
+    let Some(container) = edit.path.get(..edit.path.len().saturating_sub(3)) else {
+        return;
+    };
+    let (Some(old), Some(last)) = (at(object, &edit.path), names.last()) else {
+        return;
+    };
+    // Another protocol on the same port may be what they look at.
+    let ports = at(object, &below(container, "ports")).and_then(Json::as_array);
+    for (place, other) in ports.into_iter().flatten().enumerate() {
+        let path = below(&below(&below(container, "ports"), &place.to_string()), last);
+        if other.get(*last) == Some(old) && !edits.iter().any(|edit| edit.path == path) {
+            return;
+        }
+    }
+    let places = [
+        &["livenessProbe"][..],
+        &["readinessProbe"],
+        &["startupProbe"],
+        &["lifecycle", "postStart"],
+        &["lifecycle", "preStop"],
+    ];
+    for place in places {
+        for action in ["httpGet", "tcpSocket", "grpc"] {
+            let path = place.iter().chain([&action, &"port"]);
+            let path = path.fold(container.to_vec(), |path, name| below(&path, name));
+            follow(object, path, (old, new), more);
+        }
+    }
+}
+
+/// A volume by another name is mounted by it.
+fn volume_name(object: &Json, edit: &Edit, more: &mut Vec<Edit>) {
+    let [spec @ .., volumes, _, name] = edit.path.as_slice() else {
+        return;
+    };
+    let (Action::Set(new), Some(old)) = (&edit.action, at(object, &edit.path)) else {
+        return;
+    };
+    if *volumes != key("volumes") || *name != key("name") {
+        return;
+    }
+    for container in containers(object, spec) {
+        for list in ["volumeMounts", "volumeDevices"] {
+            let list = below(&container, list);
+            let count = at(object, &list).and_then(Json::as_array).map_or(0, Vec::len);
+            for place in 0..count {
+                let path = below(&below(&list, &place.to_string()), "name");
+                follow(object, path, (old, new), more);
+            }
+        }
+    }
+}
+
+/// A container by another name is asked for its resources by it.
+fn container_name(object: &Json, edit: &Edit, more: &mut Vec<Edit>) {
+    let [spec @ .., Step::Key(list), _, name] = edit.path.as_slice() else {
+        return;
+    };
+    let (Action::Set(new), Some(old)) = (&edit.action, at(object, &edit.path)) else {
+        return;
+    };
+    if !list.ends_with("ontainers") || *name != key("name") {
+        return;
+    }
+    let count = |path: &[Step]| at(object, path).and_then(Json::as_array).map_or(0, Vec::len);
+    let named = ["resourceFieldRef", "containerName"];
+    let mut places: Vec<Vec<Step>> = Vec::new();
+    for container in containers(object, spec) {
+        let env = below(&container, "env");
+        places.extend((0..count(&env)).map(|place| below(&below(&env, &place.to_string()), "valueFrom")));
+        let target = below(&container, "targetContainerName");
+        follow(object, target, (old, new), more);
+    }
+    let volumes = below(spec, "volumes");
+    for place in 0..count(&volumes) {
+        let items = below(&below(&below(&volumes, &place.to_string()), "downwardAPI"), "items");
+        places.extend((0..count(&items)).map(|place| below(&items, &place.to_string())));
+    }
+    for place in places {
+        let path = named.iter().fold(place, |path, name| below(&path, name));
+        follow(object, path, (old, new), more);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -185,7 +185,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
-    use crate::fix::{Placeholder, Source};
+    use crate::fix::Placeholder;
 
     fn review(operation: &str, old: &Value, object: &Value, manager: &str) -> Review {
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
@@ -199,23 +199,12 @@ mod tests {
         let patch: Patch = serde_json::from_value(patch).unwrap();
         let mut after = before.clone();
         json_patch::patch(&mut after, &patch).unwrap();
-        Fix {
-            before: before.clone(),
-            after,
-            patch,
-            policies: vec![],
-            complete: true,
-            kind: crate::explain::wire::GroupVersionKind {
-                group: "apps".into(),
-                version: "v1".into(),
-                kind: "Deployment".into(),
-            },
-            source: Source::Search,
-            placeholders: vec![],
-            removes: false,
-            widens: false,
-            widening: vec![],
-        }
+        let kind = crate::explain::wire::GroupVersionKind {
+            group: "apps".into(),
+            version: "v1".into(),
+            kind: "Deployment".into(),
+        };
+        Fix::untried(kind, before, after, patch)
     }
 
     fn command(operation: &str, old: &Value, before: &Value, manager: &str, patch: Value) -> String {

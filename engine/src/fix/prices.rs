@@ -46,7 +46,6 @@ impl Search<'_, '_> {
             path,
             now,
             field: self.field(path),
-            is_example: self.open.iter().any(|open| open == path),
             options: self
                 .options
                 .iter()
@@ -112,7 +111,8 @@ impl Search<'_, '_> {
         };
         let is_plain = now.is_none_or(Json::is_string);
         if is_plain && found.iter().all(is_example) && !found.is_empty() {
-            for text in asked_for(&self.words) {
+            let field = change::names(path).last().copied().unwrap_or_default().to_owned();
+            for text in asked_for(&self.words, &field) {
                 let value = Value::string(&text);
                 let holds = wants.iter().all(|want| {
                     let holds = want.test.holds(&value, &mut self.host);
@@ -168,7 +168,7 @@ impl Search<'_, '_> {
                 less += 35;
             }
         } else if last == "replicas" {
-            more += 60;
+            more += 150;
         }
         (more, less)
     }

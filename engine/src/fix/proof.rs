@@ -8,6 +8,7 @@ use crate::document::Document;
 use crate::eval::PolicySet;
 use crate::redact;
 use crate::rego::builtins::Host;
+use crate::rego::value::Value;
 use crate::rego::why::Goal;
 use crate::template::{Workload, is_pod};
 use crate::verdict::{Verdict, Violation};
@@ -21,9 +22,73 @@ pub(super) struct Proof<'p> {
     evaluations: usize,
 }
 
+/// What a change is for: that one policy says this no more.
+#[derive(Debug, Clone)]
+pub(super) struct Aim<'p> {
+    pub(super) policy: &'p str,
+    pub(super) violations: Vec<&'p Violation>,
+    /// It is all that has to be gone for this policy.
+    pub(super) is_whole: bool,
+}
+
+impl<'p> Aim<'p> {
+    /// The same for a part of it.
+    pub(super) fn part(&self, violations: &[&'p Violation]) -> Self {
+        Self {
+            policy: self.policy,
+            violations: violations.to_vec(),
+            is_whole: self.is_whole && violations.len() == self.violations.len(),
+        }
+    }
+
+    pub(super) fn has(&self, violation: &Violation) -> bool {
+        self.violations.iter().any(|own| is_same(own, violation))
+    }
+
+    /// What the policy says there, all of it.
+    pub(super) fn said(&self) -> String {
+        let messages = self.violations.iter().map(|violation| violation.message.as_str());
+        messages.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Where it found that, as far as it says.
+    pub(super) fn reported(&self) -> Vec<String> {
+        if self.violations.iter().any(|violation| violation.found.is_empty()) {
+            // One that says nothing may be about anything.
+            return Vec::new();
+        }
+        let found = self.violations.iter().flat_map(|violation| &violation.found);
+        found.map(|found| found.path.clone()).collect()
+    }
+}
+
+/// Whether two violations say the same of the same places.
+pub(super) fn is_same(one: &Violation, other: &Violation) -> bool {
+    let paths = |violation: &Violation| -> Vec<String> {
+        let found = violation.found.iter();
+        found.map(|found| found.path.clone()).collect()
+    };
+    one.policy == other.policy
+        && one.action == other.action
+        && one.message == other.message
+        && paths(one) == paths(other)
+}
+
+/// Whether a violation is what a rule said by this value. Paths of a template are the ends of those in what holds it.
+fn is_said(violation: &Violation, said: &Value) -> bool {
+    let message = said.as_str().or_else(|| said.member("msg").and_then(Value::as_str));
+    let path = said.member("path");
+    let paths: Vec<&str> = match path.and_then(Value::as_array) {
+        Some(paths) => paths.iter().filter_map(Value::as_str).collect(),
+        None => path.and_then(Value::as_str).into_iter().collect(),
+    };
+    let is_found = |path: &&str| violation.found.iter().any(|found| found.path.ends_with(path));
+    message.is_some_and(|message| message.trim() == violation.message) && paths.iter().all(is_found)
+}
+
 /// What came of a trial.
 pub(super) struct Trial {
-    /// The policy says nothing more, and nothing is said that was not said before.
+    /// What was aimed at is gone, and nothing is said that was not said before.
     pub(super) holds: bool,
     /// Something is said that was not, or no more.
     pub(super) moved: bool,
@@ -55,28 +120,6 @@ impl<'p> Proof<'p> {
         self.set
     }
 
-    /// What a policy said, all of it.
-    pub(super) fn said(&self, policy: &str) -> String {
-        let mine = self.verdict.violations().filter(|violation| violation.policy == policy);
-        mine.map(|violation| violation.message.as_str())
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-
-    /// Where a policy found something, as far as it says.
-    pub(super) fn reported(&self, policy: &str) -> Vec<String> {
-        let mine = self.verdict.violations().filter(|violation| violation.policy == policy);
-        let mut paths: Vec<String> = Vec::new();
-        for violation in mine {
-            if violation.found.is_empty() {
-                // One that says nothing may be about anything.
-                return Vec::new();
-            }
-            paths.extend(violation.found.iter().map(|found| found.path.clone()));
-        }
-        paths
-    }
-
     /// The parameters of a policy.
     pub(super) fn parameters(&self, policy: &str) -> Json {
         let policy = self.set.policies().iter().find(|known| known.meta.id == policy);
@@ -94,17 +137,39 @@ impl<'p> Proof<'p> {
             .evaluate(&self.review.with_object(Document::from(after.clone())))
     }
 
+    /// Whether the same object would pass in another request. The form of the request changes, and with it which policies look at
+    /// it: so this proves no change, and is only for the reason why there is none.
+    pub(super) fn passes_with(&mut self, name: &str, value: Document, aim: &Aim<'_>) -> bool {
+        self.evaluations += 1;
+        let review = Review {
+            request: self.review.request.with(name, value),
+            ..self.review.clone()
+        };
+        let verdict = self.set.evaluate(&review);
+        let mut mine = verdict.violations().filter(|violation| violation.policy == aim.policy);
+        let has_failed = verdict.failures().iter().any(|failure| failure.policy == aim.policy);
+        !has_failed && mine.next().is_none()
+    }
+
+    /// What would have to be otherwise for a policy to say nothing of this object; but what it said before and is not aimed at
+    /// may stay.
     pub(super) fn goals(
         &mut self,
         object: &Json,
-        policy: &str,
+        (policy, aim): (&str, &Aim<'_>),
         host: &mut Host,
     ) -> Vec<(Option<&'static Workload>, Goal)> {
         let review = self.review.with_object(Document::from(object.clone()));
-        self.set.goals(&review, policy, host)
+        let known = self.verdict.violations().filter(|known| known.policy == policy);
+        let aside: Vec<&Violation> = known.filter(|known| !aim.has(known)).collect();
+        let asks = |said: &Value| {
+            !aside.iter().any(|violation| is_said(violation, said))
+                || aim.violations.iter().any(|violation| is_said(violation, said))
+        };
+        self.set.goals(&review, policy, &asks, host)
     }
 
-    pub(super) fn trial(&mut self, after: &Json, policy: &str) -> Trial {
+    pub(super) fn trial(&mut self, after: &Json, aim: &Aim<'_>) -> Trial {
         let verdict = self.verdict_on(after);
         let mut objecting: Vec<String> = Vec::new();
         let new = verdict.violations().filter(|violation| !self.is_known(violation));
@@ -112,7 +177,7 @@ impl<'p> Proof<'p> {
             .failures()
             .iter()
             .filter(|failure| !self.has_failed(&failure.policy));
-        let mine = verdict.violations().filter(|violation| violation.policy == policy);
+        let mine = verdict.violations().filter(|violation| aim.has(violation));
         let said = mine
             .map(|violation| &violation.policy)
             .chain(new.map(|violation| &violation.policy));
@@ -122,33 +187,27 @@ impl<'p> Proof<'p> {
             }
         }
         let messages = |verdict: &Verdict| -> Vec<String> {
-            let mine = verdict.violations().filter(|violation| violation.policy == policy);
+            let mine = verdict.violations().filter(|violation| violation.policy == aim.policy);
             mine.map(|violation| violation.message.clone()).collect()
         };
         Trial {
-            holds: self.holds(&verdict, &[policy]),
+            holds: self.holds(&verdict, std::slice::from_ref(aim)),
             moved: messages(&verdict) != messages(self.verdict),
             objecting,
         }
     }
 
-    /// These policies object no more, nothing is said that was not said before, and no policy was dodged.
-    pub(super) fn holds(&self, after: &Verdict, policies: &[&str]) -> bool {
+    /// What was aimed at is gone, nothing is said that was not said before, and no policy was dodged.
+    pub(super) fn holds(&self, after: &Verdict, aims: &[Aim<'_>]) -> bool {
         after
             .violations()
-            .all(|violation| self.is_known(violation) && !policies.contains(&violation.policy.as_str()))
+            .all(|violation| self.is_known(violation) && !aims.iter().any(|aim| aim.has(violation)))
             && after.failures().iter().all(|failure| self.has_failed(&failure.policy))
             && after.evaluated() >= self.verdict.evaluated()
     }
 
     fn is_known(&self, violation: &Violation) -> bool {
-        let paths = |one: &Violation| one.found.iter().map(|found| found.path.clone()).collect::<Vec<_>>();
-        self.verdict.violations().any(|before| {
-            before.policy == violation.policy
-                && before.action == violation.action
-                && before.message == violation.message
-                && paths(before) == paths(violation)
-        })
+        self.verdict.violations().any(|before| is_same(before, violation))
     }
 
     fn has_failed(&self, policy: &str) -> bool {

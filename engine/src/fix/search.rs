@@ -1,4 +1,4 @@
-//! The smallest set of changes after which one policy says nothing more.
+//! The smallest set of changes after which one policy does not say what it is about any more.
 //!
 //! What the policy compares says what to change ([`crate::rego::why`]). The cheapest changes are tried first, each by evaluating
 //! all policies again. Where something else is objected to afterwards, the search goes on from there.
@@ -11,7 +11,7 @@ use super::change::{self, Edit, Step};
 use super::couple::couple;
 use super::places::{blame_of, is_same_object, lifted, merged, named, steps, whole_volumes};
 use super::prices::edit;
-use super::proof::Proof;
+use super::proof::{Aim, Proof};
 use super::values::{self, Candidate, Spot};
 use super::ways::{MAX_WANTS, Way, ways};
 use crate::rego::builtins::Host;
@@ -57,6 +57,8 @@ pub(super) struct Nothing {
     pub(super) hidden: bool,
     /// Changes were tried.
     pub(super) tried: bool,
+    /// What else than the object a field of it is compared with, when nothing that was tried holds.
+    pub(super) other: Option<Source>,
 }
 
 /// A set of edits that waits for its trial.
@@ -68,7 +70,7 @@ struct State {
 
 pub(super) struct Search<'a, 'p> {
     pub(super) proof: &'a mut Proof<'p>,
-    pub(super) policy: &'a str,
+    pub(super) aim: &'a Aim<'p>,
     pub(super) host: Host,
     pub(super) kind: Option<Type>,
     pub(super) tried: Vec<Json>,
@@ -95,15 +97,15 @@ pub(super) struct Search<'a, 'p> {
 const WIDER: u32 = 60;
 
 impl<'a, 'p> Search<'a, 'p> {
-    pub(super) fn new(proof: &'a mut Proof<'p>, policy: &'a str) -> Self {
+    pub(super) fn new(proof: &'a mut Proof<'p>, aim: &'a Aim<'p>) -> Self {
         let kind = &proof.review().kind;
         let kind = Type::of_kind(&kind.group, &kind.version, &kind.kind);
-        let words = proof.said(policy);
+        let words = aim.said();
         let said = words.to_lowercase();
-        let reported = proof.reported(policy).iter().map(|path| change::steps(path)).collect();
+        let reported = aim.reported().iter().map(|path| change::steps(path)).collect();
         Self {
             proof,
-            policy,
+            aim,
             host: Host::new(100_000),
             kind,
             tried: Vec::new(),
@@ -136,7 +138,7 @@ impl<'a, 'p> Search<'a, 'p> {
             cost: 0,
             round: 0,
         };
-        self.expand(&start, &[self.policy.to_owned()], &mut waiting);
+        self.expand(&start, &[self.aim.policy.to_owned()], &mut waiting);
         loop {
             if waiting.is_empty() || self.proof.evaluations() >= limit {
                 // What the policy itself says leads nowhere: what can be found out by trying.
@@ -162,7 +164,7 @@ impl<'a, 'p> Search<'a, 'p> {
             }
             self.tried.push(after.clone());
             self.nothing.tried = true;
-            let trial = self.proof.trial(&after, self.policy);
+            let trial = self.proof.trial(&after, self.aim);
             if trial.holds && self.undoes(&state.edits, &after) {
                 // To put everything back as it was is no way to change it.
                 self.nothing.blame = Some(Blame::before());
@@ -208,7 +210,7 @@ impl<'a, 'p> Search<'a, 'p> {
             let Some((after, _)) = change::apply(self.proof.before(), &fewer) else {
                 continue;
             };
-            if self.is_valid(&after) && self.proof.trial(&after, self.policy).holds {
+            if self.is_valid(&after) && self.proof.trial(&after, self.aim).holds {
                 edits = fewer;
             }
         }
@@ -229,7 +231,7 @@ impl<'a, 'p> Search<'a, 'p> {
         self.open = examples.map(|edit| edit.path.clone()).collect();
         let mut goals = Vec::new();
         for policy in objecting {
-            for (workload, goal) in self.proof.goals(&object, policy, &mut self.host) {
+            for (workload, goal) in self.proof.goals(&object, (policy, self.aim), &mut self.host) {
                 goals.push(lifted(goal, workload));
             }
         }
@@ -251,7 +253,12 @@ impl<'a, 'p> Search<'a, 'p> {
             return;
         };
         let mut wants = 0;
-        goal.visit(&mut |_| wants += 1);
+        goal.visit(&mut |want| {
+            wants += 1;
+            if state.round == 0 && matches!(want.source, Source::Inventory | Source::Old | Source::Request) {
+                self.nothing.other.get_or_insert(want.source);
+            }
+        });
         if wants > MAX_WANTS {
             return;
         }
@@ -344,7 +351,10 @@ impl<'a, 'p> Search<'a, 'p> {
                 .copied()
                 .unwrap_or_default()
                 .to_owned();
-            let selecting = (list == "topologySpreadConstraints").then_some("labelSelector");
+            let selects = list == "topologySpreadConstraints"
+                || (list == "requiredDuringSchedulingIgnoredDuringExecution"
+                    && !change::names(element).contains(&"nodeAffinity"));
+            let selecting = selects.then_some("labelSelector");
             for name in kind.required().chain(selecting) {
                 let mut path = element.to_vec();
                 path.push(Step::Key(name.to_owned()));
@@ -357,7 +367,6 @@ impl<'a, 'p> Search<'a, 'p> {
                     path: &path,
                     now: None,
                     field: self.field(&path),
-                    is_example: false,
                     options: 1,
                     is_part: false,
                 };

@@ -53,10 +53,11 @@ impl Search<'_, '_> {
             return None;
         }
         let review = self.proof.review().with_object(Document::from(object.clone()));
-        let before = self.proof.set().said_alone(&review, self.policy)?;
+        let before = self.proof.set().said_alone(&review, self.aim.policy)?;
         let effects = self.effects(object, &before);
         let mut goals = Vec::new();
-        for violation in 0..before.len() {
+        let aimed = |message: &String| self.aim.violations.iter().any(|own| own.message == *message);
+        for (violation, _) in before.iter().enumerate().filter(|(_, message)| aimed(message)) {
             let helping = effects.iter().filter(|effect| effect.gone.contains(&violation));
             goals.push(Self::any_of(helping)?);
         }
@@ -83,7 +84,7 @@ impl Search<'_, '_> {
                 };
                 left -= 1;
                 let review = self.proof.review().with_object(Document::from(after));
-                let Some(said) = self.proof.set().said_alone(&review, self.policy) else {
+                let Some(said) = self.proof.set().said_alone(&review, self.aim.policy) else {
                     continue;
                 };
                 let gone: Vec<usize> = (0..before.len())
@@ -148,7 +149,7 @@ impl Search<'_, '_> {
         let review = self.proof.review().with_object(Document::from(object.clone()));
         let mut places: Vec<Probed> = Vec::new();
         let mut values = Vec::new();
-        for (workload, reads) in self.proof.set().reads(&review, self.policy, &mut self.host) {
+        for (workload, reads) in self.proof.set().reads(&review, self.aim.policy, &mut self.host) {
             if reads.is_about_others {
                 // What passes then may only be about another object, or somebody else.
                 return (Vec::new(), Vec::new());
@@ -280,7 +281,8 @@ impl Search<'_, '_> {
     /// Texts: those that the message asks for, that Kubernetes lists, that the policy knows and that look like what is there.
     fn texts(&self, place: &Probed, field: Option<Field>, values: &[Value]) -> Vec<Json> {
         let now = place.now.as_ref().and_then(Json::as_str).unwrap_or_default();
-        let mut texts: Vec<String> = asked_for(&self.words);
+        let names = change::names(&place.path);
+        let mut texts: Vec<String> = asked_for(&self.words, names.last().copied().unwrap_or_default());
         let listed = field.map(|field| field.values().map(str::to_owned).collect::<Vec<_>>());
         let is_listed = listed.as_ref().is_some_and(|listed| !listed.is_empty());
         let known = values.iter().filter_map(Value::as_str).filter(|text| !text.is_empty());

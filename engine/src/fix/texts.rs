@@ -191,6 +191,11 @@ pub(super) fn nearness(one: &str, other: &str) -> u32 {
     }
 }
 
+/// Whether one text is the other with a typing error in it.
+pub(super) fn is_slip(now: &str, meant: &str) -> bool {
+    nearness(now, meant) == 3 && !meant.contains(now) && !now.contains(meant)
+}
+
 /// A name of an image in its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Image<'a> {

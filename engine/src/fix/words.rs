@@ -52,8 +52,8 @@ pub(super) fn says_number(said: &str, number: &str) -> bool {
     })
 }
 
-/// The words that a message asks for: `must be Off`, `use RollingUpdate`.
-pub(super) fn asked_for(said: &str) -> Vec<String> {
+/// The words that a message asks for: `must be Off`, `use RollingUpdate`, `updateMode Off` where that is the field's name.
+pub(super) fn asked_for(said: &str, field: &str) -> Vec<String> {
     let marks = |character: char| !character.is_alphanumeric() && !matches!(character, '-' | '_' | '/' | '.' | ':');
     let words: Vec<&str> = said
         .split_whitespace()
@@ -70,7 +70,8 @@ pub(super) fn asked_for(said: &str) -> Vec<String> {
         let asks = match before(1).as_deref() {
             Some("use") => true,
             Some("be") => matches!(before(2).as_deref(), Some("must" | "should" | "to")),
-            _ => false,
+            Some(name) => !field.is_empty() && name == field.to_lowercase(),
+            None => false,
         };
         // A value of Kubernetes is a name: it begins with a capital, or is no word of a sentence.
         let is_name = word.starts_with(char::is_uppercase) || word.contains(['-', '/', '.']);

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use engine::cases::CaseFile;
 use engine::context::Context;
 use engine::policy::bundle::Bundle;
 use engine::policy::settings::{Override, Settings};
@@ -13,6 +12,7 @@ use engine::verdict::Action;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use crate::library;
 use crate::mutate::mutated;
 use crate::support::fixes::{HELD_OUT, TUNED, load};
 
@@ -67,13 +67,7 @@ impl Corpus {
     }
 
     fn library(&mut self) {
-        let root = repository().join("policies");
-        let mut found = Vec::new();
-        folders(&root, &mut found);
-        found.sort();
-        for folder in found {
-            let id = folder.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            let text = fs::read_to_string(folder.join("policy.rego")).unwrap();
+        for library::Policy { id, text, cases } in library::load() {
             let mut policy = Policy {
                 library: true,
                 unique: id.clone(),
@@ -82,16 +76,14 @@ impl Corpus {
                 subjects: Vec::new(),
                 name: id,
             };
-            for file in sorted(&folder.join("cases")) {
-                for case in CaseFile::parse(&fs::read_to_string(file).unwrap()).unwrap().cases {
-                    if !policy.parameters.contains(&case.parameters) {
-                        policy.parameters.push(case.parameters.clone());
-                    }
-                    for variant in case.variants().unwrap() {
-                        policy
-                            .subjects
-                            .push(self.subject(variant.review_json(), case.context()));
-                    }
+            for (_, case) in cases {
+                if !policy.parameters.contains(&case.parameters) {
+                    policy.parameters.push(case.parameters.clone());
+                }
+                for variant in case.variants().unwrap() {
+                    policy
+                        .subjects
+                        .push(self.subject(variant.review_json(), case.context()));
                 }
             }
             self.policies.push(policy);
@@ -120,7 +112,7 @@ impl Corpus {
 
     /// What an API server really sent.
     fn recorded(&mut self) {
-        for file in sorted(&repository().join("wasm-tests/fixtures/admission-reviews")) {
+        for file in library::sorted(&repository().join("wasm-tests/fixtures/admission-reviews")) {
             if file.extension().is_some_and(|extension| extension == "json") {
                 let review = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
                 self.subject(review, Context::default());
@@ -383,21 +375,4 @@ fn some_of<'a>(random: &mut Rng, items: &[&'a Policy], count: usize) -> Vec<&'a 
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn sorted(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
-}
-
-fn folders(folder: &Path, found: &mut Vec<PathBuf>) {
-    for path in sorted(folder) {
-        if path.join("cases").is_dir() {
-            found.push(path);
-        } else if path.is_dir() {
-            folders(&path, found);
-        }
-    }
 }

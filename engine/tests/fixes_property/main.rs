@@ -9,6 +9,8 @@
 mod check;
 mod generate;
 mod hostile;
+#[path = "../support/library.rs"]
+mod library;
 // One generator of broken documents for the whole repository.
 #[path = "../../../wasm-tests/tests/opa/mutate.rs"]
 mod mutate;
@@ -261,10 +263,16 @@ pub(crate) fn look(bundle: &Bundle, [set, again]: &[PolicySet; 2], review: &Valu
         bundle,
         set: again,
         body: &body,
+        warnings: effort.warnings,
     };
     for (policy, fix) in fixes(&found) {
-        if policy != "all" && !fix.summary().policies.iter().any(|own| own == policy) {
-            report("it is for others", policy, Some(fix));
+        let is_partial = found
+            .partly
+            .iter()
+            .flat_map(|(violations, _)| violations)
+            .any(|violation| violation.policy == policy);
+        if policy != "all" && fix.policies().iter().any(|own| own == policy) == is_partial {
+            report("it is for others, or for more than it mends", policy, Some(fix));
         }
         for exception in denied.exceptions(fix) {
             report(&exception, policy, Some(fix));
@@ -279,7 +287,16 @@ fn fixes(remedies: &Remedies) -> impl Iterator<Item = (&str, &Fix)> {
         Remedy::Fix(fix) => Some((policy.as_str(), &**fix)),
         _ => None,
     });
-    single.chain(remedies.whole.as_ref().map(|fix| ("all", fix)))
+    let partly = remedies
+        .partly
+        .iter()
+        .filter_map(|(violations, remedy)| match (violations.first(), remedy) {
+            (Some(violation), Remedy::Fix(fix)) => Some((violation.policy.as_str(), &**fix)),
+            _ => None,
+        });
+    single
+        .chain(partly)
+        .chain(remedies.whole.as_ref().map(|fix| ("all", fix)))
 }
 
 /// Nothing, when nobody objects.

@@ -19,7 +19,13 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         Source::Inventory => SET + 10,
     };
     let now = spot.now.and_then(Json::as_str).unwrap_or_default();
-    let was_said = spot.now.is_some() && !spot.is_example;
+    let now_number = spot.now.and_then(Json::as_f64);
+    let mut distances: Vec<f64> = Vec::new();
+    if let Some(now) = now_number {
+        let numbers = values.iter().filter_map(|value| value.to_json().as_f64());
+        distances.extend(numbers.map(|number| (number - now).abs()));
+        distances.sort_by(f64::total_cmp);
+    }
     let has_near = values
         .iter()
         .filter_map(Value::as_str)
@@ -33,6 +39,9 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         if source == Source::Inventory && spot.now.is_some() && near < 3 && !json.is_number() && !is_type {
             continue;
         }
+        // Of numbers the nearest.
+        let distance = now_number.and_then(|now| Some((json.as_f64()? - now).abs()));
+        let place = distance.map_or(place, |own| distances.partition_point(|other| *other < own));
         let place = u32::try_from(place.min(5)).unwrap_or(5);
         let cost = match near {
             3 if source == Source::Object => base,
@@ -43,17 +52,11 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
         // One of several, none of which is like what was there, or a bound where nothing was said: a person's choice.
         let is_choice = match source {
             Source::Inventory => spot.now.is_none(),
-            Source::Rule if names(spot.path).contains(&"labels") => {
-                values.len().max(spot.options) > 1 && near == 0 && is_free_text(spot)
-            }
-            Source::Parameter => {
+            Source::Rule | Source::Parameter => {
                 let several = values.len().max(spot.options) > 1;
                 let is_quantity = matches!(spot.field.map(Field::form), Some(Form::Quantity));
-                let is_label = names(spot.path)
-                    .iter()
-                    .any(|name| matches!(*name, "labels" | "nodeSelector"));
-                (is_list && several && near == 0 && json.is_string() && is_free_text(spot) && (was_said || is_label))
-                    || (spot.now.is_none() && is_quantity)
+                (is_list && several && near == 0 && json.is_string() && is_free_text(spot))
+                    || (source == Source::Parameter && spot.now.is_none() && is_quantity)
             }
             _ => false,
         };
@@ -184,23 +187,60 @@ fn like_siblings(spot: &Spot<'_>, has_to_be_true: bool) -> Option<Candidate> {
 
 /// What an element cannot do without.
 pub(in crate::fix) fn needed(spot: &Spot<'_>) -> Option<Candidate> {
-    let value = match names(spot.path).last().copied().unwrap_or_default() {
+    let path = names(spot.path);
+    let value = match path.last().copied().unwrap_or_default() {
         "maxSkew" => json!(1),
         "whenUnsatisfiable" => json!("ScheduleAnyway"),
         "pathType" => json!("Prefix"),
-        "labelSelector" => {
-            let labels = [
-                "/spec/template/metadata/labels",
-                "/spec/selector/matchLabels",
-                "/metadata/labels",
-            ]
-            .iter()
-            .find_map(|place| spot.object.pointer(place).cloned());
-            json!({"matchLabels": labels?})
+        "weight" => json!(100),
+        "topologyKey" if path.contains(&"podAntiAffinity") => json!("kubernetes.io/hostname"),
+        "topologyKey" if path.contains(&"topologySpreadConstraints") => json!("topology.kubernetes.io/zone"),
+        "labelSelector" => return Some(own_selector(spot)),
+        "podAffinityTerm" => {
+            let inner = |name: &str| {
+                let mut path = spot.path.to_vec();
+                path.push(Step::Key(name.to_owned()));
+                needed(&Spot {
+                    path: &path,
+                    now: None,
+                    ..*spot
+                })
+            };
+            let (key, selector) = (inner("topologyKey")?, inner("labelSelector")?);
+            let (Action::Set(key), Action::Set(labels)) = (key.action, selector.action) else {
+                return None;
+            };
+            return Some(Candidate {
+                action: Action::Set(json!({"topologyKey": key, "labelSelector": labels})),
+                ..selector
+            });
         }
         _ => return present(spot, false).into_iter().next(),
     };
     Some(set(value, SET))
+}
+
+/// The Pods of this object: what it selects, else the labels that its Pods have; a person's to say where neither is known.
+pub(super) fn own_selector(spot: &Spot<'_>) -> Candidate {
+    let is_pod = spot.object.pointer("/spec/containers").is_some();
+    let places = [
+        "/spec/selector/matchLabels",
+        "/spec/template/metadata/labels",
+        "/spec/jobTemplate/spec/template/metadata/labels",
+    ];
+    let own = is_pod.then_some("/metadata/labels");
+    let labels = places
+        .into_iter()
+        .chain(own)
+        .find_map(|place| spot.object.pointer(place));
+    match labels.and_then(Json::as_object).filter(|labels| !labels.is_empty()) {
+        Some(labels) => set(json!({"matchLabels": labels}), SET),
+        None => filled(
+            json!({"matchLabels": {"app": FILL_IN}}),
+            FILLED,
+            "the labels of the Pods that are meant".to_owned(),
+        ),
+    }
 }
 
 /// A label that the object has elsewhere, on its Pods or on itself, is most likely the same here.

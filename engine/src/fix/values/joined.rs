@@ -47,9 +47,24 @@ pub(super) fn prefixed(spot: &Spot<'_>, start: &str) -> Vec<Candidate> {
         let near = texts::nearness(now, start);
         found.push(filled(json!(joined), FILLED - 4 * near, meaning(spot)));
     } else {
-        found.push(set(json!(format!("{start}{now}")), DERIVED));
+        found.push(joined(spot, &format!("{start}{now}")));
     }
     found
+}
+
+/// What is there with more before or after it. In a label these are the object's own words; anywhere else it is the name of
+/// something that has to be there, and which names there are a person knows.
+fn joined(spot: &Spot<'_>, text: &str) -> Candidate {
+    let path = names(spot.path);
+    let now = spot.now.and_then(Json::as_str).unwrap_or_default();
+    let is_own = path.contains(&"labels") || path.contains(&"annotations");
+    // A version of an image that says the same more exactly.
+    let is_version = spot.is_part && is_image(&path);
+    if is_own || is_version || texts::is_slip(now, text) {
+        set(json!(text), DERIVED)
+    } else {
+        filled(json!(text), DERIVED, meaning(spot))
+    }
 }
 
 pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate {
@@ -61,13 +76,16 @@ pub(super) fn suffixed(spot: &Spot<'_>, end: &str, source: Source) -> Candidate 
             } else {
                 now
             };
-            let value = json!(format!("{stem}{end}"));
-            // Which of the names in a domain a person has.
-            let is_host = names(spot.path).last() == Some(&"host") || names(spot.path).contains(&"hosts");
-            if is_host && source != Source::Request {
-                filled(value, DERIVED, meaning(spot))
+            if let (Some((who, _)), true) = (now.split_once('@'), end.starts_with('@')) {
+                // Whether the same person is there at another address.
+                return filled(json!(format!("{who}{end}")), DERIVED, meaning(spot));
+            }
+            let text = format!("{stem}{end}");
+            // The end may come from the request itself: then there is no other.
+            if source == Source::Request {
+                set(json!(text), DERIVED)
             } else {
-                set(value, DERIVED)
+                joined(spot, &text)
             }
         }
         None => filled(json!(format!("{FILL_IN}{end}")), FILLED, meaning(spot)),
@@ -102,16 +120,16 @@ pub(super) fn fitting(spot: &Spot<'_>, patterns: &[Value], host: &mut Host) -> V
             }
             place += 1;
             let near = 4 * now.as_ref().map_or(0, |now| texts::nearness(now, &sample));
-            let is_lower = now.as_ref().is_some_and(|now| now.to_lowercase() == sample);
+            let is_spelled = now.as_ref().is_some_and(|now| now.eq_ignore_ascii_case(&sample));
             let is_joined = now
                 .as_ref()
                 .is_some_and(|now| sample.starts_with(now) || sample.ends_with(now));
             found.push(if samples.is_all {
                 set(json!(sample), (SET + 8 + place).saturating_sub(near))
-            } else if is_lower {
+            } else if is_spelled {
                 set(json!(sample), SET)
             } else if is_joined && !sample.contains(FILL_IN) {
-                set(json!(sample), DERIVED)
+                joined(spot, &sample)
             } else {
                 filled(json!(sample), (FILLED + place).saturating_sub(near), meaning(spot))
             });
@@ -163,7 +181,6 @@ pub(super) fn part(
         path: spot.path,
         now: own.as_ref(),
         field: None,
-        is_example: spot.is_example,
         options: spot.options,
         is_part: true,
     };

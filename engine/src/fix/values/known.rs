@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::choices::needed;
+use super::choices::own_selector;
 use super::{Candidate, DERIVED, FILLED, SET, Spot, filled, set};
-use crate::fix::change::{Action, Step, names, pointer};
+use crate::fix::change::{Action, names, pointer};
 use crate::fix::texts::FILL_IN;
 
 /// Fields that are safest when nothing is said.
@@ -55,28 +55,57 @@ pub(super) fn structure(spot: &Spot<'_>) -> Option<Candidate> {
         "preStop" => json!({"exec": {"command": ["sleep", "10"]}}),
         "lifecycle" => json!({"preStop": {"exec": {"command": ["sleep", "10"]}}}),
         "topologySpreadConstraints" => {
-            let element = |name: &str| {
-                let mut path = spot.path.to_vec();
-                path.extend([Step::Key("-".to_owned()), Step::Key(name.to_owned())]);
-                let inner = Spot {
-                    path: &path,
-                    now: None,
-                    ..*spot
-                };
-                match needed(&inner)?.action {
-                    Action::Set(value) => Some(value),
-                    Action::Remove => None,
-                }
+            let labels = own_selector(spot);
+            let Action::Set(selector) = labels.action else {
+                return None;
             };
-            return Some(set(
-                json!([{
+            return Some(Candidate {
+                action: Action::Set(json!([{
                     "maxSkew": 1,
                     "topologyKey": "topology.kubernetes.io/zone",
                     "whenUnsatisfiable": "ScheduleAnyway",
-                    "labelSelector": element("labelSelector")?,
-                }]),
-                DERIVED,
-            ));
+                    "labelSelector": selector,
+                }])),
+                cost: DERIVED,
+                ..labels
+            });
+        }
+        // Apart from each other, where that can be had.
+        "affinity" | "podAntiAffinity" | "preferredDuringSchedulingIgnoredDuringExecution"
+            if last != "preferredDuringSchedulingIgnoredDuringExecution"
+                || names(spot.path).contains(&"podAntiAffinity") =>
+        {
+            let labels = own_selector(spot);
+            let Action::Set(selector) = labels.action else {
+                return None;
+            };
+            let term = json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": selector});
+            let mut value = json!([{"weight": 100, "podAffinityTerm": term}]);
+            let around = [
+                "preferredDuringSchedulingIgnoredDuringExecution",
+                "podAntiAffinity",
+                "affinity",
+            ];
+            for name in around.iter().take_while(|name| **name != last) {
+                value = json!({*name: value});
+            }
+            return Some(Candidate {
+                action: Action::Set(value),
+                cost: DERIVED,
+                ..labels
+            });
+        }
+        // Which Pods a budget or a rule of the network is for, its own labels may say.
+        "selector" | "podSelector" if spot.object.pointer("/spec/template").is_none() => {
+            let is_own = matches!(names(spot.path).as_slice(), ["spec", _]);
+            let app = ["app.kubernetes.io/name", "app"]
+                .iter()
+                .filter(|_| is_own)
+                .find_map(|name| {
+                    let value = spot.object.pointer("/metadata/labels")?.get(name)?;
+                    Some(json!({*name: value}))
+                });
+            json!({"matchLabels": app.unwrap_or(json!({"app": FILL_IN}))})
         }
         "loadBalancerSourceRanges" => json!(["10.0.0.0/8"]),
         "imagePullSecrets" => json!([{"name": FILL_IN}]),
@@ -137,7 +166,15 @@ pub(super) fn quantity_for(name: &str) -> &'static str {
     match name {
         "cpu" => "100m",
         "memory" => "128Mi",
-        _ => "1Gi",
+        // Whatever has a size; the rest is counted.
+        _ if name.contains("storage")
+            || name.contains("memory")
+            || name.ends_with("Size")
+            || name.ends_with("sizeLimit") =>
+        {
+            "1Gi"
+        }
+        _ => "1",
     }
 }
 
@@ -157,6 +194,7 @@ pub(super) fn meaning(spot: &Spot<'_>) -> String {
         (_, "image") => "the image that is meant, as the policy allows it".to_owned(),
         ("limits" | "requests", resource) => format!("how much {resource} the container needs"),
         (_, "runAsUser" | "runAsGroup") => "a user of the image that is not root".to_owned(),
+        (_, "selector" | "podSelector") => "the labels of the Pods that are meant".to_owned(),
         (_, "livenessProbe" | "readinessProbe" | "startupProbe") => "how the container shows that it works".to_owned(),
         _ => format!("the right value for {last}"),
     }

@@ -15,6 +15,7 @@ use self::choices::{among, at_least, at_most, has_form, has_member, of_type, pre
 use self::joined::{containing, fitting, globbed, part, prefixed, suffixed, versions};
 use self::known::{is_container_name, is_image, meaning, unset_is_safe};
 use self::refused::{holds_secret, secret, unwanted};
+use super::bounds;
 use super::change::{Action, Step, names};
 use super::texts;
 use crate::rego::builtins::Host;
@@ -38,8 +39,6 @@ pub(super) struct Spot<'a> {
     pub(super) now: Option<&'a Json>,
     /// What Kubernetes says of it, when the kind is its own.
     pub(super) field: Option<Field>,
-    /// What is there was put there as an example.
-    pub(super) is_example: bool,
     /// How many values the policy would take here, as far as it names them.
     pub(super) options: usize,
     /// Only a part of the field's text is meant.
@@ -56,6 +55,9 @@ const DERIVED: u32 = 24;
 const FILLED: u32 = 34;
 
 const REMOVE_LEAF: u32 = 50;
+
+/// To make the object work in another manner.
+const MANNER: u32 = 40;
 
 const REMOVE_ELEMENT: u32 = 60;
 
@@ -82,6 +84,10 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
                 continue;
             }
             candidate.cost += detour;
+            let is_listed = spot.field.is_some_and(|field| field.values().len() > 0);
+            if !want.wanted && spot.now.is_some() && bounds::is_manner(&names(spot.path), is_listed) {
+                candidate.cost += MANNER;
+            }
             if is_safe_unset && candidate.action == Action::Remove {
                 candidate.cost = detour + SET - 1;
             }
@@ -131,24 +137,7 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
     });
     for candidate in &mut found {
         candidate.cost += surcharge(spot, candidate);
-        let path = names(spot.path);
-        let last = path.last().copied().unwrap_or_default();
-        let above = path
-            .len()
-            .checked_sub(2)
-            .and_then(|at| path.get(at))
-            .copied()
-            .unwrap_or_default();
-        // The name of another object, that has to be there.
-        let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
-        let is_derived = matches!(&candidate.action, Action::Set(_)) && candidate.cost >= DERIVED;
-        if is_reference && is_derived && candidate.placeholder.is_none() {
-            candidate.placeholder = Some(meaning(spot));
-        }
-        let is_made_up = matches!(&candidate.action, Action::Set(Json::String(text)) if text.contains(texts::FILL_IN));
-        if is_made_up && candidate.placeholder.is_none() {
-            candidate.placeholder = Some(meaning(spot));
-        }
+        name_what_is_open(spot, candidate);
     }
     found.sort_by_key(|candidate| candidate.cost);
     let mut kept: Vec<Candidate> = Vec::new();
@@ -161,6 +150,33 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
         }
     }
     kept
+}
+
+/// A value that nobody but a person can know is an example: the name of another object, and what is made up.
+fn name_what_is_open(spot: &Spot<'_>, candidate: &mut Candidate) {
+    let path = names(spot.path);
+    let last = path.last().copied().unwrap_or_default();
+    let above = path
+        .len()
+        .checked_sub(2)
+        .and_then(|at| path.get(at))
+        .copied()
+        .unwrap_or_default();
+    // The name of another object, that has to be there.
+    let is_reference = (last == "name" && above.ends_with("Ref")) || last == "secretName" || last == "claimName";
+    let is_derived = match (&candidate.action, spot.now.and_then(Json::as_str)) {
+        // A typing error is none of a person's choices.
+        (Action::Set(Json::String(text)), Some(now)) if texts::is_slip(now, text) => false,
+        (Action::Set(_), _) => candidate.cost >= DERIVED,
+        (Action::Remove, _) => false,
+    };
+    if is_reference && is_derived && candidate.placeholder.is_none() {
+        candidate.placeholder = Some(meaning(spot));
+    }
+    let is_made_up = matches!(&candidate.action, Action::Set(Json::String(text)) if text.contains(texts::FILL_IN));
+    if is_made_up && candidate.placeholder.is_none() {
+        candidate.placeholder = Some(meaning(spot));
+    }
 }
 
 /// Whether a value is one of those that are asked for, but for capital letters.
@@ -212,7 +228,9 @@ fn surcharge(spot: &Spot<'_>, candidate: &Candidate) -> u32 {
     if names.contains(&"volumeMounts") && names.contains(&"-") {
         more += 40;
     }
-    if names.contains(&"annotations") && matches!(candidate.action, Action::Set(_)) && spot.now.is_none() {
+    // An annotation of the object may be what exempts it.
+    let is_of_object = names.windows(2).any(|pair| pair == ["metadata", "annotations"]);
+    if is_of_object && matches!(candidate.action, Action::Set(_)) && spot.now.is_none() {
         more += 45;
     }
     if let Action::Set(value) = &candidate.action {

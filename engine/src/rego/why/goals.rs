@@ -9,10 +9,11 @@ use crate::rego::value::Value;
 
 impl<'p> Tracer<'p, '_> {
     /// A rule that says nothing: a set without members, an answer that allows.
-    pub(super) fn silent(&mut self, value: &Traced<'p>) -> Goal {
+    pub(super) fn silent(&mut self, value: &Traced<'p>, asks: &dyn Fn(&Value) -> bool) -> Goal {
         if let Origin::Made(made) = &*value.from {
             let made = Rc::clone(made);
-            let broken = made.rows.iter().map(|row| {
+            let asked = made.rows.iter().filter(|row| row.value.value.as_ref().is_none_or(asks));
+            let broken = asked.map(|row| {
                 let said = self.leaves(&row.value);
                 let mut values = Vec::new();
                 self.said_values(&row.value, 0, &mut values);

@@ -406,13 +406,15 @@ struct Tracer<'p, 'h> {
     seen: Option<Vec<Place>>,
 }
 
-/// What would make a rule say nothing more: a set of violations empty, or `response.allowed` of an answer true.
+/// What would make a rule say nothing more: a set of violations empty but for what is not asked about, or `response.allowed` of
+/// an answer true.
 pub fn silence(
     program: &Program,
     locations: &[&Location],
     input: &Value,
     data: &Value,
     roots: &Roots,
+    asks: &dyn Fn(&Value) -> bool,
     host: &mut Host,
 ) -> Goal {
     let mut tracer = Tracer::new(program, input, data, roots, host);
@@ -421,7 +423,7 @@ pub fn silence(
         let Some(value) = location.rule.and_then(|rule| tracer.rule(rule)) else {
             continue;
         };
-        goals.push(tracer.silent(&value));
+        goals.push(tracer.silent(&value, asks));
     }
     Goal::all(goals)
 }
