@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::api;
 use crate::config::{Config, Limits};
+use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::ledger::days;
 use crate::store::Store;
@@ -34,12 +35,13 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     explainer: Explainer,
+    delivery: Delivery,
     metrics: Metrics,
     config: Config,
 }
 
 impl Server {
-    /// Opens the ledger and listens.
+    /// Opens the ledger, takes up policies and listens.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.database)
             .await
@@ -55,7 +57,10 @@ impl Server {
         let public_url = config.public_url.clone().unwrap_or_else(|| reachable(address));
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
+        let delivery = Delivery::open(config.policies.clone(), config.state_dir(), metrics.clone()).await?;
+        delivery.begin().await?;
         let state = api::AppState {
+            delivery: delivery.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
             published: Arc::new(config.published.clone()),
@@ -66,6 +71,7 @@ impl Server {
             address,
             router,
             explainer,
+            delivery,
             metrics,
             config,
         })
@@ -83,12 +89,16 @@ impl Server {
             self.metrics.clone(),
             self.config.retention_days,
         ));
+        let following = tokio::spawn(self.delivery.clone().follow());
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
             () = stop => {}
         }
         purge.abort();
+        // Before the connections are drained: filters that wait for policies are answered now.
+        self.delivery.stop();
+        following.abort();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {

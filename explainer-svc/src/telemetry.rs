@@ -1,6 +1,8 @@
 //! Metrics for Prometheus, and logs. Neither holds an object, a label's value or a person's name. No metric has a label whose
 //! values a caller could make up: policies and teams are counted in the ledger.
 
+mod policies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub use self::policies::{PolicyEvent, PolicyMetrics};
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 
@@ -56,6 +59,7 @@ struct Inner {
     purged: Counter,
     requests: Family<RouteLabels, Counter>,
     seconds: Family<RouteKey, Histogram>,
+    policies: PolicyMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +86,7 @@ impl Default for Metrics {
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
                 ])
             }),
+            policies: PolicyMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -111,6 +116,7 @@ impl Default for Metrics {
         );
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
+        inner.policies.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -165,6 +171,11 @@ impl Metrics {
                 route: route.to_owned(),
             })
             .observe(took.as_secs_f64());
+    }
+
+    /// Of policies on their way in.
+    pub fn policies(&self) -> &PolicyMetrics {
+        &self.0.policies
     }
 
     /// All of it as text.

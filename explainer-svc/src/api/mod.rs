@@ -2,6 +2,7 @@
 
 mod explain;
 mod explanations;
+mod filters;
 mod health;
 mod limits;
 mod negotiate;
@@ -12,8 +13,10 @@ mod schema;
 mod violations;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 
@@ -22,12 +25,15 @@ pub use openapi::document;
 pub use problem::Problem;
 
 use crate::config::{Limits, Published};
+use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
 pub struct AppState {
+    /// Has the policies.
+    pub delivery: Delivery,
     /// Explains, and remembers.
     pub explainer: Explainer,
     /// Counts.
@@ -42,10 +48,30 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
     let work = Router::new()
         .route("/v1/explain", post(explain::post))
         .route("/v1/violations", get(violations::list))
-        .route("/v1/policies", get(policies::policies))
+        .route("/v1/filter/status", post(filters::report))
+        .route("/v1/policies/status", get(policies::status))
         .route("/v1/context", get(policies::context))
         .route("/e/{id}", get(explanations::get));
+    // An administrator's bundle is large, and its tests take their time; a second one need not be read meanwhile.
+    let administration = Router::new()
+        .route("/v1/policies", post(policies::push))
+        .route("/v1/policies/rollback", post(policies::rollback));
+    let administration = limited(
+        administration,
+        &Limits {
+            concurrency: 2,
+            body: 32 << 20,
+            request: Duration::from_secs(150),
+            ..limits.clone()
+        },
+    );
+    // Requests that wait do no work: they have places of their own (`delivery`), so that they take none from those that do.
+    let waiting = Router::new()
+        .route("/v1/policies", get(policies::policies))
+        .layer(DefaultBodyLimit::max(0));
     let routes = limited(work, limits)
+        .merge(administration)
+        .merge(waiting)
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

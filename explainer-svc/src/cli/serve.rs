@@ -1,15 +1,17 @@
 //! `whynot serve`.
 
+use std::time::Duration;
+
 use engine::context::Context;
-use engine::policy::compile::compile;
 
 use crate::config::{Config, Document, Published, ServeArgs};
 use crate::server::Server;
-use crate::sources;
 use crate::telemetry::init_logs;
 
-use super::policy::inputs;
 use super::{Failed, Streams, files};
+
+/// For what no request waits for and nothing can end: the compiler at work.
+const LEFT_BEHIND: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: ServeArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let (format, level) = args.logs();
@@ -18,30 +20,20 @@ pub(crate) fn run(args: ServeArgs, streams: &mut Streams<'_>) -> Result<(), Fail
     let config = Config { published, ..config };
     init_logs(format, level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config, streams))
+    let served = runtime.block_on(serve(config, streams));
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    served
 }
 
-/// The policies and the context that others can ask for, once they fit together.
+/// The context that others can ask for.
 fn published(args: &ServeArgs) -> Result<Published, Failed> {
     let context = match &args.context {
         None => Context::default(),
         Some(path) => files::context(path)?,
     };
-    let mut published = Published::default();
-    if !args.policies.is_empty() || args.context.is_some() {
-        published.context = Some(Document::new(serde_json::to_vec(&context)?));
-    }
-    if !args.policies.is_empty() {
-        let read = sources::read(&args.policies, &sources::Options::default());
-        let bundle = read.and_then(|sources| inputs::bundle(&sources));
-        let bundle = bundle.and_then(|bundle| compile(&bundle, context).map(|_| bundle));
-        let bundle = bundle.map_err(|problems| {
-            let lines = problems.iter().map(|problem| inputs::line(&args.policies, problem));
-            anyhow::anyhow!("the policies cannot be used:\n{}", lines.collect::<Vec<_>>().join("\n"))
-        })?;
-        published.policies = Some(Document::named(bundle.to_json(), &bundle.revision));
-    }
-    Ok(published)
+    Ok(Published {
+        context: Some(Document::new(serde_json::to_vec(&context)?)),
+    })
 }
 
 async fn serve(config: Config, streams: &mut Streams<'_>) -> Result<(), Failed> {

@@ -10,6 +10,14 @@ mod check_fix;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod delivery_commands;
+#[cfg(test)]
+mod delivery_crash;
+#[cfg(test)]
+mod delivery_remote;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod explanations;

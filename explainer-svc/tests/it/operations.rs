@@ -82,7 +82,10 @@ async fn every_route_is_in_the_openapi_document() {
             "/readyz",
             "/v1/context",
             "/v1/explain",
+            "/v1/filter/status",
             "/v1/policies",
+            "/v1/policies/rollback",
+            "/v1/policies/status",
             "/v1/violations"
         ]
     );

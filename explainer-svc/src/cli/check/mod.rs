@@ -14,7 +14,7 @@ mod kinds;
 mod objects;
 mod policies;
 mod progress;
-mod remote;
+pub(super) mod remote;
 mod repair;
 mod report;
 mod surroundings;
