@@ -89,13 +89,11 @@ impl Kept {
                 format!("kept are {}", known.join(", "))
             }
         };
-        let found = match wanted {
-            Some(wanted) => self.history.iter().find(|taken| taken.revision == wanted),
-            None => {
-                let is_before =
-                    |taken: &&Taken| Some(taken.revision.as_str()) != current && !self.is_avoided(&taken.revision);
-                self.history.iter().find(is_before)
-            }
+        let is_before = |taken: &&Taken| Some(taken.revision.as_str()) != current && !self.is_avoided(&taken.revision);
+        let found = if let Some(wanted) = wanted {
+            self.history.iter().find(|taken| taken.revision == wanted)
+        } else {
+            self.history.iter().find(is_before)
         };
         found.cloned().ok_or_else(|| match wanted {
             Some(wanted) => format!("The revision {wanted} is not kept; {}.", known()),

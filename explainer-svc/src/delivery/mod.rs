@@ -228,9 +228,9 @@ impl Delivery {
             return Ok(now);
         }
         let _place = self.0.waiting.try_acquire().map_err(|_| ())?;
-        let changed = changes.wait_for(is_news);
+        let news = changes.wait_for(is_news);
         tokio::select! {
-            _ = tokio::time::timeout(wait.min(LONGEST_WAIT), changed) => {}
+            _ = tokio::time::timeout(wait.min(LONGEST_WAIT), news) => {}
             () = self.0.stop.cancelled() => {}
         }
         Ok(self.current())
@@ -266,9 +266,9 @@ impl Delivery {
                 current,
             )
         };
-        let shelf = self.0.shelf.clone();
+        let folder = self.0.shelf.clone();
         let wanted = target.clone();
-        let read = tokio::task::spawn_blocking(move || shelf.read(&wanted)).await;
+        let read = tokio::task::spawn_blocking(move || folder.read(&wanted)).await;
         let json = match read {
             Ok(Ok(json)) => json,
             Ok(Err(reason)) => return Err(Rejected::Nothing(reason)),
@@ -372,8 +372,8 @@ impl Delivery {
             });
         }
         if kept != known {
-            let (shelf, wanted, json) = (self.0.shelf.clone(), kept.clone(), accepted.json.clone());
-            let written = tokio::task::spawn_blocking(move || shelf.write(&wanted, &json)).await;
+            let (folder, wanted, json) = (self.0.shelf.clone(), kept.clone(), accepted.json.clone());
+            let written = tokio::task::spawn_blocking(move || folder.write(&wanted, &json)).await;
             match (written, by) {
                 (Ok(Ok(())), _) => {}
                 (Ok(Err(error)), By::Source) => {

@@ -15,7 +15,7 @@ use crate::sources::{Exclude, Key, Options, Trust, Verification};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Policies")]
 pub struct PolicyArgs {
-    /// Where policies come from: folders, files and bundles; or one https://…/bundle.tar.gz; or one oci://REGISTRY/REPOSITORY:TAG.
+    /// Where policies come from: folders, files and bundles; or one `https://…/bundle.tar.gz`; or one `oci://REGISTRY/REPOSITORY:TAG`.
     ///
     /// Changes are taken up as they come: files within two seconds, a bundle server that can wait at once, others after
     /// --policies-interval. What does not compile, whose tests fail or whose signature is wrong is refused, and the policies before
@@ -182,7 +182,7 @@ impl Default for Settings {
             registry_config: None,
             state_dir: None,
             administrator: None,
-            examination: Duration::from_secs(60),
+            examination: Duration::from_mins(1),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::support::client;
 
 /// Long enough that a write of it takes some time.
 fn large(message: &str) -> Vec<u8> {
-    let filler: String = (0..6000).map(|line| format!("# {message} {line}\n")).collect();
+    let filler = format!("# {message}, and something to write\n").repeat(6000);
     let policy = format!("{}\n{filler}", crate::delivery::rego(message));
     crate::delivery::archive(&[("a.rego", policy.as_bytes())])
 }

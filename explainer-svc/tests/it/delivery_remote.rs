@@ -108,7 +108,7 @@ async fn a_server_that_waits_is_heard_at_once_and_its_errors_change_nothing() {
     let server = TestServer::with(|config| {
         config.policies.location = Location::Bundle(url.clone());
         config.policies.token_file = Some(token.clone());
-        config.policies.interval = Duration::from_secs(3600);
+        config.policies.interval = Duration::from_hours(1);
     })
     .await;
     let status = server.until("the first", |status| !current(status).is_empty()).await;
@@ -358,9 +358,10 @@ async fn registry(State(state): State<Shared>, method: Method, uri: Uri, headers
     {
         if uri.path() == "/token" {
             let expected = format!("Basic {}", BASE64.encode(login.as_bytes()));
-            return match given == expected {
-                true => axum::Json(json!({"token": "for-pulling"})).into_response(),
-                false => StatusCode::UNAUTHORIZED.into_response(),
+            return if given == expected {
+                axum::Json(json!({"token": "for-pulling"})).into_response()
+            } else {
+                StatusCode::UNAUTHORIZED.into_response()
             };
         }
         let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"test\"");

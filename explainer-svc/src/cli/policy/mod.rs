@@ -53,7 +53,7 @@ pub(crate) enum PolicyCommand {
     /// They are compiled and tested here, and again there; only what passes becomes current. Pushing what is current changes nothing.
     /// Exit code: 0 they are current, 1 they are refused, 2 the explainer could not be asked.
     ///
-    /// Example: whynot policy push policies --server https://whynot.example.com --token-file token
+    /// Example: whynot policy push policies --token-file token
     Push(push::PushArgs),
     /// Says which policies are current, where they come from, what was refused, and which worker of Envoy has which.
     ///

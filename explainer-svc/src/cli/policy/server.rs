@@ -81,7 +81,7 @@ impl Server {
     ) -> Result<T, Unanswered> {
         let url = self.server.url(path);
         // It compiles and tests before it answers.
-        let request = agent(Duration::from_secs(180))
+        let request = agent(Duration::from_mins(3))
             .post(&url)
             .header("authorization", &format!("Bearer {token}"))
             .header("content-type", kind);

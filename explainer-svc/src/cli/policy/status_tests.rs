@@ -8,7 +8,7 @@ fn worker(id: u64, state: &str, active: &str) -> Value {
     json!({"id": id, "generation": 1, "requests": 5, "active": active, "staged": [active], "state": state})
 }
 
-fn status(workers: Vec<Value>, seen: &str) -> Status {
+fn status(workers: &[Value], seen: &str) -> Status {
     let proxies = if workers.is_empty() {
         json!([])
     } else {
@@ -32,22 +32,22 @@ fn status(workers: Vec<Value>, seen: &str) -> Status {
 fn only_workers_that_serve_can_be_behind() {
     let workers = |state| vec![worker(1, "serving", "aaaaaaaaaaaa"), worker(2, state, "bbbbbbbbbbbb")];
     for state in ["idle", "draining"] {
-        assert_eq!(answer(&status(workers(state), NOW), None), Answer::Current, "{state}");
+        assert_eq!(answer(&status(&workers(state), NOW), None), Answer::Current, "{state}");
     }
     assert!(matches!(
-        answer(&status(workers("serving"), NOW), None),
+        answer(&status(&workers("serving"), NOW), None),
         Answer::Behind(_)
     ));
 }
 
 #[test]
 fn what_is_not_known_is_not_called_current() {
-    assert!(matches!(answer(&status(Vec::new(), NOW), None), Answer::Unclear(_)));
+    assert!(matches!(answer(&status(&[], NOW), None), Answer::Unclear(_)));
     let workers = vec![worker(1, "serving", "aaaaaaaaaaaa")];
-    let silent = status(workers.clone(), "2026-11-22T10:00:00Z");
+    let silent = status(&workers, "2026-11-22T10:00:00Z");
     assert!(matches!(answer(&silent, None), Answer::Unclear(_)));
     assert!(matches!(
-        answer(&status(workers, NOW), Some("cccccccccccc")),
+        answer(&status(&workers, NOW), Some("cccccccccccc")),
         Answer::Behind(_)
     ));
 }
@@ -60,7 +60,7 @@ fn the_text_says_everything_and_steers_no_terminal() {
                "failed": {"revision": "cccccccccccc", "reason": "out of memory"}}),
         json!({"id": 3, "state": "idle", "active": null}),
     ];
-    let status = status(workers, NOW);
+    let status = status(&workers, NOW);
     let text = text(&status, &answer(&status, None), Looks::default());
     insta::assert_snapshot!(text);
 }

@@ -17,7 +17,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// For an answer that is being sent, between two pieces of it.
 const STALLED: Duration = Duration::from_secs(30);
 /// For a whole bundle, beside the time that it waits.
-const WHOLE: Duration = Duration::from_secs(120);
+const WHOLE: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 pub(super) struct Server {

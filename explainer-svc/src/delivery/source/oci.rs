@@ -39,7 +39,7 @@ const SIGNATURES: usize = 32;
 const CONNECT: Duration = Duration::from_secs(10);
 const STALLED: Duration = Duration::from_secs(30);
 /// For all questions of one look.
-const WHOLE: Duration = Duration::from_secs(180);
+const WHOLE: Duration = Duration::from_mins(3);
 
 #[derive(Debug)]
 pub(super) struct Artefact {

@@ -9,7 +9,7 @@ use super::Checked;
 const FILES: Duration = Duration::from_millis(500);
 /// After the first failure; doubled with each.
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// A server that says it waits, and does not, is not asked in a circle.
 const SOONEST: Duration = Duration::from_millis(250);
 
