@@ -1,17 +1,15 @@
 //! What `whynot serve` runs with: arguments and environment become a [`Config`], whole or refused.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
 use clap::Args;
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 
-use crate::context::{ClusterArgs, Kind, Source};
+use crate::context::{ClusterArgs, Source};
+use crate::delivery::{PolicyArgs, Settings};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
 
@@ -55,11 +53,6 @@ pub struct ServeArgs {
     #[arg(long, env = "WHYNOT_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000,
         value_parser = clap::value_parser!(u64).range(0..=300_000))]
     shutdown_timeout_ms: u64,
-    /// Policies that `whynot check --server` decides with: folders, files and bundles; the ones that the filter has.
-    ///
-    /// Whoever reaches this server can read them and the context.
-    #[arg(long, env = "WHYNOT_POLICIES", value_name = "PATH", num_args = 1.., value_delimiter = ',')]
-    pub(crate) policies: Vec<PathBuf>,
     /// What policies know of the cluster, in YAML or JSON, read again when it changes; with --kubernetes all but namespaces and
     /// inventory.
     #[arg(long, env = "WHYNOT_CONTEXT", value_name = "FILE")]
@@ -72,6 +65,8 @@ pub struct ServeArgs {
     /// How much is logged: error, warn, info, debug or trace.
     #[arg(long, env = "WHYNOT_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     log_level: tracing::Level,
+    #[command(flatten)]
+    policies: PolicyArgs,
 }
 
 /// What the server runs with.
@@ -91,19 +86,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long a shutdown waits.
     pub shutdown_timeout: Duration,
-    /// What is given to whoever asks.
-    pub published: Published,
     /// Where the context comes from.
     pub context: Source,
-    /// The kinds that the policies read in the inventory.
-    pub inventory: BTreeSet<Kind>,
-}
-
-/// What is given to whoever asks, so that others can decide as the filter does.
-#[derive(Debug, Clone, Default)]
-pub struct Published {
-    /// A bundle.
-    pub policies: Option<Document>,
+    /// How policies get in.
+    pub policies: Settings,
 }
 
 /// A JSON document with its entity tag.
@@ -116,13 +102,6 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document that is named by its content.
-    pub fn new(json: Vec<u8>) -> Self {
-        let digest = Sha256::digest(&json);
-        let name = HEXLOWER.encode(digest.get(..8).unwrap_or_default());
-        Self::named(json, &name)
-    }
-
     /// A document that has a name.
     pub fn named(json: Vec<u8>, name: &str) -> Self {
         Self {
@@ -175,10 +154,17 @@ impl Config {
             retention_days: 90,
             limits: Limits::default(),
             shutdown_timeout: Duration::from_secs(10),
-            published: Published::default(),
             context: Source::default(),
-            inventory: BTreeSet::new(),
+            policies: Settings::default(),
         }
+    }
+}
+
+impl Config {
+    /// Where policies are kept.
+    pub fn state_dir(&self) -> PathBuf {
+        let beside = || self.database.parent().unwrap_or(Path::new("")).join("policies");
+        self.policies.state_dir.clone().unwrap_or_else(beside)
     }
 }
 
@@ -197,6 +183,7 @@ impl ServeArgs {
             ));
         }
         let database = self.database.unwrap_or_else(default_database);
+        let policies = self.policies.settings()?;
         let concurrency = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
         Ok(Config {
             public_url: self.public_url,
@@ -211,6 +198,7 @@ impl ServeArgs {
                 ..Limits::default()
             },
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
+            policies,
             ..Config::new(self.listen, database)
         })
     }

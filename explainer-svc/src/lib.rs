@@ -4,9 +4,11 @@
 //! `engine`'s: nothing here can change a verdict.
 
 pub mod api;
+mod assembly;
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod delivery;
 pub mod explain;
 pub mod ledger;
 pub mod server;

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use crate::api;
 use crate::config::{Config, Limits};
 use crate::context::LiveContext;
+use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::ledger::days;
 use crate::store::Store;
@@ -36,12 +37,13 @@ pub struct Server {
     router: Router,
     explainer: Explainer,
     context: LiveContext,
+    delivery: Delivery,
     metrics: Metrics,
     config: Config,
 }
 
 impl Server {
-    /// Opens the ledger and listens.
+    /// Opens the ledger, takes up policies and listens.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.database)
             .await
@@ -57,12 +59,14 @@ impl Server {
         let public_url = config.public_url.clone().unwrap_or_else(|| reachable(address));
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
-        let context = LiveContext::start(config.context.clone(), config.inventory.clone()).await?;
+        let delivery = Delivery::open(config.policies.clone(), config.state_dir(), metrics.clone()).await?;
+        delivery.begin().await?;
+        let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
         metrics.of_context(context.clone());
         let state = api::AppState {
+            delivery: delivery.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
-            published: Arc::new(config.published.clone()),
             context: context.clone(),
         };
         let router = api::router(state, &config.limits);
@@ -72,6 +76,7 @@ impl Server {
             router,
             explainer,
             context,
+            delivery,
             metrics,
             config,
         })
@@ -89,6 +94,8 @@ impl Server {
             self.metrics.clone(),
             self.config.retention_days,
         ));
+        let following = tokio::spawn(self.delivery.clone().follow());
+        let watching = tokio::spawn(watch_what_policies_read(self.delivery.clone(), self.context.clone()));
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
@@ -96,6 +103,10 @@ impl Server {
         }
         purge.abort();
         self.context.close();
+        // Before the connections are drained: filters that wait for policies are answered now.
+        self.delivery.stop();
+        following.abort();
+        watching.abort();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {
@@ -108,6 +119,14 @@ impl Server {
         // SQLite's own wait for a lock bounds this; what is not closed is rolled back when the file is opened again.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.explainer.store().close()).await;
         Ok(())
+    }
+}
+
+/// Other policies may read other kinds of the cluster's objects.
+async fn watch_what_policies_read(delivery: Delivery, context: LiveContext) {
+    let mut changes = delivery.changes();
+    while changes.changed().await.is_ok() {
+        context.want(delivery.inventory());
     }
 }
 

@@ -1,6 +1,8 @@
 //! Metrics for Prometheus, and logs. Neither holds an object, a label's value or a person's name. No metric has a label whose
 //! values a caller could make up: policies and teams are counted in the ledger.
 
+mod policies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub use self::policies::{PolicyEvent, PolicyMetrics};
 use crate::context::LiveContext;
 use crate::context::metrics::ContextMetrics;
 use crate::ledger::{Attempt, action_name};
@@ -59,6 +62,7 @@ struct Inner {
     requests: Family<RouteLabels, Counter>,
     seconds: Family<RouteKey, Histogram>,
     context: ContextMetrics,
+    policies: PolicyMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -86,6 +90,7 @@ impl Default for Metrics {
                 ])
             }),
             context: ContextMetrics::default(),
+            policies: PolicyMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -116,6 +121,7 @@ impl Default for Metrics {
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         registry.register_collector(Box::new(inner.context.clone()));
+        inner.policies.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -175,6 +181,11 @@ impl Metrics {
                 route: route.to_owned(),
             })
             .observe(took.as_secs_f64());
+    }
+
+    /// Of policies on their way in.
+    pub fn policies(&self) -> &PolicyMetrics {
+        &self.0.policies
     }
 
     /// All of it as text.

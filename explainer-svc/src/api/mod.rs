@@ -3,6 +3,7 @@
 mod context;
 mod explain;
 mod explanations;
+mod filters;
 mod health;
 mod limits;
 mod negotiate;
@@ -12,10 +13,10 @@ mod problem;
 mod schema;
 mod violations;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 
@@ -23,20 +24,21 @@ pub use limits::{hardened, limited};
 pub use openapi::document;
 pub use problem::Problem;
 
-use crate::config::{Limits, Published};
+use crate::config::Limits;
 use crate::context::LiveContext;
+use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
 pub struct AppState {
+    /// Has the policies.
+    pub delivery: Delivery,
     /// Explains, and remembers.
     pub explainer: Explainer,
     /// Counts.
     pub metrics: Metrics,
-    /// What is given to whoever asks.
-    pub published: Arc<Published>,
     /// What policies know of the cluster.
     pub context: LiveContext,
 }
@@ -47,9 +49,27 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
     let work = Router::new()
         .route("/v1/explain", post(explain::post))
         .route("/v1/violations", get(violations::list))
-        .route("/v1/policies", get(policies::policies))
+        .route("/v1/filter/status", post(filters::report))
+        .route("/v1/policies/status", get(policies::status))
         .route("/e/{id}", get(explanations::get));
-    // Who waits for a change does no work, and takes no place from who does.
+    // An administrator's bundle is large, and its tests take their time; a second one need not be read meanwhile.
+    let administration = Router::new()
+        .route("/v1/policies", post(policies::push))
+        .route("/v1/policies/rollback", post(policies::rollback));
+    let administration = limited(
+        administration,
+        &Limits {
+            concurrency: 2,
+            body: 32 << 20,
+            request: Duration::from_secs(150),
+            ..limits.clone()
+        },
+    );
+    // Who waits for a change does no work, and takes no place from who does. Those that wait for policies have places of their
+    // own (`delivery`).
+    let policies = Router::new()
+        .route("/v1/policies", get(policies::policies))
+        .layer(DefaultBodyLimit::max(0));
     let waiting = Limits {
         concurrency: limits.connections,
         request: limits.request + Duration::from_secs(context::MAX_WAIT),
@@ -60,6 +80,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/context/namespaces/{name}", get(context::namespace))
         .route("/v1/context/status", get(context::status));
     let routes = limited(work, limits)
+        .merge(administration)
+        .merge(policies)
         .merge(limited(waits, &waiting))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -1,9 +1,10 @@
 //! `GET /openapi.json`: the interface, generated from the handlers and their types.
 
 use axum::Json;
-use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 
-use super::{context, explain, explanations, health, policies, violations};
+use super::{context, explain, explanations, filters, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -16,16 +17,31 @@ use super::{context, explain, explanations, health, policies, violations};
         (name = "filter", description = "What the filter in Envoy asks"),
         (name = "people", description = "What a denied person opens"),
         (name = "ledger", description = "Which team hit which rule"),
-        (name = "policies", description = "What `whynot check --server` decides with"),
+        (name = "policies", description = "What filters and `whynot check --server` decide with, and who has it"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
-        explain::post, explanations::get, violations::list, policies::policies, context::context, context::namespace,
-        context::status, health::alive,
+        explain::post, explanations::get, violations::list, policies::policies, policies::status, policies::push,
+        policies::rollback, filters::report, context::context, context::namespace, context::status, health::alive,
         health::ready, health::metrics, get
-    )
+    ),
+    modifiers(&Administrators)
 )]
 struct Api;
+
+/// How administrators say who they are.
+struct Administrators;
+
+impl Modify for Administrators {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("What is in the file of --admin-token-file"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("administrator", SecurityScheme::Http(bearer));
+    }
+}
 
 /// The document.
 pub fn document() -> utoipa::openapi::OpenApi {

@@ -1,61 +1,27 @@
 //! `whynot serve`.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use engine::context::Context;
-use engine::policy::compile::compile;
-
-use crate::config::{Config, Document, Published, ServeArgs};
-use crate::context::{Kind, kinds};
+use crate::config::{Config, ServeArgs};
 use crate::server::Server;
-use crate::sources;
 use crate::telemetry::init_logs;
 
-use super::policy::inputs;
-use super::{Failed, Streams, files};
+use super::{Failed, Streams};
+
+/// For what no request waits for and nothing can end: the compiler at work.
+const LEFT_BEHIND: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: ServeArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let (format, level) = args.logs();
-    let context = args
-        .cluster
-        .source(args.context.clone(), !args.policies.is_empty())
-        .map_err(Failed::Usage)?;
-    let (published, inventory) = published(&args)?;
+    // Without a file and a cluster it is empty, and that is what policies are to see.
+    let context = args.cluster.source(args.context.clone(), true).map_err(Failed::Usage)?;
     let config = args.config().map_err(Failed::Usage)?;
-    let config = Config {
-        published,
-        context,
-        inventory,
-        ..config
-    };
+    let config = Config { context, ..config };
     init_logs(format, level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config, streams))
-}
-
-/// The policies that others can ask for, once they fit together with the context, and the kinds that they need.
-fn published(args: &ServeArgs) -> Result<(Published, BTreeSet<Kind>), Failed> {
-    let context = match &args.context {
-        None => Context::default(),
-        Some(path) => files::context(path)?,
-    };
-    let mut published = Published::default();
-    let mut inventory = BTreeSet::new();
-    if !args.policies.is_empty() {
-        let read = sources::read(&args.policies, &sources::Options::default());
-        let bundle = read.and_then(|sources| inputs::bundle(&sources));
-        let bundle = bundle.and_then(|bundle| compile(&bundle, context).map(|_| bundle));
-        let bundle = bundle.and_then(|bundle| {
-            inventory = kinds::of_bundle(&bundle)?;
-            Ok(bundle)
-        });
-        let bundle = bundle.map_err(|problems| {
-            let lines = problems.iter().map(|problem| inputs::line(&args.policies, problem));
-            anyhow::anyhow!("the policies cannot be used:\n{}", lines.collect::<Vec<_>>().join("\n"))
-        })?;
-        published.policies = Some(Document::named(bundle.to_json(), &bundle.revision));
-    }
-    Ok((published, inventory))
+    let served = runtime.block_on(serve(config, streams));
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    served
 }
 
 async fn serve(config: Config, streams: &mut Streams<'_>) -> Result<(), Failed> {

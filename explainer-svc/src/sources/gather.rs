@@ -55,6 +55,23 @@ impl Gathered {
         }
     }
 
+    /// Reads an OPA bundle that is in memory.
+    pub(super) fn bytes(&mut self, bytes: &[u8], options: &Options) {
+        let part = Part {
+            prefix: String::new(),
+            entries: Vec::new(),
+            manifest: None,
+            named: false,
+            data: Data::default(),
+        };
+        let read =
+            archive::unpack(bytes, &options.limits).and_then(|entries| self.archive(Part { entries, ..part }, options));
+        match read {
+            Ok(part) => self.add(part),
+            Err(problems) => self.refuse("", problems),
+        }
+    }
+
     fn refuse(&mut self, prefix: &str, problems: Vec<Problem>) {
         let placed = problems.into_iter().map(|problem| Problem {
             file: below(prefix, &problem.file),

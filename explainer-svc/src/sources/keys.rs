@@ -153,6 +153,22 @@ impl Key {
         }
     }
 
+    /// Whether `signature` is this key's over `message`, as cosign and OpenSSL write it: what the key is says how.
+    pub(crate) fn verify_blob(&self, message: &[u8], signature: &[u8]) -> Result<(), String> {
+        let (algorithm, key): (&'static dyn signature::VerificationAlgorithm, &[u8]) = match &self.material {
+            Material::P256(key) => (&signature::ECDSA_P256_SHA256_ASN1, key),
+            Material::P384(key) => (&signature::ECDSA_P384_SHA384_ASN1, key),
+            Material::Ed25519(key) => (&signature::ED25519, key),
+            Material::Rsa(key) => (&signature::RSA_PKCS1_2048_8192_SHA256, key),
+            material @ (Material::RsaNumbers { .. } | Material::Secret(_)) => {
+                return Err(format!("{} signs no artefact here", material.name()));
+            }
+        };
+        signature::UnparsedPublicKey::new(algorithm, key)
+            .verify(message, signature)
+            .map_err(|_| "the signature is not this key's, or what it covers was changed".to_owned())
+    }
+
     /// Whether `signature` is this key's, made with this algorithm over `message`.
     pub(super) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), String> {
         let public = |algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]| {

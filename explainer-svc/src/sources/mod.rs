@@ -127,6 +127,21 @@ pub fn read(paths: &[PathBuf], options: &Options) -> Result<Sources, Vec<Problem
     }
 }
 
+/// Reads an OPA bundle (.tar.gz) that somebody sent.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_archive(bytes: &[u8], options: &Options) -> Result<Sources, Vec<Problem>> {
+    let mut gathered = gather::Gathered::default();
+    gathered.bytes(bytes, options);
+    let (sources, problems) = gathered.finish();
+    if problems.is_empty() {
+        Ok(sources)
+    } else {
+        Err(problems)
+    }
+}
+
 /// Reads what can be read of everything that the paths name, with the problems of the rest, as in [`read`].
 pub fn survey(paths: &[PathBuf], options: &Options) -> (Sources, Vec<Problem>) {
     let mut gathered = gather::Gathered::default();

@@ -80,10 +80,7 @@ async fn a_running_explainer_gives_its_policies_and_context() {
     let files = sources.files.iter().map(|file| (file.path.clone(), file.text.clone()));
     let bundle = Bundle::new(Settings::default(), files);
     let server = TestServer::with(|config| {
-        config.published.policies = Some(explainer_svc::config::Document::named(
-            bundle.to_json(),
-            &bundle.revision,
-        ));
+        config.policies.location = explainer_svc::delivery::Location::Files(vec![folder.path().join("policies")]);
         let context = serde_json::from_value(json!({"cluster": {"name": "prod"}})).unwrap();
         config.context = explainer_svc::context::Source::Fixed(Box::new(context));
     })
@@ -119,7 +116,8 @@ async fn an_explainer_without_policies_says_so() {
     });
     let (run, nowhere) = run.await.unwrap();
     assert_eq!(run.code, Some(2));
-    let expected = "/v1/policies answers 404: This explainer was started without policies; start it with --policies.\n";
+    let expected = "/v1/policies answers 404: This explainer has no policies; start it with --policies, or give it some with \
+                    whynot policy push.\n";
     assert!(run.err.ends_with(expected), "{}", run.err);
     assert_eq!(nowhere.code, Some(2));
     assert!(

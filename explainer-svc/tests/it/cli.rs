@@ -126,6 +126,9 @@ fn help_texts() {
         ("help_policy_inspect", &["policy", "inspect", "--help"]),
         ("help_policy_test", &["policy", "test", "--help"]),
         ("help_policy_lint", &["policy", "lint", "--help"]),
+        ("help_policy_push", &["policy", "push", "--help"]),
+        ("help_policy_status", &["policy", "status", "--help"]),
+        ("help_policy_rollback", &["policy", "rollback", "--help"]),
         ("help_envoy_render", &["envoy", "render", "--help"]),
     ] {
         let run = whynot(folder.path(), arguments);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{TestServer, denial};
+use crate::support::{TestServer, client, denial};
 
 /// A request whose body does not come.
 pub(crate) async fn unfinished(server: &TestServer) -> TcpStream {
@@ -129,7 +129,7 @@ async fn a_panic_is_a_500_and_the_server_lives() {
     let url = format!("http://{}/panic", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     for _ in 0..2 {
-        let response = reqwest::get(&url).await.unwrap();
+        let response = client().get(&url).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert!(!response.text().await.unwrap().contains("secret"));

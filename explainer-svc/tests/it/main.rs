@@ -22,6 +22,14 @@ mod cli;
 #[cfg(test)]
 mod context;
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod delivery_commands;
+#[cfg(test)]
+mod delivery_crash;
+#[cfg(test)]
+mod delivery_remote;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod explanations;

@@ -84,7 +84,10 @@ async fn every_route_is_in_the_openapi_document() {
             "/v1/context/namespaces/{name}",
             "/v1/context/status",
             "/v1/explain",
+            "/v1/filter/status",
             "/v1/policies",
+            "/v1/policies/rollback",
+            "/v1/policies/status",
             "/v1/violations"
         ]
     );

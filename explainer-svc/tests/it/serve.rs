@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::denial;
+use crate::support::{client, denial};
 
 struct Process {
     child: Child,
@@ -54,7 +54,7 @@ async fn it_says_where_it_listens_and_ends_cleanly_at_a_signal() {
     let folder = TempDir::new().unwrap();
     for signal in ["-TERM", "-INT"] {
         let process = Process::start(&folder, &[]);
-        let response = reqwest::get(format!("{}/readyz", process.url)).await.unwrap();
+        let response = client().get(format!("{}/readyz", process.url)).send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(process.end(signal).0, Some(0), "{signal}");
     }
@@ -73,7 +73,7 @@ async fn logs_are_json_without_objects_labels_and_names() {
     body["review"]["labels"]["team"] = "secret-team".into();
     body["review"]["username"] = "secret-user".into();
     body["violations"][0]["found"][0]["value"] = "secret-value".into();
-    let client = reqwest::Client::new();
+    let client = client();
     let answer: Value = client
         .post(format!("{}/v1/explain", process.url))
         .json(&body)
@@ -98,7 +98,7 @@ async fn the_environment_configures_it() {
     let mut body = denial();
     body["review"]["namespaceLabels"]["team"] = "shop".into();
     body["review"]["labels"] = serde_json::json!({"squad": "cart", "team": "checkout"});
-    let response = reqwest::Client::new()
+    let response = client()
         .post(format!("{}/v1/explain", process.url))
         .json(&body)
         .send()
@@ -168,22 +168,27 @@ fn a_second_server_on_the_same_port_says_what_to_do() {
 
 #[tokio::test]
 async fn it_gives_its_policies_and_refuses_wrong_ones() {
+    let policies = TempDir::new().unwrap();
+    let policy = policies.path().join("policy.rego");
     let folder = TempDir::new().unwrap();
-    let policy = folder.path().join("policy.rego");
     std::fs::write(
         &policy,
         "package a\n\nimport rego.v1\n\ndeny contains \"no\" if input.request.object.data.x\n",
     )
     .unwrap();
     let process = Process::start(&folder, &["--policies", policy.to_str().unwrap()]);
-    let bundle: Value = reqwest::get(format!("{}/v1/policies", process.url))
+    let bundle: Value = client()
+        .get(format!("{}/v1/policies", process.url))
+        .send()
         .await
         .unwrap()
         .json()
         .await
         .unwrap();
     assert_eq!(bundle["kind"], "PolicyBundle");
-    let context: Value = reqwest::get(format!("{}/v1/context", process.url))
+    let context: Value = client()
+        .get(format!("{}/v1/context", process.url))
+        .send()
         .await
         .unwrap()
         .json()
@@ -192,6 +197,8 @@ async fn it_gives_its_policies_and_refuses_wrong_ones() {
     assert_eq!(context["namespaces"], serde_json::json!({}));
     assert_eq!(process.end("-TERM").0, Some(0));
 
+    // Where nothing was kept: with policies of before, it would serve on.
+    let folder = TempDir::new().unwrap();
     std::fs::write(&policy, "package a\n\ndeny contains nothing\n").unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_whynot"))
         .args(["serve", "--listen", "127.0.0.1:0", "--policies"])

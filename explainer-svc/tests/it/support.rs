@@ -45,10 +45,9 @@ impl TestServer {
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self {
             url,
-            client,
+            client: client(),
             stop: Some(stop),
             task,
             folder: None,
@@ -119,6 +118,12 @@ impl TestServer {
     pub(crate) async fn violations(&self) -> Vec<Value> {
         self.json("/v1/violations").await["items"].as_array().unwrap().clone()
     }
+}
+
+/// A client. It has to be told who does TLS, although nobody here does.
+pub(crate) fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().timeout(Duration::from_secs(20)).build().unwrap()
 }
 
 /// A person's denied Pod.

@@ -16,7 +16,7 @@ mod mask;
 mod objects;
 mod policies;
 mod progress;
-mod remote;
+pub(super) mod remote;
 mod repair;
 mod report;
 mod surroundings;

@@ -15,14 +15,14 @@ const MAX_BODY: u64 = 256 << 20;
 
 /// Where an explainer is reached.
 #[derive(Debug, Clone)]
-pub(super) struct Remote {
+pub(in super::super) struct Remote {
     /// Without a slash at its end.
     url: String,
 }
 
 impl Remote {
     /// Reads an address.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in super::super) fn parse(text: &str) -> Result<Self, String> {
         let uri: Uri = text
             .parse()
             .map_err(|_| "expected http://HOST or https://HOST".to_owned())?;
@@ -34,6 +34,11 @@ impl Remote {
         Ok(Self {
             url: text.trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Its address with a path.
+    pub(in super::super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
 
     /// What the explainer decides with.

@@ -4,6 +4,10 @@ mod build;
 pub(super) mod inputs;
 mod inspect;
 mod lint;
+mod push;
+mod rollback;
+mod server;
+mod status;
 mod test;
 
 use clap::{Subcommand, ValueEnum};
@@ -44,6 +48,26 @@ pub(crate) enum PolicyCommand {
     ///
     /// Example: whynot policy lint policies --deny-warnings
     Lint(lint::LintArgs),
+    /// Gives policies to a running explainer, which gives them to every filter.
+    ///
+    /// They are compiled and tested here, and again there; only what passes becomes current. Pushing what is current changes nothing.
+    /// Exit code: 0 they are current, 1 they are refused, 2 the explainer could not be asked.
+    ///
+    /// Example: whynot policy push policies --token-file token
+    Push(push::PushArgs),
+    /// Says which policies are current, where they come from, what was refused, and which worker of Envoy has which.
+    ///
+    /// Exit code: 0 every worker that serves has the current ones, 1 some have not, 2 that cannot be told.
+    ///
+    /// Example: whynot policy status --wait 3f2a9c01d4e5
+    Status(status::StatusArgs),
+    /// Goes back to policies of before.
+    ///
+    /// What was current is not taken from the source again, until the source has something else.
+    /// Exit code: 0 done, 1 there is nothing to go back to, 2 the explainer could not be asked.
+    ///
+    /// Example: whynot policy rollback --token-file token
+    Rollback(rollback::RollbackArgs),
 }
 
 impl PolicyCommand {
@@ -53,6 +77,9 @@ impl PolicyCommand {
             Self::Inspect(args) => inspect::run(&args, streams),
             Self::Test(args) => test::run(&args, streams),
             Self::Lint(args) => lint::run(&args, streams),
+            Self::Push(args) => push::run(&args, streams),
+            Self::Status(args) => status::run(&args, streams),
+            Self::Rollback(args) => rollback::run(&args, streams),
         }
     }
 }

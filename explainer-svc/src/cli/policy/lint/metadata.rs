@@ -7,9 +7,9 @@ use engine::policy::bundle::Bundle;
 use engine::policy::format::Form;
 use engine::policy::{id_of, metadata};
 
-use super::super::test::{folder_of, parent};
 use super::finding::{Finding, Rule};
 use super::program::Roots;
+use crate::assembly::{folder_of, parent};
 use crate::sources::Sources;
 
 pub(super) fn check(sources: &Sources, bundle: &Bundle, set: &PolicySet, roots: &[Roots]) -> Vec<Finding> {

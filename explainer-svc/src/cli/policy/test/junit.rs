@@ -8,7 +8,8 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::super::super::{Failed, Streams};
-use super::{Outcome, Results, Test};
+use super::Results;
+use crate::assembly::{Outcome, Test};
 
 pub(super) fn write(results: &Results, streams: &mut Streams<'_>) -> Result<(), Failed> {
     streams.out.write_all(&xml(results)?)?;

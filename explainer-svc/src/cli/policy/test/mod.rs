@@ -1,24 +1,16 @@
 //! `whynot policy test`: policies' tests in Rego, and their cases in YAML.
 
-mod cases;
-mod coverage;
 mod junit;
-mod rego;
 mod report;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use engine::policy::Problem;
-use engine::policy::bundle::Bundle;
-use regex::Regex;
 
-pub(super) use self::cases::{folder_of, parent};
-use self::coverage::Coverage;
 use super::super::{Failed, Streams};
 use super::inputs::{self, Inputs};
-use crate::sources::{self, Sources};
+use crate::assembly::{Coverage, Filter, Outcome, Test, Trial};
+use crate::sources;
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
@@ -48,41 +40,6 @@ enum Output {
     Json,
     /// As most systems of continuous integration read it.
     Junit,
-}
-
-/// One test, or one case for one kind.
-#[derive(Debug)]
-struct Test {
-    /// The policy's id, or the package of a test.
-    group: String,
-    name: String,
-    is_case: bool,
-    /// As it can be opened from here.
-    file: String,
-    line: usize,
-    outcome: Outcome,
-    time: Option<Duration>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
-    Passed,
-    /// What was expected, and what was found.
-    Failed(String),
-    /// Why it could not be evaluated.
-    Broken(String),
-    Skipped,
-}
-
-impl Test {
-    fn full_name(&self) -> String {
-        full_name(self.is_case, &self.group, &self.name)
-    }
-}
-
-fn full_name(is_case: bool, group: &str, name: &str) -> String {
-    let between = if is_case { ": " } else { "." };
-    format!("{group}{between}{name}")
 }
 
 /// All that came out.
@@ -115,22 +72,6 @@ impl Results {
     fn too_low(&self, threshold: Option<u8>) -> Option<u8> {
         let percent = self.coverage.as_ref()?.percent();
         threshold.filter(|threshold| percent < usize::from(*threshold))
-    }
-}
-
-/// Which tests are wanted.
-#[derive(Debug)]
-struct Filter(Option<Regex>);
-
-impl Filter {
-    fn new(text: Option<&str>) -> Self {
-        // What is no expression is meant as it stands.
-        let pattern = |text: &str| Regex::new(text).or_else(|_| Regex::new(&regex::escape(text))).ok();
-        Self(text.and_then(pattern))
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        self.0.as_ref().is_none_or(|pattern| pattern.is_match(name))
     }
 }
 
@@ -178,7 +119,13 @@ pub(super) fn run(args: &TestArgs, streams: &mut Streams<'_>) -> Result<(), Fail
             done: 0,
             shown,
         };
-        let ran = run_all(args, &sources, &bundle, &mut progress);
+        let filter = Filter::new(args.filter.as_deref());
+        let ran = Trial {
+            filter: &filter,
+            located: &|file| args.inputs.located(file),
+            step: &mut |name| progress.step(name),
+        }
+        .run(&sources, &bundle);
         progress.end();
         ran
     });
@@ -218,33 +165,6 @@ pub(super) fn run(args: &TestArgs, streams: &mut Streams<'_>) -> Result<(), Fail
         Ok(())
     } else {
         Err(Failed::Reported)
-    }
-}
-
-type Ran = Result<(Vec<Test>, Coverage), Vec<Problem>>;
-
-fn run_all(args: &TestArgs, sources: &Sources, bundle: &Bundle, progress: &mut Progress<'_, '_>) -> Ran {
-    let filter = Filter::new(args.filter.as_deref());
-    let given = &args.inputs;
-    let found = rego::run(given, sources, bundle, &filter, progress);
-    let cases = cases::run(given, sources, bundle, &filter, progress);
-    match (found, cases) {
-        (Ok((mut tests, coverage)), Ok(cases)) => {
-            tests.extend(cases);
-            Ok((tests, coverage))
-        }
-        (found, cases) => {
-            // The same file may be wrong for both.
-            let all = found
-                .err()
-                .into_iter()
-                .flatten()
-                .chain(cases.err().into_iter().flatten());
-            let unique: BTreeMap<(String, usize, String), Problem> = all
-                .map(|problem| ((problem.file.clone(), problem.line, problem.message.clone()), problem))
-                .collect();
-            Err(unique.into_values().collect())
-        }
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::super::super::style::{Looks, count};
 use super::super::super::{Failed, Streams};
 use super::super::inputs::Inputs;
-use super::coverage::{Coverage, percent, ranges};
-use super::{Outcome, Results, Test, TestArgs};
+use super::{Results, TestArgs};
+use crate::assembly::{Coverage, Outcome, Test, percent, ranges};
 
 pub(super) fn text(args: &TestArgs, results: &Results, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let looks = streams.looks;

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::super::inputs::{self, Inputs};
-use super::{Filter, Outcome, Progress, Test, full_name};
+use super::trial::{Outcome, Test, Trial, full_name};
+use super::{all_on, compiled};
 use crate::sources::{File, Sources};
 
 /// Where the cases of a file begin.
@@ -24,18 +24,12 @@ struct Places {
     cases: Vec<Spanned<IgnoredAny>>,
 }
 
-pub(super) fn run(
-    given: &Inputs,
-    sources: &Sources,
-    bundle: &Bundle,
-    filter: &Filter,
-    progress: &mut Progress<'_, '_>,
-) -> Result<Vec<Test>, Vec<Problem>> {
+pub(super) fn run(sources: &Sources, bundle: &Bundle, trial: &mut Trial<'_>) -> Result<Vec<Test>, Vec<Problem>> {
     if sources.cases.is_empty() {
         return Ok(Vec::new());
     }
     // Also those that are turned off: who turns one on wants to know that it works.
-    let all = inputs::compiled(sources, &inputs::all_on(bundle))?;
+    let all = compiled(sources, &all_on(bundle))?;
     let mut sets = Sets {
         bundle,
         compiled: BTreeMap::new(),
@@ -53,7 +47,7 @@ pub(super) fn run(
         match cases(file) {
             Ok(cases) => {
                 for (case, line) in cases {
-                    match sets.check(given, policy, &case, (file, line), filter, progress) {
+                    match sets.check(policy, &case, (file, line), trial) {
                         Ok(more) => tests.extend(more),
                         Err(reason) => problems.push(Problem::at(&file.path, line, reason)),
                     }
@@ -106,7 +100,7 @@ fn policy_of<'a>(path: &str, policies: &'a [Policy]) -> Result<&'a Policy, Strin
 }
 
 /// The folder of the policy that a file of cases is for.
-pub(in super::super) fn folder_of(path: &str) -> &str {
+pub(crate) fn folder_of(path: &str) -> &str {
     let folder = parent(path);
     match folder.rsplit_once('/') {
         Some((above, "cases")) => above,
@@ -115,7 +109,7 @@ pub(in super::super) fn folder_of(path: &str) -> &str {
     }
 }
 
-pub(in super::super) fn parent(path: &str) -> &str {
+pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
@@ -128,21 +122,19 @@ struct Sets<'a> {
 impl Sets<'_> {
     fn check(
         &mut self,
-        given: &Inputs,
         policy: &Policy,
         case: &Case,
         (file, line): (&File, usize),
-        filter: &Filter,
-        progress: &mut Progress<'_, '_>,
+        trial: &mut Trial<'_>,
     ) -> Result<Vec<Test>, String> {
         let id = &policy.meta.id;
         let mut tests = Vec::new();
         for variant in case.variants()? {
             let name = full_name(true, id, &variant.name);
-            if !filter.wants(&name) {
+            if !trial.filter.wants(&name) {
                 continue;
             }
-            progress.step(&name);
+            (trial.step)(&name);
             let start = Instant::now();
             let set = self.set(policy, case)?;
             let outcome = match variant.check(set) {
@@ -156,7 +148,7 @@ impl Sets<'_> {
                 group: id.clone(),
                 name: variant.name.clone(),
                 is_case: true,
-                file: given.located(&file.path),
+                file: (trial.located)(&file.path),
                 line,
                 outcome,
                 time: Some(start.elapsed()),

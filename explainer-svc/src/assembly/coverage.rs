@@ -7,29 +7,29 @@ use engine::testing::Coverage as Lines;
 
 /// By policy or library, and by file.
 #[derive(Debug, Default)]
-pub(super) struct Coverage(BTreeMap<String, BTreeMap<String, Lines>>);
+pub(crate) struct Coverage(BTreeMap<String, BTreeMap<String, Lines>>);
 
 impl Coverage {
     /// What it does not count.
-    pub(super) const NOTE: &str = "lines that Rego tests ran; cases do not count";
+    pub(crate) const NOTE: &str = "lines that Rego tests ran; cases do not count";
 
-    pub(super) fn add(&mut self, package: &str, file: String, lines: Lines) {
+    pub(crate) fn add(&mut self, package: &str, file: String, lines: Lines) {
         self.0.entry(id_of(package)).or_default().insert(file, lines);
     }
 
     /// Each policy or library with its files.
-    pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Lines>)> {
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Lines>)> {
         self.0.iter().map(|(id, files)| (id.as_str(), files))
     }
 
     /// Of everything.
-    pub(super) fn percent(&self) -> usize {
+    pub(crate) fn percent(&self) -> usize {
         percent(self.0.values().flat_map(BTreeMap::values))
     }
 }
 
 /// From 0 to 100, rounded down: 100 is all of them.
-pub(super) fn percent<'a>(files: impl Iterator<Item = &'a Lines>) -> usize {
+pub(crate) fn percent<'a>(files: impl Iterator<Item = &'a Lines>) -> usize {
     let (covered, all) = files.fold((0, 0), |(covered, all), lines| {
         (
             covered + lines.covered.len(),
@@ -40,7 +40,7 @@ pub(super) fn percent<'a>(files: impl Iterator<Item = &'a Lines>) -> usize {
 }
 
 /// `3, 5-7`.
-pub(super) fn ranges(lines: &BTreeSet<u32>) -> String {
+pub(crate) fn ranges(lines: &BTreeSet<u32>) -> String {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for line in lines {
         match ranges.last_mut() {

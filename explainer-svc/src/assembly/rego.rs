@@ -5,17 +5,15 @@ use engine::policy::{Problem, modules};
 use engine::rego::value::Value;
 use engine::testing::{self, Outcome as Found};
 
-use super::super::inputs::{Inputs, dialect};
 use super::coverage::Coverage;
-use super::{Filter, Outcome, Progress, Test};
+use super::dialect;
+use super::trial::{Outcome, Test, Trial};
 use crate::sources::Sources;
 
 pub(super) fn run(
-    given: &Inputs,
     sources: &Sources,
     bundle: &Bundle,
-    filter: &Filter,
-    progress: &mut Progress<'_, '_>,
+    trial: &mut Trial<'_>,
 ) -> Result<(Vec<Test>, Coverage), Vec<Problem>> {
     let tests = sources.tests.iter().map(|file| bundle::File {
         path: file.path.clone(),
@@ -34,10 +32,10 @@ pub(super) fn run(
     let mut found = Vec::new();
     let mut coverage = Coverage::default();
     for group in modules::grouped(files.iter())? {
-        progress.step(group.first().map_or("", |source| source.file));
-        match testing::run_some(&group, &data, |name| filter.wants(name)) {
+        (trial.step)(group.first().map_or("", |source| source.file));
+        match testing::run_some(&group, &data, |name| trial.filter.wants(name)) {
             Ok(report) => {
-                found.extend(report.tests.into_iter().map(|test| self::test(given, test)));
+                found.extend(report.tests.into_iter().map(|test| self::test(trial, test)));
                 for (file, lines) in report
                     .coverage
                     .into_iter()
@@ -47,7 +45,7 @@ pub(super) fn run(
                         .iter()
                         .find(|known| known.path == file)
                         .map_or("", |known| known.text.as_str());
-                    coverage.add(&modules::package(text), given.located(&file), lines);
+                    coverage.add(&modules::package(text), (trial.located)(&file), lines);
                 }
             }
             Err(more) => problems.extend(more),
@@ -60,7 +58,7 @@ pub(super) fn run(
     }
 }
 
-fn test(given: &Inputs, test: testing::Test) -> Test {
+fn test(trial: &Trial<'_>, test: testing::Test) -> Test {
     let (group, name) = test.name.rsplit_once('.').unwrap_or(("", &test.name));
     let outcome = match test.outcome {
         Found::Passed => Outcome::Passed,
@@ -72,7 +70,7 @@ fn test(given: &Inputs, test: testing::Test) -> Test {
         group: group.to_owned(),
         name: name.to_owned(),
         is_case: false,
-        file: given.located(&test.file),
+        file: (trial.located)(&test.file),
         line: usize::try_from(test.line).unwrap_or(0),
         outcome,
         time: None,

@@ -1,0 +1,247 @@
+//! Policies on disk: the current ones and those before them, so that a start without the source has some.
+//!
+//! `<revision>.json` are bundles, `index.json` says which one is current. Each is written beside itself, synced and renamed, a
+//! bundle before the index that names it: whenever the process ends, the index names whole files. What is read is compared with
+//! the digest in the index.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use axum::body::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Current;
+use super::examine::{self, sha256};
+
+/// Revisions to go back to, the current one included.
+const HISTORY: usize = 10;
+const INDEX: &str = "index.json";
+/// What is being written; what a crash leaves of it is removed at the next start.
+const STAGED: &str = ".staged-";
+
+/// Policies that were current once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// Which.
+    pub revision: String,
+    /// When they became current.
+    pub at: String,
+    /// The kind of the source, or `rollback`.
+    pub by: String,
+    /// Where they came from.
+    pub source: String,
+    /// Of the bundle's bytes.
+    pub sha256: String,
+}
+
+/// What is kept, as `index.json` says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Kept {
+    /// The newest first; each revision once.
+    #[serde(default)]
+    history: Vec<Taken>,
+    /// Rolled back from: not taken from a source again.
+    #[serde(default)]
+    avoided: Vec<String>,
+}
+
+impl Kept {
+    pub(super) fn history(&self) -> &[Taken] {
+        &self.history
+    }
+
+    pub(super) fn avoided(&self) -> &[String] {
+        &self.avoided
+    }
+
+    pub(super) fn is_avoided(&self, revision: &str) -> bool {
+        self.avoided.iter().any(|avoided| avoided == revision)
+    }
+
+    pub(super) fn avoid(&mut self, revision: &str) {
+        self.forgive(revision);
+        self.avoided.insert(0, revision.to_owned());
+        self.avoided.truncate(HISTORY);
+    }
+
+    pub(super) fn forgive(&mut self, revision: &str) {
+        self.avoided.retain(|avoided| avoided != revision);
+    }
+
+    /// Puts what is current now in front.
+    pub(super) fn add(&mut self, taken: Taken) {
+        self.history.retain(|other| other.revision != taken.revision);
+        self.history.insert(0, taken);
+        self.history.truncate(HISTORY);
+    }
+
+    /// Where to go back to.
+    pub(super) fn target(&self, wanted: Option<&str>, current: Option<&str>) -> Result<Taken, String> {
+        let known = || {
+            let known: Vec<&str> = self.history.iter().map(|taken| taken.revision.as_str()).collect();
+            if known.is_empty() {
+                "nothing is kept".to_owned()
+            } else {
+                format!("kept are {}", known.join(", "))
+            }
+        };
+        let is_before = |taken: &&Taken| Some(taken.revision.as_str()) != current && !self.is_avoided(&taken.revision);
+        let found = if let Some(wanted) = wanted {
+            self.history.iter().find(|taken| taken.revision == wanted)
+        } else {
+            self.history.iter().find(is_before)
+        };
+        found.cloned().ok_or_else(|| match wanted {
+            Some(wanted) => format!("The revision {wanted} is not kept; {}.", known()),
+            None => format!("There is no revision before the current one; {}.", known()),
+        })
+    }
+}
+
+/// The folder.
+#[derive(Debug, Clone)]
+pub(super) struct Shelf {
+    folder: PathBuf,
+}
+
+impl Shelf {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// What is kept, and of it the newest that can be used. Nothing here keeps a server from starting.
+    pub(super) fn open(&self) -> (Kept, Option<Current>) {
+        let kept = match self.index() {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return (Kept::default(), None),
+            Err(error) => {
+                tracing::error!(
+                    event = "policies_unreadable", folder = %self.folder.display(), error,
+                    "what was kept of policies cannot be read"
+                );
+                return (Kept::default(), None);
+            }
+        };
+        self.sweep(&kept);
+        for taken in kept.history.iter().filter(|taken| !kept.is_avoided(&taken.revision)) {
+            let usable = self.read(taken).and_then(|json| {
+                examine::usable(&json).map_err(|reasons| reasons.join("; "))?;
+                Ok(json)
+            });
+            match usable {
+                Ok(json) => {
+                    let current = Current {
+                        revision: taken.revision.clone(),
+                        json,
+                        since: taken.at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+                        source: taken.source.clone(),
+                    };
+                    return (kept, Some(current));
+                }
+                Err(error) => tracing::error!(
+                    event = "policies_unreadable",
+                    revision = taken.revision,
+                    error,
+                    "policies of before cannot be used; those before them are tried"
+                ),
+            }
+        }
+        (kept, None)
+    }
+
+    fn index(&self) -> Result<Option<Kept>, String> {
+        match fs::read(self.folder.join(INDEX)) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A bundle, whole or not at all.
+    pub(super) fn read(&self, taken: &Taken) -> Result<Bytes, String> {
+        let path = self.bundle(&taken.revision).ok_or("its revision is none")?;
+        let bytes = fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        if sha256(&bytes) != taken.sha256 {
+            return Err(format!(
+                "{} is not what was written: its digest differs",
+                path.display()
+            ));
+        }
+        Ok(bytes.into())
+    }
+
+    /// Writes the newest bundle of `kept`, then what is kept, and removes what is kept no more.
+    pub(super) fn write(&self, kept: &Kept, newest: &[u8]) -> Result<(), String> {
+        let write = || -> io::Result<()> {
+            private_folder(&self.folder)?;
+            if let Some(path) = kept.history.first().and_then(|taken| self.bundle(&taken.revision)) {
+                self.place(&path, newest)?;
+            }
+            let index = serde_json::to_vec_pretty(kept).map_err(io::Error::other)?;
+            self.place(&self.folder.join(INDEX), &index)
+        };
+        write().map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        self.sweep(kept);
+        Ok(())
+    }
+
+    /// Puts a file in its place, whole, and on the disk when this returns.
+    fn place(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        // Two servers on one folder must not write into one file.
+        let staged = self.folder.join(format!("{STAGED}{}-{name}", std::process::id()));
+        let mut file = File::create(&staged)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&staged, path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Removes what nothing names. Whatever stays for an error costs space only.
+    fn sweep(&self, kept: &Kept) {
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_kept = kept
+                .history
+                .iter()
+                .any(|taken| name == format!("{}.json", taken.revision));
+            let is_ours = name.starts_with(STAGED) || name.strip_suffix(".json").is_some_and(is_revision);
+            if is_ours && !is_kept {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// A revision that leads elsewhere is none.
+    fn bundle(&self, revision: &str) -> Option<PathBuf> {
+        is_revision(revision).then(|| self.folder.join(format!("{revision}.json")))
+    }
+}
+
+fn is_revision(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Policies may hold names that are nobody else's business.
+fn private_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+#[path = "kept_tests.rs"]
+mod tests;
