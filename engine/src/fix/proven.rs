@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::change::{self, Action, Edit, Step};
 use super::proof::{Aim, Proof, is_same};
 use super::{Class, Placeholder, Source, bounds, diff, snippet};
+use crate::explain::fill_in;
 use crate::explain::wire::{Decision, FixSummary, GroupVersionKind};
 use crate::verdict::Violation;
 
@@ -55,6 +56,11 @@ impl Fix {
     /// What a person has to fill in.
     pub fn placeholders(&self) -> &[Placeholder] {
         &self.placeholders
+    }
+
+    /// The same, value by value, with words for what kind of value each is.
+    pub fn to_fill_in(&self) -> Vec<Placeholder> {
+        fill_in::leaves(&self.kind, &self.before, &self.after, &self.placeholders)
     }
 
     /// It takes something away that was there.

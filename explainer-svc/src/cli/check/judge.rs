@@ -261,7 +261,7 @@ impl<'a> Proposals<'a> {
             patch: fix.patch().clone(),
             class: fix.class(),
             source: fix.source(),
-            placeholders: fix.placeholders().to_vec(),
+            placeholders: fix.to_fill_in(),
             removes: fix.removes(),
             widens: fix.widens(),
             complete: fix.complete(),
@@ -304,7 +304,7 @@ impl<'a> Proposals<'a> {
 /// A fix as it is shown: where a person fills in a value, the example that was tried would be taken for one.
 fn marked(fix: &Fix) -> (Patch, Value) {
     let (mut patch, mut after) = (fix.patch().clone(), fix.after().clone());
-    for placeholder in fix.placeholders() {
+    for placeholder in fix.to_fill_in() {
         let mark = format!("FILL IN: {}", redact::line(&placeholder.meaning, MAX_MEANING));
         if let (Ok(path), Some(value)) = (
             PointerBuf::parse(&placeholder.path),
