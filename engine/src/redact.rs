@@ -115,7 +115,12 @@ fn is_credential(text: &str) -> bool {
 
 /// Whether a change at this path would show what [`value`] does not: a secret that stays as it is around the change.
 pub fn hides(kind: &str, path: &str, new: &serde_json::Value) -> bool {
-    (may_be_secret(kind, path) && !new.is_boolean() && !new.is_null())
+    // Then each member is asked for, with what is around it.
+    let is_about_a_key = path.ends_with("/privateKey")
+        && new
+            .as_object()
+            .is_some_and(|members| members.keys().all(|key| ABOUT_A_KEY.contains(&key.as_str())));
+    (may_be_secret(kind, path) && !is_about_a_key && !new.is_boolean() && !new.is_null())
         || match new {
             serde_json::Value::Object(members) => members
                 .iter()
@@ -200,6 +205,12 @@ mod tests {
         ));
         // The key, what is below it, and what is in a place that holds secrets anyway.
         assert!(hides("Certificate", "/spec/privateKey", &json!("abc")));
+        assert!(hides(
+            "Certificate",
+            "/spec",
+            &json!({"privateKey": {"size": 4096, "pem": "abc"}})
+        ));
+        assert!(hides("App", "/spec/password", &json!({"privateKey": {"size": 4096}})));
         assert!(hides("Certificate", &place("pem"), &json!("abc")));
         assert!(hides("Certificate", &place("size/x"), &json!("abc")));
         assert!(hides("Certificate", &place("encoding"), &json!("-----BEGIN")));
