@@ -41,6 +41,7 @@ pub fn request(
         unfixable: unfixable.collect(),
         origin: place.map(|place| place.origin),
         defaulted: defaulted(review, verdict),
+        upstream: None,
     }
 }
 
