@@ -10,6 +10,7 @@ mod man;
 mod policy;
 mod serve;
 mod style;
+mod wrap;
 
 use std::io::Write;
 use std::process::ExitCode;
