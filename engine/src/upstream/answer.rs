@@ -235,4 +235,51 @@ mod tests {
         assert_eq!(read(b"\xff", "u"), Read::Odd);
         assert_eq!(read(json!({"response": null}).to_string().as_bytes(), "u"), Read::Odd);
     }
+
+    /// Bytes of an answer changed, taken away and put in: whatever is still read as a denial differs in its message alone.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[test]
+    fn whatever_is_read_as_a_denial_is_changed_in_one_place() {
+        const PIECES: [&str; 12] = [
+            "{",
+            "}",
+            "\"status\":",
+            "\"message\":",
+            "null",
+            "\"",
+            ",",
+            " ",
+            "\\u0000",
+            "\u{e4}",
+            "\"allowed\":false",
+            "[]",
+        ];
+        let mut random = fastrand::Rng::with_seed(11);
+        let whole =
+            answer(r#"{"uid":"u","allowed":false,"status":{"code":403,"message":"m\u00e4"},"warnings":["\u{e4}"]}"#);
+        let mut denials = 0;
+        for _ in 0..200_000 {
+            let mut body = whole.clone().into_bytes();
+            for _ in 0..random.usize(1..3) {
+                let start = random.usize(..body.len());
+                let end = (start + random.usize(..12)).min(body.len());
+                let piece = PIECES[random.usize(..PIECES.len())].as_bytes();
+                body.splice(start..end, piece.iter().copied());
+            }
+            let Read::Denied(denial) = read(&body, "u") else {
+                continue;
+            };
+            denials += 1;
+            let new = denial.reworded(&body, "other");
+            let parsed = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
+            let (mut before, mut after) = (parsed(&body), parsed(&new));
+            assert_eq!(after["response"]["status"]["message"].take(), "other");
+            if before["response"]["status"].is_null() {
+                before["response"]["status"] = json!({});
+            }
+            before["response"]["status"]["message"] = Value::Null;
+            assert_eq!(before, after, "{}", String::from_utf8_lossy(&body));
+        }
+        assert!(denials > 1000, "{denials}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Webhooks behind Envoy: what `--wrap` says becomes a route and a cluster, so that nobody writes them by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ pub(super) fn add(envoy: &mut Value, wraps: &[Wrap]) -> Result<(), String> {
         if wraps.iter().take(place).any(|other| other.name == wrap.name) {
             return Err(format!("--wrap {} is there twice", wrap.name));
         }
-        if names(envoy).contains_key(&wrap.name) {
+        if names(envoy).contains(&wrap.name) {
             return Err(format!("the template has a route for {PREFIX}{}/ already", wrap.name));
         }
     }
@@ -143,20 +143,20 @@ fn virtual_hosts(value: &mut Value) -> Option<&mut Vec<Value>> {
 
 /// The webhooks that have a route, for the filter's configuration: also those that the template's author wrote.
 pub(super) fn configuration(envoy: &Value, wraps: &[Wrap]) -> Value {
-    let names = names(envoy).into_keys().map(|name| {
+    let names = names(envoy).into_iter().map(|name| {
         let wrap = wraps.iter().find(|wrap| wrap.name == name);
         (name, json!({"policies": wrap.is_none_or(|wrap| wrap.policies)}))
     });
     Value::Object(names.collect())
 }
 
-fn names(value: &Value) -> BTreeMap<String, ()> {
-    let mut found = BTreeMap::new();
+fn names(value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
     collect(value, &mut found);
     found
 }
 
-fn collect(value: &Value, found: &mut BTreeMap<String, ()>) {
+fn collect(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
         Value::Object(members) => {
@@ -165,7 +165,7 @@ fn collect(value: &Value, found: &mut BTreeMap<String, ()>) {
                 .filter_map(|key| members.get("match")?.get(key)?.as_str());
             for path in paths {
                 let name = path.strip_prefix(PREFIX).and_then(|rest| rest.split('/').next());
-                found.extend(name.filter(|name| !name.is_empty()).map(|name| (name.to_owned(), ())));
+                found.extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
             }
             members.values().for_each(|member| collect(member, found));
         }

@@ -12,3 +12,5 @@ mod operations;
 mod repeats;
 mod schema;
 mod support;
+mod wrapped;
+mod wrapped_gatekeeper;
