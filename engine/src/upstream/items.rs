@@ -53,6 +53,7 @@ pub fn parse(text: &str) -> Vec<Item> {
     let known = kyverno(body)
         .or_else(|| gatekeeper(body))
         .or_else(|| validating_policy(body))
+        .or_else(|| pod_security(body))
         .or_else(|| list(body));
     let mut items = known.unwrap_or_else(|| vec![Item::new(kubewarden(webhook), body)]);
     items.retain(|item| !item.message.is_empty());
@@ -126,13 +127,13 @@ fn gatekeeper(text: &str) -> Option<Vec<Item>> {
     let name_of = |line: &str| -> Option<(String, usize)> {
         let (name, rest) = line.strip_prefix('[')?.split_once("] ")?;
         let name = name.strip_prefix("denied by ").unwrap_or(name);
-        // What a Kubernetes object can be called.
+        // What a Kubernetes object can be called, or a policy of ours.
         let is_name = !name.is_empty()
             && name.len() <= 253
             && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && name
                 .bytes()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.'));
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'.' | b'_' | b'/'));
         (is_name && !rest.is_empty()).then(|| (name.to_owned(), line.len() - rest.len()))
     };
     let mut starts: Vec<(String, usize, usize)> = Vec::new();
@@ -244,6 +245,23 @@ fn validating_policy(text: &str) -> Option<Vec<Item>> {
         starts.push((name.to_owned(), at, start));
     }
     (!starts.is_empty()).then(|| pieces(text, &starts))
+}
+
+/// `violates PodSecurity "restricted:latest": one thing (where and what), another (…)`.
+fn pod_security(text: &str) -> Option<Vec<Item>> {
+    let (before, level) = text.split_once("violates PodSecurity \"")?;
+    let (_, rest) = level.split_once("\": ")?;
+    let mut at = text.len() - rest.len();
+    let mut starts = Vec::new();
+    for piece in rest.split_inclusive("), ") {
+        starts.push(("PodSecurity".to_owned(), at, at));
+        at += piece.len();
+    }
+    let tidy = |item: Item| Item {
+        message: item.message.trim_end_matches(',').to_owned(),
+        ..item
+    };
+    (!before.contains('\n')).then(|| pieces(text, &starts).into_iter().map(tidy).collect())
 }
 
 /// `- one thing` below the other, as Polaris and many webhooks of one team write it.

@@ -33,7 +33,7 @@ fn gatekeeper_names_its_constraints() {
         items("admission webhook \"validation.gatekeeper.sh\" denied the request: [denied by ns-must-have-gk] no"),
         pairs(&[("ns-must-have-gk", "no")])
     );
-    assert_eq!(items("before\n[a] b"), pairs(&[("", "before"), ("a", "b")]));
+    assert_eq!(items("before\n[a/b_c] b"), pairs(&[("", "before"), ("a/b_c", "b")]));
 }
 
 #[test]
@@ -70,6 +70,22 @@ fn policies_of_the_api_server_itself_are_named() {
 }
 
 #[test]
+fn pod_security_admission_is_taken_apart() {
+    let text = "pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \
+                \"app\" must set securityContext.allowPrivilegeEscalation=false), runAsNonRoot != true (pod or container)";
+    assert_eq!(
+        items(text),
+        pairs(&[
+            (
+                "PodSecurity",
+                "allowPrivilegeEscalation != false (container \"app\" must set securityContext.allowPrivilegeEscalation=false)"
+            ),
+            ("PodSecurity", "runAsNonRoot != true (pod or container)"),
+        ])
+    );
+}
+
+#[test]
 fn a_webhook_of_kubewarden_is_a_policy() {
     let text = "admission webhook \"clusterwide-privileged-pods.kubewarden.admission\" denied the request: Privileged container \
                 is not allowed";
@@ -100,7 +116,9 @@ fn lists_are_taken_apart_and_plain_text_is_not() {
 #[cfg(not(target_arch = "wasm32"))]
 #[test]
 fn whatever_is_said_is_a_piece_of_the_text() {
-    const PIECES: [&str; 26] = [
+    const PIECES: [&str; 28] = [
+        "violates PodSecurity \"",
+        "\": x), ",
         "[a-b] ",
         "[denied by c] ",
         "\n",

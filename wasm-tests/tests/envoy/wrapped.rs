@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use ureq::Agent;
 use wasm_tests::fixtures::{PRIVILEGED, pod, policies, review_bytes};
-use wasm_tests::stack::{Part, client, free_port};
+use wasm_tests::stack::{Part, Settings, client, free_port};
 use wasm_tests::webhook::{Manner, Webhook};
 
+use crate::fake::{Fake, Manner as Hangs};
 use crate::support::{Envoy, Explainer, Reply, settings};
 
 struct Wrapped {
@@ -27,8 +28,11 @@ enum Outcome {
 
 impl Wrapped {
     fn start(name: &str, explainer: Explainer, policies_are_asked: bool) -> Self {
+        Self::with(settings(name, &policies(&[PRIVILEGED]), explainer), policies_are_asked)
+    }
+
+    fn with(mut settings: Settings, policies_are_asked: bool) -> Self {
         let bundle = policies(&[PRIVILEGED]);
-        let mut settings = settings(name, &bundle, explainer);
         let port = free_port().unwrap();
         let ca = settings.run_dir.join("ca.crt").display().to_string();
         let mode = if policies_are_asked { "yes" } else { "no" };
@@ -199,7 +203,9 @@ fn a_denial_arrives_explained_and_all_else_as_it_came() {
 
 #[test]
 fn whatever_the_webhook_does_the_caller_gets_the_same_as_from_itself() {
-    let stack = Wrapped::start("wrapped-odd", Explainer::Other, true);
+    let mut settings = settings("wrapped-odd", &policies(&[PRIVILEGED]), Explainer::Other);
+    settings.render_arguments.push("--no-explainer".to_owned());
+    let stack = Wrapped::with(settings, true);
     for (manner, count) in [
         (Manner::Allow(vec!["w".into()]), "allowed"),
         (Manner::Patch, "allowed"),
@@ -243,8 +249,39 @@ fn whatever_the_webhook_does_the_caller_gets_the_same_as_from_itself() {
     stack.webhook.behave(Manner::Deny("y".repeat(900_000)));
     let text = message(&stack.review(&review_bytes(&pod(false))).body);
     assert!(text.ends_with(&"y".repeat(900_000)) && text.len() < 1_000_000);
+    stack.webhook.behave(Manner::DenyInChunks("in pieces".into()));
+    assert!(message(&stack.review(&review_bytes(&pod(false))).body).ends_with("behind:\nin pieces"));
     stack.webhook.behave(Manner::Deny(String::new()));
     assert!(message(&stack.review(&review_bytes(&pod(false))).body).contains("gave no reason"));
+}
+
+#[test]
+fn whoever_leaves_while_words_are_awaited_does_no_harm() {
+    let settings = settings("wrapped-left", &policies(&[PRIVILEGED]), Explainer::Other);
+    let explainer = Fake::listen(settings.ports.explainer);
+    explainer.behave(Hangs::Hang);
+    let stack = Wrapped::with(settings, true);
+    stack.webhook.behave(Manner::Deny("no".into()));
+    let url = stack
+        .envoy
+        .stack
+        .admission_url()
+        .replace("/validate", "/wrap/behind/admit?timeout=10s");
+    for _ in 0..3 {
+        let request = stack
+            .direct
+            .post(&url)
+            .config()
+            .timeout_global(Some(Duration::from_millis(300)))
+            .build();
+        let left = request
+            .header("content-type", "application/json")
+            .send(review_bytes(&pod(false)));
+        assert!(left.is_err(), "nobody explains within 300 ms");
+    }
+    let reply = stack.review(&review_bytes(&pod(false)));
+    assert!(message(&reply.body).ends_with("behind:\nno"));
+    assert!(explainer.asked() >= 1 && stack.count("denied") == 4);
 }
 
 #[test]
