@@ -53,6 +53,7 @@ pub fn with_remedies(set: &PolicySet, review: &Review, verdict: &Verdict, remedi
             unfixable: BTreeMap::new(),
             origin: None,
             defaulted: Vec::new(),
+            upstream: None,
         }
     } else {
         summary::request(set, review, verdict, remedies, 0)
@@ -65,6 +66,11 @@ pub fn with_remedies(set: &PolicySet, review: &Review, verdict: &Verdict, remedi
 }
 
 impl Decided {
+    /// The request's uid.
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
     /// The verdict.
     pub fn decision(&self) -> Decision {
         self.request.decision

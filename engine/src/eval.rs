@@ -95,6 +95,8 @@ pub struct Policy {
     pub form_reason: String,
     /// A failure of it lets the request pass.
     pub tolerant: bool,
+    /// It is asked only about what another webhook denied.
+    pub explains: bool,
     /// `input.parameters`.
     pub parameters: Value,
     /// The rules that are asked.
@@ -105,9 +107,18 @@ pub struct Policy {
     pub program: Arc<Program>,
 }
 
+impl Policy {
+    /// It is a constraint of Gatekeeper's.
+    pub fn is_constraint(&self) -> bool {
+        matches!(self.concern, Concern::Constraint(_))
+    }
+}
+
 /// Policies that decide together, under one revision.
+///
+/// The second part is empty, but for [`PolicySet::accused`]: the places of the policies that another webhook is taken to enforce.
 #[derive(Clone)]
-pub struct PolicySet(Arc<Inner>);
+pub struct PolicySet(Arc<Inner>, Option<Arc<[usize]>>);
 
 impl fmt::Debug for PolicySet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,7 +170,7 @@ impl PolicySet {
             .unwrap_or_default();
         members.push((Value::string("context"), context.document().0));
         members.push((Value::string("inventory"), Value::from(&context.inventory)));
-        Self(Arc::new(Inner {
+        let inner = Inner {
             revision,
             policies,
             index,
@@ -168,7 +179,15 @@ impl PolicySet {
             data: Value::object(members),
             patterns: Mutex::default(),
             memo: Mutex::default(),
-        }))
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// The same policies, as if another webhook's were among them: those at these places deny whatever their action is, and the
+    /// others that only explain are asked too, so that no change is taken for a fix to which they would object.
+    #[must_use]
+    pub fn accused(&self, places: &[usize]) -> Self {
+        Self(Arc::clone(&self.0), Some(places.into()))
     }
 
     /// The revision of the bundle.
@@ -228,7 +247,10 @@ impl PolicySet {
             let found = shown.ask(&task, &mut host, &mut memo);
             left = left.saturating_sub(before.saturating_sub(host.budget));
             match found {
-                Ok(found) => findings.extend(found),
+                Ok(mut found) => {
+                    self.sentence(&task, &mut found);
+                    findings.extend(found);
+                }
                 Err(stop) => failures.push(Failure {
                     policy: task.policy.meta.id.clone(),
                     kind: stop.kind,
@@ -241,6 +263,19 @@ impl PolicySet {
         *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memo;
         finding::show_values(&mut findings, review);
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
+    }
+
+    /// What follows from what a policy found, when it is asked about another webhook's denial.
+    fn sentence(&self, task: &Task<'_>, found: &mut [Finding]) {
+        let Some(accused) = &self.1 else { return };
+        let action = match accused.contains(&task.place) {
+            true => Action::Deny,
+            false if task.policy.explains => Action::Audit,
+            false => return,
+        };
+        for finding in found {
+            finding.violation.action = action;
+        }
     }
 
     /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it. `asks` leaves
@@ -358,7 +393,11 @@ impl PolicySet {
             namespace_labels,
         };
         let namespace = (!review.namespace.is_empty() && !is_namespace(review)).then_some(review.namespace.as_str());
-        let candidates = self.0.index.candidates(kind, namespace, labels);
+        let mut candidates = self.0.index.candidates(kind, namespace, labels);
+        if self.1.is_some() {
+            let explaining = self.0.policies.iter().enumerate().filter(|(_, policy)| policy.explains);
+            candidates.extend(explaining.map(|(place, _)| place));
+        }
         // Made once for all constraints, when there is one.
         let mut constrained: Option<gatekeeper::Subject<'_>> = None;
         let task = |(place, policy)| {

@@ -170,7 +170,8 @@ pub(crate) fn show_values(findings: &mut [Finding], review: &Review) {
     }
 }
 
-fn at_pointer<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
+/// The value at a JSON pointer.
+pub(crate) fn at_pointer<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     let pointer = jsonptr::Pointer::parse(path).ok()?;
     pointer.tokens().try_fold(value, |value, token| match value {
         Value::Array(items) => items.get(token.encoded().parse::<usize>().ok()?),

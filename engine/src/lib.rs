@@ -24,5 +24,6 @@ pub mod rego;
 pub mod schema;
 pub mod template;
 pub mod testing;
+pub mod upstream;
 pub mod verdict;
 pub mod warm;

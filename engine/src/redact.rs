@@ -29,6 +29,12 @@ pub fn lines(text: &str, max: usize) -> String {
     clean
 }
 
+/// Text of somebody else, whole: without what a terminal would take for more than text.
+pub fn verbatim(text: &str) -> String {
+    let is_kept = |&character: &char| matches!(character, '\n' | '\t') || is_plain(character);
+    text.chars().filter(is_kept).collect()
+}
+
 /// Text for one line of at most `max` characters. A warning with a line feed in it is dropped by the API server.
 pub fn line(text: &str, max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max));

@@ -56,6 +56,7 @@ struct Inner {
     registry: Registry,
     explanations: Family<OutcomeLabels, Counter>,
     violations: Family<ViolationLabels, Counter>,
+    upstream_denials: Counter,
     retries: Counter,
     store_errors: Counter,
     purged: Counter,
@@ -80,6 +81,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("whynot"),
             explanations: Family::default(),
             violations: Family::default(),
+            upstream_denials: Counter::default(),
             retries: Counter::default(),
             store_errors: Counter::default(),
             purged: Counter::default(),
@@ -102,6 +104,11 @@ impl Default for Metrics {
             "violations",
             "Recorded violations, without a controller's retries",
             inner.violations.clone(),
+        );
+        registry.register(
+            "upstream_denials",
+            "Recorded denials of other webhooks, without a controller's retries",
+            inner.upstream_denials.clone(),
         );
         registry.register(
             "retries",
@@ -143,6 +150,9 @@ impl Metrics {
         if recorded.attempts > 1 {
             self.0.retries.inc();
             return;
+        }
+        if attempt.request.upstream.is_some() {
+            self.0.upstream_denials.inc();
         }
         for entry in &attempt.entries {
             let labels = ViolationLabels {

@@ -1,5 +1,7 @@
 //! The plugin's configuration: JSON to [`Config`], whole or refused, with the path of what is wrong.
 
+use std::collections::BTreeMap;
+
 use engine::context::Context;
 use engine::eval::PolicySet;
 use engine::policy::{self, bundle::Bundle};
@@ -20,6 +22,21 @@ struct RawConfig {
     #[serde(default = "max_body_bytes")]
     max_body_bytes: usize,
     explainer: Option<Explainer>,
+    #[serde(default)]
+    wrapped: BTreeMap<String, Wrapped>,
+}
+
+/// A webhook behind this one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Wrapped {
+    /// The policies are asked before it is. False for one that changes objects: what it gets is not what will be stored.
+    #[serde(default = "yes")]
+    pub policies: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn validate_path() -> String {
@@ -73,6 +90,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// `None`: the engine's own words.
     pub explainer: Option<Explainer>,
+    /// The webhooks that have a route, by the name in their path.
+    pub wrapped: BTreeMap<String, Wrapped>,
 }
 
 /// Why a configuration is refused.
@@ -109,6 +128,7 @@ impl Config {
             wrap_prefix,
             max_body_bytes,
             explainer,
+            wrapped,
         } = raw;
         if max_body_bytes == 0 || max_body_bytes > MAX_REVIEW_BYTES {
             let reason = format!("maxBodyBytes is {max_body_bytes}; it must be from 1 to {MAX_REVIEW_BYTES}");
@@ -128,6 +148,7 @@ impl Config {
             wrap_prefix,
             max_body_bytes,
             explainer,
+            wrapped,
         })
     }
 }

@@ -1,14 +1,16 @@
 //! One request as a state machine: `step(State, Event) -> (State, Vec<Effect>)`, without a host.
 //!
-//! Each request ends in exactly one of [`Effect::Respond`] and [`Effect::PassOn`]; both are made by [`finish`] alone.
+//! Each request ends in exactly one of [`Effect::Respond`] and [`Effect::PassOn`]; both are made by [`finish`] alone. What the
+//! webhook behind answers is the business of [`upstream`](crate::upstream).
 
 use engine::admission::{Answer, Review};
 use engine::answer::{self, Decided};
 use engine::explain::text::Words;
-use engine::explain::wire::{Decision, ExplainResponse};
+use engine::explain::wire::{Decision, ExplainRequest, ExplainResponse};
 use engine::redact;
 
 use crate::config::{Config, Explainer};
+use crate::upstream::{self, Head, Passed, Rewording};
 
 /// The largest answer of the explainer that is read.
 pub const MAX_EXPLANATION_BYTES: usize = 256 * 1024;
@@ -24,17 +26,23 @@ pub enum State {
     New,
     /// The body is on its way.
     Receiving(Target),
-    /// The verdict is made, and the explainer is asked for words.
-    Asking(Target, Box<Decided>),
-    /// Answered, passed on, or gone.
+    /// The verdict is made, and the explainer is asked for words. With the body, when it may go on.
+    Asking(Target, Box<Decided>, Vec<u8>),
+    /// It went on to the webhook behind.
+    Behind(Box<Passed>),
+    /// Its answer is on its way, and kept back.
+    Reading(Box<Passed>),
+    /// It denied, and the explainer is asked for words.
+    Rewording(Box<Rewording>),
+    /// Answered, or gone.
     Done,
 }
 
 /// What the request's path says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// What is allowed goes on to a webhook behind this one.
-    pub is_wrapped: bool,
+    /// What is allowed goes on to the webhook of this name.
+    pub webhook: Option<String>,
     /// How long the API server waits, in milliseconds.
     pub deadline_ms: u64,
 }
@@ -62,6 +70,17 @@ pub enum Event {
     },
     /// The whole body, or as much of it as the limit lets.
     Complete(Vec<u8>),
+    /// The answer of the webhook behind begins.
+    Answer(Head),
+    /// More of it is buffered, and it is not the end.
+    AnswerBody(usize),
+    /// All of it, or as much as is read, and how long after the request came.
+    AnswerComplete {
+        /// The body.
+        body: Vec<u8>,
+        /// In milliseconds.
+        elapsed_ms: u64,
+    },
     /// The explainer answered, or it did not.
     Explained(Result<Vec<u8>, CallError>),
     /// The caller has gone.
@@ -84,10 +103,19 @@ pub enum CallError {
 /// What the host is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Keep the request back.
+    /// Keep the request, or the answer of the webhook behind, back.
     Wait,
     /// Let it go on to the webhook behind.
     PassOn,
+    /// Let the answer of the webhook behind go on as it is.
+    Forward,
+    /// Let it go on with another body.
+    Reword {
+        /// The bytes of the body that came.
+        size: usize,
+        /// The new one.
+        body: Vec<u8>,
+    },
     /// Answer.
     Respond(Response),
     /// Ask the explainer; exactly one [`Event::Explained`] follows.
@@ -127,11 +155,14 @@ pub enum Count {
     Malformed,
     /// How the call to the explainer went.
     Explainer(&'static str),
+    /// What a webhook behind answered: its name, and `allowed`, `denied`, `failed`, `malformed` or `too_large`.
+    Upstream(String, &'static str),
 }
 
 /// The next state, and what is to be done.
 pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>) {
     match (state, event) {
+        (State::Behind(passed) | State::Reading(passed), Event::Gone) => upstream::gone(&passed, config),
         (State::Done, _) | (_, Event::Gone) => (State::Done, Vec::new()),
         (
             State::New,
@@ -148,10 +179,18 @@ pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>)
             }
             (State::Receiving(target), vec![Effect::Wait])
         }
-        (State::Receiving(target), Event::Complete(body)) => complete(target, &body, config),
-        (State::Asking(target, decided), Event::Explained(answer)) => explained(target, &decided, answer),
+        (State::Receiving(target), Event::Complete(body)) => complete(target, body, config),
+        (State::Asking(target, decided, body), Event::Explained(answer)) => explained(target, &decided, body, answer),
+        (State::Behind(passed), Event::Answer(head)) => upstream::begins(passed, &head, config),
+        (State::Reading(passed), Event::AnswerBody(size)) => upstream::grows(passed, size, config),
+        (State::Reading(passed), Event::AnswerComplete { body, elapsed_ms }) => {
+            upstream::ends(&passed, body, elapsed_ms, config)
+        }
+        (State::Rewording(rewording), Event::Explained(answer)) => upstream::explained(&rewording, answer),
         // An answer that nobody waits for, or a body after the decision: nothing to do but to wait for what comes.
-        (state @ State::Asking(..), _) => (state, vec![Effect::Wait]),
+        (state @ (State::Asking(..) | State::Behind(_) | State::Reading(_) | State::Rewording(_)), _) => {
+            (state, vec![Effect::Wait])
+        }
         // Envoy reports in order, so this cannot be; should it be, nothing is let through.
         (State::New | State::Receiving(_), _) => finish(
             plain(500, "whynot: callbacks came in an order that makes no sense"),
@@ -193,9 +232,9 @@ fn admission(answer: &Answer) -> Effect {
 
 fn headers(config: &Config, method: &str, path: &str, content_type: &str, is_end: bool) -> (State, Vec<Effect>) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let is_wrapped = path.starts_with(&config.wrap_prefix);
+    let webhook = path.strip_prefix(&config.wrap_prefix).and_then(webhook_of);
     let refusal = match () {
-        () if path != config.validate_path && !is_wrapped => Some((
+        () if path != config.validate_path && webhook.is_none() => Some((
             404,
             format!("whynot: nothing here; admission reviews go to {}", config.validate_path),
         )),
@@ -213,12 +252,19 @@ fn headers(config: &Config, method: &str, path: &str, content_type: &str, is_end
         return finish(plain(status, &text), vec![Effect::Count(Count::Malformed)]);
     }
     let target = Target {
-        is_wrapped,
+        webhook,
         deadline_ms: deadline_ms(query),
     };
     // A body that says it is too large is still received up to the limit: its uid is at the start, and with it the refusal
     // reaches the person.
     (State::Receiving(target), vec![Effect::Wait])
+}
+
+/// The name of a webhook in what follows the prefix.
+fn webhook_of(rest: &str) -> Option<String> {
+    let name = rest.split('/').next().unwrap_or_default();
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    ((1..=63).contains(&name.len()) && name.bytes().all(is_plain)).then(|| name.to_owned())
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -237,11 +283,17 @@ fn too_large(head: &[u8], config: &Config) -> (State, Vec<Effect>) {
     }
 }
 
-fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>) {
+fn complete(target: Target, body: Vec<u8>, config: &Config) -> (State, Vec<Effect>) {
     if body.len() > config.max_body_bytes {
-        return too_large(body, config);
+        return too_large(&body, config);
     }
-    let review = match Review::parse(body) {
+    let is_asked = |name: &String| config.wrapped.get(name).is_none_or(|wrapped| wrapped.policies);
+    if !target.webhook.as_ref().is_none_or(is_asked) {
+        // Whatever it is: the webhook behind alone decides, and the uid is all that is needed.
+        let uid = engine::admission::salvage_uid(&body).unwrap_or_default();
+        return pass_on(target, uid, body, Vec::new());
+    }
+    let review = match Review::parse(&body) {
         Ok(review) => review,
         Err(error) => {
             let effects = vec![
@@ -256,30 +308,35 @@ fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>
     };
     let decided = answer::decide(&config.policies, &review);
     let mut effects = counts(&decided);
-    let timeout_ms = config
-        .explainer
-        .as_ref()
-        .and_then(|explainer| patience(explainer, target.deadline_ms));
-    match timeout_ms {
-        Some(timeout_ms) if !decided.is_silent => {
-            let margin_ms = config.explainer.as_ref().map_or(0, |explainer| explainer.margin_ms);
-            let give_up_ms = target.deadline_ms.saturating_sub(margin_ms);
-            let mut request = decided.request.clone();
-            request.deadline_ms = timeout_ms;
-            // Strings, numbers and maps with string keys always serialise.
-            let body = serde_json::to_vec(&request).unwrap_or_default();
-            effects.extend([
-                Effect::Call {
-                    body,
-                    timeout_ms,
-                    give_up_ms,
-                },
-                Effect::Wait,
-            ]);
-            (State::Asking(target, Box::new(decided)), effects)
+    // What is needed to explain what the webhook behind says.
+    let body = if target.webhook.is_some() { body } else { Vec::new() };
+    let call = explainer_call(&decided.request, target.deadline_ms, target.deadline_ms, config);
+    match call.filter(|_| !decided.is_silent) {
+        Some(call) => {
+            effects.extend([call, Effect::Wait]);
+            (State::Asking(target, Box::new(decided), body), effects)
         }
-        _ => answered(target, &decided, None, effects),
+        None => answered(target, &decided, body, None, effects),
     }
+}
+
+/// Asks the explainer, when there is one and `left_ms` of the webhook's deadline leave time for it.
+pub(crate) fn explainer_call(
+    request: &ExplainRequest,
+    deadline_ms: u64,
+    left_ms: u64,
+    config: &Config,
+) -> Option<Effect> {
+    let explainer = config.explainer.as_ref()?;
+    let timeout_ms = patience(explainer, left_ms)?;
+    let mut request = request.clone();
+    request.deadline_ms = timeout_ms;
+    Some(Effect::Call {
+        // Strings, numbers and maps with string keys always serialise.
+        body: serde_json::to_vec(&request).unwrap_or_default(),
+        timeout_ms,
+        give_up_ms: deadline_ms.saturating_sub(explainer.margin_ms),
+    })
 }
 
 /// How long to wait for the explainer; `None` when the deadline leaves no time.
@@ -315,21 +372,31 @@ fn counts(decided: &Decided) -> Vec<Effect> {
     effects
 }
 
-fn explained(target: Target, decided: &Decided, answer: Result<Vec<u8>, CallError>) -> (State, Vec<Effect>) {
-    let explanation = answer.map_err(|error| match error {
+/// Why there is no explanation, for the counters.
+pub(crate) fn why_not(error: CallError) -> &'static str {
+    match error {
         CallError::Refused => "refused",
         CallError::NoAnswer => "no_answer",
         CallError::Status => "bad_status",
         CallError::TooLarge => "too_large",
-    });
+    }
+}
+
+fn explained(
+    target: Target,
+    decided: &Decided,
+    body: Vec<u8>,
+    answer: Result<Vec<u8>, CallError>,
+) -> (State, Vec<Effect>) {
+    let explanation = answer.map_err(why_not);
     let explanation = explanation.and_then(|body| read_explanation(&body, decided.decision()).ok_or("nonsense"));
     let outcome = explanation.as_ref().err().copied().unwrap_or("answered");
     let effects = vec![Effect::Count(Count::Explainer(outcome))];
-    answered(target, decided, explanation.ok(), effects)
+    answered(target, decided, body, explanation.ok(), effects)
 }
 
 /// The explainer's words, if they are fit to be shown.
-fn read_explanation(body: &[u8], decision: Decision) -> Option<ExplainResponse> {
+pub(crate) fn read_explanation(body: &[u8], decision: Decision) -> Option<ExplainResponse> {
     let response: ExplainResponse = serde_json::from_slice(body).ok()?;
     let is_id = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
     let has_id = (1..=64).contains(&response.id.len()) && response.id.bytes().all(is_id);
@@ -342,11 +409,12 @@ fn read_explanation(body: &[u8], decision: Decision) -> Option<ExplainResponse> 
 fn answered(
     target: Target,
     decided: &Decided,
+    body: Vec<u8>,
     explanation: Option<ExplainResponse>,
     effects: Vec<Effect>,
 ) -> (State, Vec<Effect>) {
-    if target.is_wrapped && decided.decision() == Decision::Allow {
-        return finish(Effect::PassOn, effects);
+    if target.webhook.is_some() && decided.decision() == Decision::Allow {
+        return pass_on(target, decided.uid().to_owned(), body, effects);
     }
     let answer = match explanation {
         Some(ExplainResponse {
@@ -355,6 +423,11 @@ fn answered(
         None => decided.own_answer(),
     };
     finish(admission(&answer), effects)
+}
+
+fn pass_on(target: Target, uid: String, body: Vec<u8>, effects: Vec<Effect>) -> (State, Vec<Effect>) {
+    let (_, effects) = finish(Effect::PassOn, effects);
+    (State::Behind(Box::new(Passed { target, uid, body })), effects)
 }
 
 /// The webhook's deadline in milliseconds: `timeout=10s`, as Go writes durations.

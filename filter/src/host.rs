@@ -20,6 +20,45 @@ pub(crate) fn request_header(name: &str) -> String {
     header(MapType::HttpRequestHeaders, name)
 }
 
+/// A header of the answer of the webhook behind, as far as it is text.
+pub(crate) fn answer_header(name: &str) -> String {
+    header(MapType::HttpResponseHeaders, name)
+}
+
+/// Takes a header out of the request, which has not gone on yet.
+pub(crate) fn drop_request_header(name: &str) {
+    if !request_header(name).is_empty() {
+        let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, None);
+    }
+}
+
+/// The first bytes of the answer of the webhook behind.
+pub(crate) fn answer_body(size: usize) -> Vec<u8> {
+    buffer(BufferType::HttpResponseBody, size)
+}
+
+/// Puts another body in place of an answer of this size that has not gone on yet. False: it is as it was.
+pub(crate) fn replace_answer(size: usize, body: &[u8]) -> bool {
+    // A length that was left as it is cuts the body, without a word.
+    let length = |length: usize| {
+        let text = length.to_string();
+        hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, "content-length", Some(text.as_bytes())).is_ok()
+    };
+    if !length(body.len()) {
+        return false;
+    }
+    let is_replaced = hostcalls::set_buffer(BufferType::HttpResponseBody, 0, size, body).is_ok();
+    if !is_replaced {
+        length(size);
+    }
+    is_replaced
+}
+
+/// Lets the answer of the webhook behind go on.
+pub(crate) fn resume_answer() {
+    let _ = hostcalls::resume_http_response();
+}
+
 /// The status of the explainer's answer; `None` when there was none.
 pub(crate) fn call_status() -> Option<u32> {
     header(MapType::HttpCallResponseHeaders, ":status").parse().ok()

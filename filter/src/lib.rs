@@ -14,6 +14,7 @@ mod host;
 mod metrics;
 mod root;
 mod shell;
+pub mod upstream;
 
 /// What Envoy calls first; the SDK's macro exports it.
 #[cfg(target_arch = "wasm32")]

@@ -1,4 +1,5 @@
-//! Counters in Envoy's own statistics: `whynot.review.*`, `whynot.policy.<id>.*`, `whynot.explainer.*`, `whynot.evaluation_us`.
+//! Counters in Envoy's own statistics: `whynot.review.*`, `whynot.policy.<id>.*`, `whynot.explainer.*`,
+//! `whynot.upstream.<name>.*`, `whynot.evaluation_us`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -43,6 +44,15 @@ impl Metrics {
         metrics
     }
 
+    /// The same for the webhooks behind this one.
+    pub(crate) fn wrapped<'n>(&self, names: impl Iterator<Item = &'n String>) {
+        for name in names {
+            for outcome in ["allowed", "denied", "failed", "malformed", "too_large"] {
+                self.define(&format!("whynot.upstream.{name}.{outcome}"));
+            }
+        }
+    }
+
     fn define(&self, name: &str) -> Option<u32> {
         *self
             .counters
@@ -59,6 +69,7 @@ impl Metrics {
             Count::Malformed => "whynot.review.malformed".to_owned(),
             Count::Policy(policy, verb) => format!("whynot.policy.{policy}.{verb}"),
             Count::Explainer(outcome) => format!("whynot.explainer.{outcome}"),
+            Count::Upstream(webhook, outcome) => format!("whynot.upstream.{webhook}.{outcome}"),
         };
         if let Some(id) = self.define(&name) {
             host::increment(id);

@@ -45,6 +45,7 @@ impl RootContext for Root {
             Ok(config) => {
                 let policies = config.policies.policies().iter().map(|policy| policy.meta.id.clone());
                 let metrics = Metrics::new(policies);
+                metrics.wrapped(config.wrapped.keys());
                 let (revision, count) = (config.policies.revision(), config.policies.policies().len());
                 let (judged, micros) = warm_up(&config);
                 let text = format!(

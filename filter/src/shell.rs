@@ -4,18 +4,22 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
+use engine::upstream::answer::MAX_ANSWER_BYTES;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
 
 use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, State};
 use crate::host;
 use crate::root::Shared;
+use crate::upstream::Head;
 
 pub(crate) struct Request {
     shared: Option<Rc<Shared>>,
     state: State,
     /// What the callbacks answer: pause, until the request may go on.
     verdict: Action,
+    /// The same for the answer of the webhook behind, and for the filter's own, which nothing keeps back.
+    answer: Action,
     /// The call that is under way.
     token: Option<u32>,
     /// When the request came, by the host's clock.
@@ -35,6 +39,7 @@ impl Request {
             shared,
             state: State::New,
             verdict: Action::Pause,
+            answer: Action::Continue,
             token: None,
             started_us: 0,
         }
@@ -59,9 +64,21 @@ impl Request {
             Effect::Wait => {}
             Effect::PassOn => {
                 self.verdict = Action::Continue;
+                // An answer that is to be read must come plain.
+                host::drop_request_header("accept-encoding");
                 if moment == Moment::Later {
                     host::resume();
                 }
+            }
+            Effect::Forward => self.let_answer_go(moment),
+            Effect::Reword { size, body } => {
+                if !host::replace_answer(size, &body) {
+                    host::log(
+                        LogLevel::Error,
+                        "whynot: Envoy did not take the explanation of a denial",
+                    );
+                }
+                self.let_answer_go(moment);
             }
             Effect::Respond(response) => {
                 if !host::respond(&response) {
@@ -86,6 +103,25 @@ impl Request {
             Effect::Count(count) => shared.metrics.count(&count),
             Effect::Log(message) => host::log(LogLevel::Warn, &format!("whynot: {message}")),
         }
+    }
+
+    fn let_answer_go(&mut self, moment: Moment) {
+        self.answer = Action::Continue;
+        if moment == Moment::Later {
+            host::resume_answer();
+        }
+    }
+
+    /// The answer of the webhook behind is whole.
+    fn complete_answer(&mut self, size: usize) -> Action {
+        let body = host::answer_body(size.min(MAX_ANSWER_BYTES + 1));
+        let elapsed_ms = host::now_us().saturating_sub(self.started_us) / 1000;
+        self.handle(Event::AnswerComplete { body, elapsed_ms }, Moment::Callback);
+        self.answer
+    }
+
+    fn is_reading(&self) -> bool {
+        matches!(self.state, State::Reading(_))
     }
 
     fn is_receiving(&self) -> bool {
@@ -126,7 +162,9 @@ impl Context for Request {
 
     fn on_done(&mut self) -> bool {
         self.token = None;
-        self.state = State::Done;
+        if self.shared.is_some() {
+            self.handle(Event::Gone, Moment::Later);
+        }
         true
     }
 }
@@ -165,5 +203,39 @@ impl HttpContext for Request {
         } else {
             self.verdict
         }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        // Of the filter's own answers nothing is read.
+        if !matches!(self.state, State::Behind(_)) {
+            return self.answer;
+        }
+        self.answer = Action::Pause;
+        let head = Head {
+            status: host::answer_header(":status"),
+            encoding: host::answer_header("content-encoding"),
+            length: host::answer_header("content-length"),
+            is_end: end_of_stream,
+        };
+        self.handle(Event::Answer(head), Moment::Callback);
+        self.answer
+    }
+
+    fn on_http_response_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        if self.is_reading() {
+            if end_of_stream {
+                return self.complete_answer(body_size);
+            }
+            self.handle(Event::AnswerBody(body_size), Moment::Callback);
+        }
+        self.answer
+    }
+
+    /// With trailers the body never reports its end.
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if self.is_reading() {
+            return self.complete_answer(usize::MAX);
+        }
+        self.answer
     }
 }

@@ -7,3 +7,4 @@ pub mod library;
 pub mod opa;
 pub mod psa;
 pub mod stack;
+pub mod webhook;

@@ -70,6 +70,11 @@ fn title(request: &ExplainRequest, fix: &FixSummary, is_partial: bool) -> String
         Class::Fix => ("Fix", "checked"),
         Class::Placeholder => ("Fill in the marked values", "checked with an example"),
     };
+    // Who decided is asked again only when the change is made.
+    let how = match &request.upstream {
+        Some(_) => format!("{how} against the policy as whynot has it"),
+        None => how.to_owned(),
+    };
     let (whose, passes) = match fix.policies.len() {
         _ if !is_partial => (String::new(), "all policies pass after it"),
         1 => (

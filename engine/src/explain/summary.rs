@@ -45,6 +45,7 @@ pub fn request(
         unfixable: unfixable.collect(),
         origin: place.map(|place| place.origin),
         defaulted: defaulted(review, verdict),
+        upstream: None,
     }
 }
 

@@ -60,7 +60,14 @@ fn denial(request: &ExplainRequest, extras: &Extras) -> String {
     let rules = by_policy(request.with_action(Action::Deny));
     let broken: Vec<&Failure> = request.failures.iter().filter(|failure| !failure.tolerated).collect();
     let count: usize = rules.iter().map(Vec::len).sum::<usize>() + broken.len();
-    let mut text = format!("{} in {}\n", plural(count, "problem"), subject(&request.review));
+    let source = request.upstream.as_ref();
+    let source = source.map(|upstream| format!(" found by the webhook {}", redact::line(&upstream.webhook, 200)));
+    let mut text = format!(
+        "{} in {}{}\n",
+        plural(count, "problem"),
+        subject(&request.review),
+        source.unwrap_or_default()
+    );
     let words = Rules {
         request,
         repeats: &extras.repeats,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::fix::{Class, Placeholder, Source};
+use crate::upstream::Item;
 use crate::verdict::{Action, Failure, Violation};
 
 /// The version of this contract, in every request.
@@ -44,6 +45,22 @@ pub struct ExplainRequest {
     /// Those of the found places that the API server filled in: JSON pointers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defaulted: Vec<String>,
+    /// Another webhook denied, and not the policies; the violations are what it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
+}
+
+/// What another webhook said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Upstream {
+    /// Its name: that under `/wrap/`, or what whoever asks calls it.
+    pub webhook: String,
+    /// Its own words, without control characters.
+    pub message: String,
+    /// The same, taken apart.
+    #[serde(default)]
+    pub items: Vec<Item>,
 }
 
 /// The verdict in one word.
@@ -244,5 +261,6 @@ mod tests {
         let fix = request.fix.clone().unwrap();
         assert_eq!((fix.class, fix.source), (Class::Fix, Source::Author));
         assert!(request.unfixable.is_empty() && request.origin.is_none() && fix.kubectl.is_empty());
+        assert!(request.upstream.is_none());
     }
 }

@@ -12,7 +12,7 @@ use super::index::{Hints, Index};
 use super::matching::{Criteria, Glob};
 use super::metadata::{Annotation, Scope};
 use super::modules::{self, Component, Module};
-use super::settings::{FailureMode, Override, Settings};
+use super::settings::{Enforcement, FailureMode, Override, Settings};
 use super::{Problem, id_of, metadata};
 use crate::context::Context;
 use crate::eval::{Concern, Entry, Policy, PolicySet};
@@ -78,7 +78,7 @@ pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Probl
         .filter_map(|pattern| Glob::new(pattern).ok())
         .collect();
     policies.sort_by(|a, b| a.meta.id.cmp(&b.meta.id));
-    let index = Index::new(policies.iter().map(|policy| hints(&policy.concern)));
+    let index = Index::new(policies.iter().map(hints));
     let data = serde_json::Value::Object(bundle.data.clone());
     Ok(PolicySet::new(
         bundle.revision.clone(),
@@ -90,8 +90,15 @@ pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Probl
     ))
 }
 
-fn hints(concern: &Concern) -> Hints {
-    match concern {
+fn hints(policy: &Policy) -> Hints {
+    if policy.explains {
+        // Of no kind: no request finds it.
+        return Hints {
+            kinds: Some(Vec::new()),
+            ..Hints::default()
+        };
+    }
+    match &policy.concern {
         Concern::Criteria(criteria) => criteria.hints(),
         Concern::Constraint(criteria) => Hints {
             kinds: criteria.exact_kinds().map(|kinds| {
@@ -213,6 +220,7 @@ impl Draft<'_> {
             form,
             form_reason,
             tolerant: is_tolerant(&settings, &self.bundle.settings),
+            explains: settings.action == Some(Enforcement::Explain),
             parameters: Value::from(&parameters),
             entries: entries
                 .into_iter()
@@ -294,11 +302,13 @@ impl Draft<'_> {
                 .trim()
                 .clone_into(&mut meta.why);
         }
+        let explains = settings.action == Some(Enforcement::Explain);
         // The strictest counts; none: admission is not among its enforcement points.
-        let Some(action) = constraint.actions.iter().min().copied() else {
+        let action = constraint.actions.iter().min().copied();
+        let Some(action) = action.or(explains.then_some(Action::Deny)) else {
             return Ok(None);
         };
-        meta.custom.action = settings.action.unwrap_or(action);
+        meta.custom.action = settings.action.map_or(action, Enforcement::action);
         let parameters = match (&constraint.parameters, settings.parameters.is_empty()) {
             (parameters, true) => parameters.clone(),
             (parameters, false) => {
@@ -315,6 +325,7 @@ impl Draft<'_> {
             form: Form::Gatekeeper,
             form_reason: "it is a constraint of a ConstraintTemplate".to_owned(),
             tolerant: is_tolerant(&settings, &self.bundle.settings),
+            explains,
             parameters,
             entries: vec![entry(
                 program,
@@ -481,7 +492,7 @@ fn describe(
             format!("METADATA: custom.fix{dot}{field}: {problem}"),
         )]
     })?;
-    meta.custom.action = settings.action.unwrap_or(meta.custom.action);
+    meta.custom.action = settings.action.map_or(meta.custom.action, Enforcement::action);
     meta.custom.parameters.extend(settings.parameters.clone());
     Ok(meta)
 }

@@ -18,6 +18,41 @@ pub enum FailureMode {
     Allow,
 }
 
+/// What the policy set has a policy do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforcement {
+    /// It refuses.
+    Deny,
+    /// It warns.
+    Warn,
+    /// It is recorded.
+    Audit,
+    /// Nothing, at admission: another webhook enforces it, whose denials it explains.
+    Explain,
+}
+
+impl Enforcement {
+    /// What a violation leads to; of a policy that only explains, once its webhook has denied.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Deny | Self::Explain => Action::Deny,
+            Self::Warn => Action::Warn,
+            Self::Audit => Action::Audit,
+        }
+    }
+}
+
+impl From<Action> for Enforcement {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::Deny => Self::Deny,
+            Action::Warn => Self::Warn,
+            Action::Audit => Self::Audit,
+        }
+    }
+}
+
 /// The settings of a policy set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -53,7 +88,7 @@ pub struct Override {
     pub enabled: Option<bool>,
     /// What a violation leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Action>,
+    pub action: Option<Enforcement>,
     /// What a failure leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_mode: Option<FailureMode>,
@@ -177,7 +212,7 @@ mod tests {
         )
         .unwrap();
         let probes = settings.for_policy("general/probes");
-        assert_eq!((probes.enabled, probes.action), (Some(true), Some(Action::Warn)));
+        assert_eq!((probes.enabled, probes.action), (Some(true), Some(Enforcement::Warn)));
         assert_eq!(settings.for_policy("general/x").enabled, Some(false));
         assert_eq!(settings.for_policy("other/x"), Override::default());
     }

@@ -153,7 +153,7 @@ impl Corpus {
                 let action = [Action::Deny, Action::Deny, Action::Deny, Action::Warn];
                 let own = Override {
                     enabled: Some(true),
-                    action: Some(one(&mut random, &action).to_owned()),
+                    action: Some(one(&mut random, &action).to_owned().into()),
                     parameters: one(&mut random, &policy.parameters).clone(),
                     ..Override::default()
                 };

@@ -184,7 +184,7 @@ fn the_search_stops_whatever_the_object_is() {
 fn compiled(files: Vec<(String, String)>) -> PolicySet {
     let on = Override {
         enabled: Some(true),
-        action: Some(Action::Deny),
+        action: Some(Action::Deny.into()),
         ..Override::default()
     };
     let mut settings = Settings::default();

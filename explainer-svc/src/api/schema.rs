@@ -34,6 +34,35 @@ pub(super) struct ExplainRequest {
     /// Those of the found places that the API server filled in: JSON pointers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     defaulted: Vec<String>,
+    /// Another webhook denied, and not the policies; the violations are what it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upstream: Option<Upstream>,
+}
+
+/// What another webhook said.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Upstream {
+    /// Its name.
+    webhook: String,
+    /// Its own words.
+    message: String,
+    /// The same, taken apart.
+    #[serde(default)]
+    items: Vec<UpstreamItem>,
+}
+
+/// One thing that another webhook objects to.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamItem {
+    /// The policy or constraint; empty when the message names none.
+    #[serde(default)]
+    policy: String,
+    message: String,
+    /// The policy set has this policy, and it says the same.
+    #[serde(default)]
+    known: bool,
 }
 
 /// Where the object comes from, and so where to change it.
@@ -393,6 +422,15 @@ mod tests {
                 text: "This Pod is made from Deployment shop/web.".into(),
             }),
             defaulted: vec!["/spec".into()],
+            upstream: Some(wire::Upstream {
+                webhook: "gatekeeper".into(),
+                message: "[a] b".into(),
+                items: vec![engine::upstream::Item {
+                    policy: "a".into(),
+                    message: "b".into(),
+                    known: true,
+                }],
+            }),
         }
     }
 

@@ -10,7 +10,7 @@ use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
 use serde_json::{Value, json};
 
-use super::{Failed, Streams, files};
+use super::{Failed, Streams, files, wrap};
 
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -52,6 +52,14 @@ pub(crate) struct RenderArgs {
     /// The largest review that is evaluated; a larger one is refused.
     #[arg(long, value_name = "N", default_value_t = 8_388_608, value_parser = clap::value_parser!(u64).range(1024..=MAX_REVIEW_BYTES as u64))]
     max_body_bytes: u64,
+    /// A webhook behind this one, as NAME=HOST:PORT[/PATH],ca=FILE[,sni=NAME][,client-cert=FILE,client-key=FILE][,policies=no];
+    /// repeatable.
+    ///
+    /// What comes to /wrap/NAME/REST, and what the policies allow, goes on to https://HOST:PORT/PATH/REST; what it denies is
+    /// explained. Its certificate must be signed by the authority in FILE and be for HOST, or for the name after sni. With
+    /// policies=no the policies are not asked first, as fits a webhook that changes objects. Files are those that Envoy sees.
+    #[arg(long = "wrap", value_name = "WEBHOOK", value_parser = wrap::parse)]
+    wraps: Vec<wrap::Wrap>,
     /// A variable of the template; repeatable.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
@@ -94,7 +102,11 @@ fn render(args: &RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     let variables = Variables(args.variables.iter().cloned().collect());
     substitute(&mut envoy, &variables, "").map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
 
-    let configuration = filter_configuration(args)?;
+    wrap::add(&mut envoy, &args.wraps).map_err(|error| anyhow::anyhow!("{}: {error}", args.template.display()))?;
+    let mut configuration = filter_configuration(args)?;
+    if let Some(members) = configuration.as_object_mut() {
+        members.insert("wrapped".to_owned(), wrap::configuration(&envoy, &args.wraps));
+    }
     let value = json!({"@type": STRING_VALUE, "value": configuration.to_string()});
     if configure_filters(&mut envoy, &value) == 0 {
         return Err(anyhow::anyhow!(

@@ -11,6 +11,7 @@ mod man;
 mod policy;
 mod serve;
 mod style;
+mod wrap;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -149,6 +149,7 @@ impl Explainer {
                     failures = request.failures.len(),
                     attempts = recorded.attempts,
                     fix = request.fix.is_some(),
+                    upstream = request.upstream.as_ref().map(|upstream| upstream.webhook.as_str()),
                     "explained"
                 );
             }

@@ -25,6 +25,8 @@ pub(super) struct Page {
     pub(super) fix: Option<Fix>,
     pub(super) repeats: Vec<String>,
     pub(super) message: String,
+    /// Another webhook decided: its name and its own words.
+    pub(super) upstream: Option<(String, String)>,
     pub(super) facts: Vec<(&'static str, String)>,
 }
 
@@ -149,6 +151,10 @@ pub(super) fn page(explanation: &Explanation) -> Page {
         fix: request.fix.as_ref().map(|summary| fix(request, summary)),
         repeats: repeats.collect(),
         message: text(message),
+        upstream: request
+            .upstream
+            .as_ref()
+            .map(|upstream| (line(&upstream.webhook), text(&upstream.message))),
         facts: facts(explanation),
     }
 }

@@ -121,6 +121,17 @@ fn a_mark_above_a_line_marks_that_line_too() {
 }
 
 #[test]
+fn the_page_of_what_another_webhook_denied() {
+    let mut request = denial();
+    let own = "[must-have-owner] you must provide labels: {\"owner\"}";
+    request["violations"][0]["policy"] = "webhook/gatekeeper/must-have-owner".into();
+    request["fix"]["policies"] = json!(["webhook/gatekeeper/must-have-owner"]);
+    request["upstream"] = json!({"webhook": "gatekeeper", "message": own,
+        "items": [{"policy": "must-have-owner", "message": "you must provide labels: {\"owner\"}", "known": true}]});
+    assert_snapshot!(page(request, |_| {}));
+}
+
+#[test]
 fn the_page_has_the_command_as_it_is() {
     let mut request = denial();
     let command =
@@ -166,6 +177,7 @@ fn nothing_that_a_user_or_a_policy_wrote_is_markup() {
     request["fix"]["placeholders"] = json!([{"path": EVIL, "meaning": EVIL}]);
     request["origin"] = json!({"kind": EVIL, "namespace": EVIL, "name": EVIL, "text": EVIL});
     request["unfixable"] = json!({EVIL: EVIL});
+    request["upstream"] = json!({"webhook": EVIL, "message": EVIL, "items": [{"policy": EVIL, "message": EVIL}]});
     request["defaulted"] = json!([EVIL]);
     request["fix"]["patch"] = json!([{"op": "add", "path": EVIL, "value": EVIL}]);
     request["revision"] = EVIL.into();

@@ -40,6 +40,32 @@ async fn teams_and_policies_are_counted_apart() {
 }
 
 #[tokio::test]
+async fn denials_of_other_webhooks_are_counted_by_their_own_policies() {
+    let server = TestServer::start().await;
+    let denied = |webhook: &str, policy: &str| {
+        let mut body = denial();
+        body["violations"] = json!([violation(&format!("webhook/{webhook}/{policy}"))]);
+        body["upstream"] = json!({"webhook": webhook, "message": "no", "items": [{"policy": policy, "message": "no"}]});
+        body
+    };
+    assert_eq!(server.count(&denied("gatekeeper", "owner")).await, Some(1));
+    assert_eq!(server.count(&denied("gatekeeper", "repos")).await, Some(1));
+    assert_eq!(server.count(&denied("kyverno", "owner")).await, Some(1));
+    assert_eq!(server.count(&denied("gatekeeper", "owner")).await, Some(2));
+    let answer = server.explain(&denied("gatekeeper", "owner")).await;
+    let kept = server.json(&format!("/e/{}", answer["id"].as_str().unwrap())).await;
+    assert_eq!(kept["request"]["upstream"]["webhook"], "gatekeeper");
+    let metrics = server
+        .client
+        .get(format!("{}/metrics", server.url))
+        .send()
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("whynot_upstream_denials_total 5"), "{metrics}");
+}
+
+#[tokio::test]
 async fn several_violations_of_one_policy_count_once() {
     let server = TestServer::start().await;
     let mut body = denial();

@@ -5,6 +5,7 @@
 //! Where the specification leaves room the host does as Envoy 1.40 does (`Context` in its `source/extensions/common/wasm`).
 
 mod abi;
+mod answer;
 mod imports;
 mod memory;
 mod module;
@@ -16,6 +17,7 @@ use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 
 pub use abi::{Headers, LogLevel, Status};
+pub use answer::Delivered;
 pub use module::{FilterModule, filter_module};
 pub use request::{Outcome, Request};
 pub use state::{Call, LocalResponse, LogLine, Options};

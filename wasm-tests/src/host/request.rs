@@ -20,8 +20,8 @@ pub enum Outcome {
 
 /// A request, from its headers to its end. Dropping it does not end it: [`Request::end`] does.
 pub struct Request<'h> {
-    host: &'h Host,
-    context: u32,
+    pub(super) host: &'h Host,
+    pub(super) context: u32,
 }
 
 impl<'h> Request<'h> {

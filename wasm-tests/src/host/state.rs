@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::abi::{Buffer, Headers, LogLevel, Map, Status};
+use super::answer::Delivered;
 
 /// The environment of a VM.
 #[derive(Clone, Debug)]
@@ -113,6 +114,11 @@ pub(super) struct Stream {
     pub(super) responses: Vec<LocalResponse>,
     pub(super) response_delivered: bool,
     pub(super) closed: bool,
+    /// Of the answer of what is behind: what is kept back, and what went on.
+    pub(super) answer_body: Vec<u8>,
+    pub(super) answer_paused: bool,
+    pub(super) answer_ended: bool,
+    pub(super) delivered: Delivered,
 }
 
 /// The data of a `Store`.
@@ -175,7 +181,8 @@ impl State {
     pub(super) fn buffer(&mut self, buffer: Buffer) -> Option<&mut Vec<u8>> {
         match buffer {
             Buffer::RequestBody => self.stream().map(|stream| &mut stream.body),
-            Buffer::ResponseBody | Buffer::VmConfiguration => None,
+            Buffer::ResponseBody => self.stream().map(|stream| &mut stream.answer_body),
+            Buffer::VmConfiguration => None,
             Buffer::CallResponseBody => self.call_answer.as_mut()?.body.as_mut(),
             Buffer::PluginConfiguration => Some(&mut self.configuration),
         }

@@ -1,5 +1,5 @@
-//! Gatekeeper's webhook beside a stack's API server: what the bench compares the filter with. No part of a stack of its own,
-//! because nothing else asks for it, and building it takes minutes.
+//! Gatekeeper's webhook beside a stack's API server: what the bench compares the filter with, and what the filter wraps in a test. No part of a stack of its own,
+//! because little else asks for it, and building it takes minutes.
 
 use std::{ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 
@@ -37,6 +37,19 @@ impl Gatekeeper {
         constraints: &[Value],
         violating: &[u8],
     ) -> Result<Self> {
+        Self::start_at(free_port()?, stack, folder, workers, templates, constraints, violating)
+    }
+
+    /// The same on a port that somebody knows already.
+    pub fn start_at(
+        port: u16,
+        stack: &Stack,
+        folder: &Path,
+        workers: u32,
+        templates: &[Value],
+        constraints: &[Value],
+        violating: &[u8],
+    ) -> Result<Self> {
         let arguments = ["apply", "--server-side", "--filename"].map(OsStr::new);
         let definitions = folder.join("crds");
         run(
@@ -56,7 +69,7 @@ impl Gatekeeper {
             &[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})],
         )?;
 
-        let gatekeeper = Self::spawn(stack, folder, workers)?;
+        let gatekeeper = Self::spawn(port, stack, folder, workers)?;
         gatekeeper
             .configure(stack, templates, constraints, violating)
             .map_err(|error| {
@@ -80,7 +93,7 @@ impl Gatekeeper {
         self.process.running()
     }
 
-    fn spawn(stack: &Stack, folder: &Path, workers: u32) -> Result<Self> {
+    fn spawn(port: u16, stack: &Stack, folder: &Path, workers: u32) -> Result<Self> {
         let settings = stack.settings();
         // It looks for these names in a folder.
         let certificates = settings.run_dir.join("gatekeeper-tls");
@@ -88,7 +101,7 @@ impl Gatekeeper {
         for (from, to) in [("admission.crt", "tls.crt"), ("admission.key", "tls.key")] {
             fs::copy(settings.run_dir.join("tls").join(from), certificates.join(to))?;
         }
-        let (port, health, metrics) = (free_port()?, free_port()?, free_port()?);
+        let (health, metrics) = (free_port()?, free_port()?);
         let mut command = Command::new(folder.join("gatekeeper"));
         command
             .env("GOMAXPROCS", workers.to_string())

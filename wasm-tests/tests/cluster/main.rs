@@ -13,3 +13,5 @@ mod operations;
 mod repeats;
 mod schema;
 mod support;
+mod wrapped;
+mod wrapped_gatekeeper;

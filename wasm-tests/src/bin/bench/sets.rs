@@ -145,7 +145,7 @@ fn bundle(files: Vec<(String, String)>) -> Bundle {
         if files.iter().any(|(path, _)| path.contains(policy)) {
             let entry = Override {
                 enabled: Some(true),
-                action: Some(Action::Deny),
+                action: Some(Action::Deny.into()),
                 parameters: parameters
                     .as_object()
                     .cloned()

@@ -143,6 +143,8 @@ fn link_stream(linker: &mut Linker<State>) -> Result<()> {
             };
             if function == "proxy_close_stream" {
                 stream.closed = true;
+            } else if direction == 1 {
+                stream.deliver_answer();
             } else if direction == 0 && stream.responses.is_empty() {
                 stream.paused = false;
                 stream.headers_paused = false;

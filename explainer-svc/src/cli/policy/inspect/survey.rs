@@ -7,7 +7,7 @@ use engine::policy::bundle::Bundle;
 use engine::policy::format::{EXCEPTION, Form};
 use engine::policy::matching::Glob;
 use engine::policy::proposal::Proposal;
-use engine::policy::settings::{FailureMode, Settings};
+use engine::policy::settings::{Enforcement, FailureMode, Settings};
 use engine::policy::{Problem, gatekeeper, id_of};
 use engine::verdict::{Action, Severity};
 use serde::Serialize;
@@ -55,7 +55,7 @@ pub(super) struct Policy {
     /// Not turned off by the settings.
     pub(super) enabled: bool,
     /// What a violation leads to.
-    pub(super) action: Action,
+    pub(super) action: Enforcement,
     pub(super) severity: Severity,
     pub(super) rules: Vec<Rule>,
     /// The rule that takes some of them back, as conftest asks it.
@@ -263,7 +263,7 @@ fn policies(given: &Inputs, sources: &Sources, all_on: &Bundle, set: &PolicySet)
             },
             rego: rego(sources, all_on, policy),
             enabled: written.for_policy(&meta.id).enabled != Some(false),
-            action: meta.custom.action,
+            action: enforcement(policy),
             severity: meta.custom.severity,
             rules: rules.collect(),
             exception: policy.exception.as_ref().map(|_| EXCEPTION),
@@ -278,6 +278,14 @@ fn policies(given: &Inputs, sources: &Sources, all_on: &Bundle, set: &PolicySet)
         }
     };
     set.policies().iter().map(policy).collect()
+}
+
+fn enforcement(policy: &engine::eval::Policy) -> Enforcement {
+    if policy.explains {
+        Enforcement::Explain
+    } else {
+        policy.meta.custom.action.into()
+    }
 }
 
 fn name(form: Form) -> &'static str {

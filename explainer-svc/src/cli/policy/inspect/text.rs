@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use engine::policy::settings::FailureMode;
+use engine::policy::settings::{Enforcement, FailureMode};
 use engine::verdict::Action;
 
 use super::super::super::style::{Looks, count};
@@ -82,9 +82,10 @@ fn summary(survey: &Survey, looks: Looks) -> String {
 fn policy(policy: &Policy, looks: Looks) -> String {
     let state = match (policy.enabled, policy.action) {
         (false, _) => looks.dim("turned off"),
-        (true, Action::Deny) => looks.bad("deny"),
-        (true, Action::Warn) => looks.doubtful("warn"),
-        (true, Action::Audit) => looks.dim("audit"),
+        (true, Enforcement::Deny) => looks.bad("deny"),
+        (true, Enforcement::Warn) => looks.doubtful("warn"),
+        (true, Enforcement::Audit) => looks.dim("audit"),
+        (true, Enforcement::Explain) => looks.dim("explains what another webhook denies"),
     };
     let mut out = format!("\n{}  {state}\n", looks.strong(&policy.id));
     let mut field = |name: &str, text: &str| field(&mut out, name, text, looks);
