@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admission::{Operation, Review};
-use crate::context::Context;
+use crate::context::{Context, Namespace};
 use crate::document::Document;
 use crate::explain::wire::GroupVersionKind;
 use crate::finding::{self, Finding};
@@ -23,6 +24,7 @@ use crate::rego::builtins::{Halt, Host};
 use crate::rego::value::Value;
 use crate::rego::why::{self, Goal};
 use crate::rego::{Location, Program};
+use crate::surroundings::{Needs, Prepared, Surroundings};
 use crate::template::Workload;
 use crate::verdict::{Action, Failure, FailureKind, Verdict};
 
@@ -31,6 +33,9 @@ pub const MAX_WORK: u64 = 2_000_000;
 
 /// How much work all policies together may do for one review: a webhook's deadline is shared by all of them.
 pub const MAX_REVIEW_WORK: u64 = 3 * MAX_WORK;
+
+/// How much of it a policy may do on a review that nobody sent.
+const REHEARSED_WORK: u64 = 20_000;
 
 /// How many violations one policy may report for one review.
 pub const MAX_VIOLATIONS: usize = 500;
@@ -90,6 +95,8 @@ pub struct Policy {
     pub form: Form,
     /// Why it is taken for that: "it …".
     pub form_reason: String,
+    /// What it looks at beside the review.
+    pub needs: Needs,
     /// A failure of it lets the request pass.
     pub tolerant: bool,
     /// `input.parameters`.
@@ -117,17 +124,32 @@ impl fmt::Debug for PolicySet {
 }
 
 struct Inner {
+    compiled: Arc<Compiled>,
+    surroundings: Surroundings,
+    /// `data`.
+    data: Value,
+    /// Values of rules that took long and read `data.context` or `data.inventory`.
+    memo: Mutex<Memo>,
+}
+
+/// What does not depend on the context, and is shared by sets that differ in it alone.
+struct Compiled {
     revision: String,
     policies: Vec<Policy>,
     index: Index,
     excluded: Vec<Glob>,
-    context: Context,
-    /// `data`.
+    /// What the bundle brings below `data`.
     data: Value,
     /// Compiled regexes, from one review to the next.
     patterns: Mutex<HashMap<String, Option<regex::Regex>>>,
-    /// Values of rules that took long.
+    /// Values of rules that took long and read nothing of the context: they are right with any.
     memo: Mutex<Memo>,
+}
+
+/// Values of rules that took long, by whether they read the context.
+struct Memos {
+    plain: Memo,
+    with_context: Memo,
 }
 
 /// One policy and the form of the request in which it sees it.
@@ -150,46 +172,77 @@ struct Shown<'a> {
 }
 
 impl PolicySet {
-    /// A set of compiled policies; [`crate::policy::compile::compile`] makes it. `data` is what the bundle brings.
+    /// A set of compiled policies, with an empty context. `data` is what the bundle brings.
     pub(crate) fn new(
         revision: String,
         policies: Vec<Policy>,
         index: Index,
         excluded: Vec<Glob>,
-        context: Context,
         data: &Value,
     ) -> Self {
-        let mut members: Vec<(Value, Value)> = data
-            .as_object()
-            .map(|object| object.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-            .unwrap_or_default();
-        members.push((Value::string("context"), context.document().0));
-        members.push((Value::string("inventory"), Value::from(&context.inventory)));
-        Self(Arc::new(Inner {
+        let compiled = Compiled {
             revision,
             policies,
             index,
             excluded,
-            context,
-            data: Value::object(members),
+            data: data.clone(),
             patterns: Mutex::default(),
+            memo: Mutex::default(),
+        };
+        Self::of(Arc::new(compiled), Surroundings::default())
+    }
+
+    fn of(compiled: Arc<Compiled>, surroundings: Surroundings) -> Self {
+        let data = surroundings.data(&compiled.data);
+        Self(Arc::new(Inner {
+            compiled,
+            surroundings,
+            data,
             memo: Mutex::default(),
         }))
     }
 
+    fn with(&self, surroundings: Surroundings) -> Self {
+        Self::of(Arc::clone(&self.0.compiled), surroundings)
+    }
+
+    /// The same policies with another context. Nothing is compiled again.
+    #[must_use]
+    pub fn with_context(&self, context: &Prepared) -> Self {
+        self.with(Surroundings::new(context))
+    }
+
+    /// The same policies without the context, which is too old: `reason`, for people. Those that need it fail.
+    #[must_use]
+    pub fn without_context(&self, reason: &str) -> Self {
+        self.with(self.0.surroundings.without_context(reason))
+    }
+
+    /// The same policies with a namespace that the context does not have, or with the reason why nobody knows it: then policies
+    /// that need it fail.
+    #[must_use]
+    pub fn with_namespace(&self, name: &str, namespace: Result<Namespace, String>) -> Self {
+        self.with(self.0.surroundings.with_namespace(name, namespace))
+    }
+
     /// The revision of the bundle.
     pub fn revision(&self) -> &str {
-        &self.0.revision
+        &self.0.compiled.revision
     }
 
     /// The policies, by id.
     pub fn policies(&self) -> &[Policy] {
-        &self.0.policies
+        &self.0.compiled.policies
     }
 
     /// The context that the set evaluates with.
     pub fn context(&self) -> &Context {
-        &self.0.context
+        self.0.surroundings.context()
+    }
+
+    /// The context's revision, when it has one.
+    pub fn context_revision(&self) -> Option<&str> {
+        self.0.surroundings.revision()
     }
 
     /// The labels of the object's namespace; `None` when the context does not know it.
@@ -203,18 +256,27 @@ impl PolicySet {
                     .unwrap_or_default(),
             );
         }
-        self.0
-            .context
-            .namespaces
-            .get(&review.namespace)
-            .map(|namespace| namespace.labels.clone())
+        let namespace = self.0.surroundings.namespace(&review.namespace);
+        namespace.map(|namespace| namespace.labels.clone())
+    }
+
+    /// Whether a policy that may concern the review needs to know its namespace, and the set does not know it.
+    pub fn lacks_namespace(&self, review: &Review) -> bool {
+        let is_unknown = !review.namespace.is_empty()
+            && !is_namespace(review)
+            && self.0.surroundings.namespace(&review.namespace).is_none();
+        let needs = |task: &Task<'_>| task.policy.needs.namespace || task.policy.needs.context;
+        is_unknown && self.tasks(review).iter().any(needs)
     }
 
     /// Forgets what earlier reviews came to, and keeps from now on what takes at least so many steps; returns how many
     /// evaluations were spared until now. No verdict changes by it: that is what tests use it for.
     pub fn forget(&self, worth: u64) -> u64 {
-        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *memo, Memo::new(worth)).spared
+        let forget = |memo: &Mutex<Memo>| {
+            let mut memo = memo.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *memo, Memo::new(worth)).spared
+        };
+        forget(&self.0.memo) + forget(&self.0.compiled.memo)
     }
 
     /// Decides.
@@ -232,12 +294,17 @@ impl PolicySet {
             gatekeeper: None,
         };
         let mut host = Host::new(0);
-        host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        let compiled = &self.0.compiled;
+        host.patterns = std::mem::take(&mut *compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let lend = |memo: &Mutex<Memo>| memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        let mut memos = Memos {
+            plain: lend(&compiled.memo),
+            with_context: lend(&self.0.memo),
+        };
         for task in tasks {
             host.budget = left.min(MAX_WORK);
             let before = host.budget;
-            let found = shown.ask(&task, &mut host, &mut memo);
+            let found = shown.ask(&task, &mut host, &mut memos);
             left = left.saturating_sub(before.saturating_sub(host.budget));
             match found {
                 Ok(found) => findings.extend(found),
@@ -249,10 +316,35 @@ impl PolicySet {
                 }),
             }
         }
-        *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
-        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memo;
+        *compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
+        *compiled.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.plain;
+        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.with_context;
         finding::show_values(&mut findings, review);
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
+    }
+
+    /// Runs some of the policies on a review, by their places, for nothing but that what they need is compiled then.
+    pub(crate) fn rehearse(&self, review: &Review, places: &Range<usize>) {
+        let mut shown = Shown {
+            set: self,
+            review,
+            namespace: None,
+            pod_request: None,
+            gatekeeper: None,
+        };
+        let mut host = Host::new(0);
+        let patterns = &self.0.compiled.patterns;
+        host.patterns = std::mem::take(&mut *patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut memos = Memos {
+            plain: Memo::default(),
+            with_context: Memo::default(),
+        };
+        for task in self.tasks(review).iter().filter(|task| places.contains(&task.place)) {
+            host.budget = REHEARSED_WORK;
+            // Whether it fails is told to whoever sends a real review.
+            let _ = shown.ask(task, &mut host, &mut memos);
+        }
+        *patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
     }
 
     /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it.
@@ -282,7 +374,12 @@ impl PolicySet {
 
     /// Which policies concern the review, and whether as itself or as a Pod template.
     fn tasks(&self, review: &Review) -> Vec<Task<'_>> {
-        let is_excluded = self.0.excluded.iter().any(|glob| glob.matches(&review.namespace));
+        let is_excluded = self
+            .0
+            .compiled
+            .excluded
+            .iter()
+            .any(|glob| glob.matches(&review.namespace));
         if is_excluded || is_leaving(review) {
             return Vec::new();
         }
@@ -331,7 +428,7 @@ impl PolicySet {
             namespace_labels,
         };
         let namespace = (!review.namespace.is_empty() && !is_namespace(review)).then_some(review.namespace.as_str());
-        let candidates = self.0.index.candidates(kind, namespace, labels);
+        let candidates = self.0.compiled.index.candidates(kind, namespace, labels);
         // Made once for all constraints, when there is one.
         let mut constrained: Option<gatekeeper::Subject<'_>> = None;
         let task = |(place, policy)| {
@@ -368,13 +465,13 @@ impl PolicySet {
         };
         candidates
             .into_iter()
-            .filter_map(|place| Some((place, self.0.policies.get(place)?)))
+            .filter_map(|place| Some((place, self.0.compiled.policies.get(place)?)))
             .filter_map(task)
             .collect()
     }
 
     fn gatekeeper_labels(&self, review: &Review) -> Option<Labels<'_>> {
-        self.0.context.namespaces.get(&review.namespace)?;
+        self.0.surroundings.namespace(&review.namespace)?;
         Some(Labels(self.0.data.at(&[
             "context",
             "namespaces",
@@ -393,8 +490,16 @@ fn halted(halt: Halt, work: u64) -> Stop {
 }
 
 impl Shown<'_> {
-    fn ask(&mut self, task: &Task<'_>, host: &mut Host, memo: &mut Memo) -> Result<Vec<Finding>, Stop> {
+    fn ask(&mut self, task: &Task<'_>, host: &mut Host, memos: &mut Memos) -> Result<Vec<Finding>, Stop> {
         let policy = task.policy;
+        let namespace = if is_namespace(self.review) {
+            ""
+        } else {
+            &self.review.namespace
+        };
+        if let Some(reason) = self.set.0.surroundings.lacks(policy.needs, namespace) {
+            return Err(Stop::new(FailureKind::Context, reason));
+        }
         if let Some(reason) = &task.unknown {
             return Err(Stop::new(FailureKind::Error, reason.clone()));
         }
@@ -404,6 +509,11 @@ impl Shown<'_> {
             return Err(Stop::new(FailureKind::Limit, detail));
         }
         let input = self.input(task)?;
+        let memo = if policy.needs.context {
+            &mut memos.with_context
+        } else {
+            &mut memos.plain
+        };
         let mut findings = Vec::new();
         for (place, entry) in policy.entries.iter().enumerate() {
             let data = &self.set.0.data;
@@ -513,7 +623,7 @@ impl Shown<'_> {
 impl PolicySet {
     /// `input.namespace`.
     fn namespace(&self, review: &Review) -> Value {
-        let known = self.0.context.namespaces.get(&review.namespace);
+        let known = self.0.surroundings.namespace(&review.namespace);
         let mut members = vec![("name", Document::from(review.namespace.as_str()))];
         // What is not known is undefined, and not an empty map, which would say that there are no labels.
         members.extend(
@@ -521,14 +631,14 @@ impl PolicySet {
                 .map(|labels| ("labels", Document::from(&labels))),
         );
         members.extend(known.map(|namespace| ("annotations", Document::from(&namespace.annotations))));
-        let team = self.0.context.team_of(&review.namespace);
+        let team = self.context().team_of(&review.namespace);
         members.extend(team.map(|team| ("team", Document::from(team))));
         Document::object(members).0
     }
 
     /// The Namespace as Gatekeeper shows it, as far as it is known.
     fn namespace_object(&self, review: &Review) -> Option<Value> {
-        let known = self.0.context.namespaces.get(&review.namespace)?;
+        let known = self.0.surroundings.namespace(&review.namespace)?;
         let metadata = Document::object([
             ("name", Document::from(review.namespace.as_str())),
             ("labels", Document::from(&known.labels)),
