@@ -222,7 +222,18 @@ impl PolicySet {
     /// that need it fail.
     #[must_use]
     pub fn with_namespace(&self, name: &str, namespace: Result<Namespace, String>) -> Self {
-        self.with(self.0.surroundings.with_namespace(name, namespace))
+        self.with(self.0.surroundings.clone().with_namespace(name, namespace))
+    }
+
+    /// The same policies with several such namespaces.
+    #[must_use]
+    pub fn with_namespaces<'a>(&self, found: impl IntoIterator<Item = (&'a str, Namespace)>) -> Self {
+        let mut found = found.into_iter().peekable();
+        if found.peek().is_none() {
+            return self.clone();
+        }
+        let with = |surroundings: Surroundings, (name, namespace)| surroundings.with_namespace(name, Ok(namespace));
+        self.with(found.fold(self.0.surroundings.clone(), with))
     }
 
     /// The revision of the bundle.
@@ -243,6 +254,11 @@ impl PolicySet {
     /// The context's revision, when it has one.
     pub fn context_revision(&self) -> Option<&str> {
         self.0.surroundings.revision()
+    }
+
+    /// Whether it judges without the context, since that is too old.
+    pub fn lacks_context(&self) -> bool {
+        self.0.surroundings.is_without_context()
     }
 
     /// The labels of the object's namespace; `None` when the context does not know it.

@@ -127,13 +127,16 @@ impl Surroundings {
     }
 
     /// With a namespace that the context does not have, or why nobody knows it.
-    pub(crate) fn with_namespace(&self, name: &str, namespace: Result<Namespace, String>) -> Self {
-        let mut with = self.clone();
+    pub(crate) fn with_namespace(mut self, name: &str, namespace: Result<Namespace, String>) -> Self {
         match namespace {
-            Ok(namespace) => drop(with.found.insert(name.to_owned(), namespace)),
-            Err(reason) => drop(with.unknown.insert(name.to_owned(), reason)),
+            Ok(namespace) => drop(self.found.insert(name.to_owned(), namespace)),
+            Err(reason) => drop(self.unknown.insert(name.to_owned(), reason)),
         }
-        with
+        self
+    }
+
+    pub(crate) fn is_without_context(&self) -> bool {
+        self.unused.is_some()
     }
 
     pub(crate) fn context(&self) -> &Context {

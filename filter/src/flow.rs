@@ -175,12 +175,17 @@ pub fn nothing_to_judge_with() -> Response {
     }
 }
 
-fn plain(status: u32, text: &str) -> Effect {
-    Effect::Respond(Response {
+/// One line, for a person.
+pub fn text(status: u32, line: &str) -> Response {
+    Response {
         status,
         content_type: "text/plain; charset=utf-8",
-        body: format!("{text}\n").into_bytes(),
-    })
+        body: format!("{line}\n").into_bytes(),
+    }
+}
+
+fn plain(status: u32, line: &str) -> Effect {
+    Effect::Respond(text(status, line))
 }
 
 fn admission(answer: &Answer) -> Effect {

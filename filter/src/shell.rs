@@ -7,12 +7,18 @@ use std::time::Duration;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
 
-use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, State};
+use crate::config::Config;
+use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, Response, State};
 use crate::host;
 use crate::root::Shared;
 
+/// Where Envoy asks whether there are policies.
+const READINESS: &str = "/readyz";
+
 pub(crate) struct Request {
     shared: Option<Rc<Shared>>,
+    /// What it is judged with: taken anew when the review is whole, and kept to its end.
+    config: Option<Rc<Config>>,
     state: State,
     /// What the callbacks answer: pause, until the request may go on.
     verdict: Action,
@@ -33,6 +39,7 @@ impl Request {
     pub(crate) fn new(shared: Option<Rc<Shared>>) -> Self {
         Self {
             shared,
+            config: None,
             state: State::New,
             verdict: Action::Pause,
             token: None,
@@ -41,20 +48,38 @@ impl Request {
     }
 
     fn handle(&mut self, event: Event, moment: Moment) -> Action {
-        let Some(shared) = self.shared.clone() else {
-            // Envoy makes no request context before it has configured the plugin; nothing is let through if it does.
+        let (Some(shared), Some(config)) = (self.shared.clone(), self.config.clone()) else {
+            // Envoy makes no request context before it has configured the plugin, and `begin` asks for policies; nothing is
+            // let through if they do not.
             host::respond(&flow::nothing_to_judge_with());
             return Action::Pause;
         };
-        let (state, effects) = flow::step(mem::take(&mut self.state), event, &shared.config);
+        let (state, effects) = flow::step(mem::take(&mut self.state), event, &config);
         self.state = state;
         for effect in effects {
-            self.perform(effect, &shared, moment);
+            self.perform(effect, &shared, &config, moment);
         }
         self.verdict
     }
 
-    fn perform(&mut self, effect: Effect, shared: &Shared, moment: Moment) {
+    /// Takes what the request is judged with. What it answers when there is nothing, or when it is asked whether there is.
+    fn begin(&mut self) -> Option<Response> {
+        let shared = self.shared.as_ref()?;
+        if host::request_header(":path") == READINESS {
+            return Some(match shared.readiness() {
+                Ok(revision) => flow::text(200, &format!("ready: revision {revision}")),
+                Err(reason) => flow::text(503, &format!("whynot: {reason}")),
+            });
+        }
+        self.config = shared.current(self.started_us);
+        let reason = self
+            .config
+            .is_none()
+            .then(|| shared.readiness().err().unwrap_or_default())?;
+        Some(flow::text(503, &format!("whynot: {reason}")))
+    }
+
+    fn perform(&mut self, effect: Effect, shared: &Shared, config: &Config, moment: Moment) {
         match effect {
             Effect::Wait => {}
             Effect::PassOn => {
@@ -77,7 +102,7 @@ impl Request {
             } => {
                 let left_ms = give_up_ms.saturating_sub(host::now_us().saturating_sub(self.started_us) / 1000);
                 let timeout = Duration::from_millis(timeout_ms.min(left_ms));
-                let explainer = shared.config.explainer.as_ref().filter(|_| !timeout.is_zero());
+                let explainer = config.explainer.as_ref().filter(|_| !timeout.is_zero());
                 self.token = explainer.and_then(|explainer| host::call(explainer, &body, timeout));
                 if self.token.is_none() {
                     self.handle(Event::Explained(Err(CallError::Refused)), moment);
@@ -97,10 +122,15 @@ impl Request {
         let Some(shared) = self.shared.clone() else {
             return self.handle(Event::Gone, Moment::Callback);
         };
-        // One byte more than the limit tells that it is passed.
-        let size = size.min(shared.config.max_body_bytes.saturating_add(1));
-        let body = host::request_body(size);
         let start = host::now_us();
+        // Other policies may serve since the headers came.
+        self.config = shared.current(start).or_else(|| self.config.take());
+        let limit = self.config.as_ref().map_or(0, |config| config.max_body_bytes);
+        // One byte more than the limit tells that it is passed.
+        let body = host::request_body(size.min(limit.saturating_add(1)));
+        if let Some(config) = &self.config {
+            shared.judged(config);
+        }
         let action = self.handle(Event::Complete(body), Moment::Callback);
         shared.metrics.evaluated(host::now_us().saturating_sub(start));
         action
@@ -134,6 +164,11 @@ impl Context for Request {
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.started_us = host::now_us();
+        if let Some(response) = self.begin() {
+            self.state = State::Done;
+            host::respond(&response);
+            return Action::Pause;
+        }
         let event = Event::Headers {
             method: host::request_header(":method"),
             path: host::request_header(":path"),
@@ -151,9 +186,9 @@ impl HttpContext for Request {
             return self.complete(body_size);
         }
         let is_over = self
-            .shared
+            .config
             .as_ref()
-            .is_some_and(|shared| body_size > shared.config.max_body_bytes);
+            .is_some_and(|config| body_size > config.max_body_bytes);
         let head = if is_over { host::request_body(4096) } else { Vec::new() };
         self.handle(Event::Body { size: body_size, head }, Moment::Callback)
     }
