@@ -156,6 +156,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// `None`: the engine's own words.
     pub explainer: Option<Explainer>,
+    /// How long to wait for a namespace that the context does not have; `None`: nobody is asked.
+    pub namespace_timeout_ms: Option<u64>,
 }
 
 /// The plugin's configuration: what requests need, but for the policies, which may not be there yet.
@@ -255,6 +257,11 @@ impl Plugin {
             wrap_prefix: self.wrap_prefix.clone(),
             max_body_bytes: self.max_body_bytes,
             explainer: self.explainer.clone(),
+            namespace_timeout_ms: self
+                .live
+                .as_ref()
+                .filter(|live| live.context)
+                .map(|live| live.namespace_timeout_ms),
         }
     }
 }

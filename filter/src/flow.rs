@@ -4,6 +4,8 @@
 
 use engine::admission::{Answer, Review};
 use engine::answer::{self, Decided};
+use engine::context::Namespace;
+use engine::eval::PolicySet;
 use engine::explain::text::Words;
 use engine::explain::wire::{Decision, ExplainResponse};
 use engine::redact;
@@ -24,6 +26,8 @@ pub enum State {
     New,
     /// The body is on its way.
     Receiving(Target),
+    /// The review is whole, and its namespace is asked for.
+    Placing(Target, Box<Review>),
     /// The verdict is made, and the explainer is asked for words.
     Asking(Target, Box<Decided>),
     /// Answered, passed on, or gone.
@@ -62,6 +66,8 @@ pub enum Event {
     },
     /// The whole body, or as much of it as the limit lets.
     Complete(Vec<u8>),
+    /// The namespace that was asked for: what is known of it, that there is none, or that nobody knows.
+    Placed(Result<Option<Namespace>, CallError>),
     /// The explainer answered, or it did not.
     Explained(Result<Vec<u8>, CallError>),
     /// The caller has gone.
@@ -98,6 +104,13 @@ pub enum Effect {
         timeout_ms: u64,
         /// And in any case no longer than this, counted from when the request came: evaluation took some of it.
         give_up_ms: u64,
+    },
+    /// Ask for a namespace; exactly one [`Event::Placed`] follows.
+    Place {
+        /// Its name.
+        namespace: String,
+        /// How long to wait, in milliseconds.
+        timeout_ms: u64,
     },
     /// Count.
     Count(Count),
@@ -149,9 +162,10 @@ pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>)
             (State::Receiving(target), vec![Effect::Wait])
         }
         (State::Receiving(target), Event::Complete(body)) => complete(target, &body, config),
+        (State::Placing(target, review), Event::Placed(answer)) => placed(target, &review, answer, config),
         (State::Asking(target, decided), Event::Explained(answer)) => explained(target, &decided, answer),
         // An answer that nobody waits for, or a body after the decision: nothing to do but to wait for what comes.
-        (state @ State::Asking(..), _) => (state, vec![Effect::Wait]),
+        (state @ (State::Placing(..) | State::Asking(..)), _) => (state, vec![Effect::Wait]),
         // Envoy reports in order, so this cannot be; should it be, nothing is let through.
         (State::New | State::Receiving(_), _) => finish(
             plain(500, "whynot: callbacks came in an order that makes no sense"),
@@ -259,7 +273,40 @@ fn complete(target: Target, body: &[u8], config: &Config) -> (State, Vec<Effect>
             };
         }
     };
-    let decided = answer::decide(&config.policies, &review);
+    match config.namespace_timeout_ms {
+        Some(timeout_ms) if config.policies.lacks_namespace(&review) => {
+            let effect = Effect::Place {
+                namespace: review.namespace.clone(),
+                timeout_ms: timeout_ms.min(target.deadline_ms / 2),
+            };
+            (State::Placing(target, Box::new(review)), vec![effect, Effect::Wait])
+        }
+        _ => judge(target, &review, &config.policies, config),
+    }
+}
+
+/// What is known of its namespace now, the review is judged with. What nobody knows fails the policies that need it.
+fn placed(
+    target: Target,
+    review: &Review,
+    answer: Result<Option<Namespace>, CallError>,
+    config: &Config,
+) -> (State, Vec<Effect>) {
+    let known = match answer {
+        Ok(None) => return judge(target, review, &config.policies, config),
+        Ok(Some(namespace)) => Ok(namespace),
+        Err(error) => Err(match error {
+            CallError::Refused | CallError::NoAnswer => "the explainer, which knows the cluster, does not answer",
+            CallError::Status | CallError::TooLarge => "the explainer cannot tell",
+        }
+        .to_owned()),
+    };
+    let policies = config.policies.with_namespace(&review.namespace, known);
+    judge(target, review, &policies, config)
+}
+
+fn judge(target: Target, review: &Review, policies: &PolicySet, config: &Config) -> (State, Vec<Effect>) {
+    let decided = answer::decide(policies, review);
     let mut effects = counts(&decided);
     let timeout_ms = config
         .explainer
@@ -417,6 +464,70 @@ mod tests {
         ] {
             assert_eq!(deadline_ms(query), expected, "{query}");
         }
+    }
+
+    const BY_LABEL: &str = "package a\n\ndeny contains \"locked\" if input.namespace.labels.locked == \"yes\"\n";
+
+    fn placing(namespace_timeout_ms: Option<u64>) -> (Config, State, Vec<Effect>) {
+        let bundle = engine::policy::bundle::Bundle::new(
+            engine::policy::settings::Settings::default(),
+            [("a.rego".to_owned(), BY_LABEL.to_owned())],
+        );
+        let json = format!(r#"{{"bundle": {}}}"#, String::from_utf8(bundle.to_json()).unwrap());
+        let plugin = crate::config::Plugin::parse(json.as_bytes()).unwrap();
+        let config = Config {
+            namespace_timeout_ms,
+            ..plugin.with(plugin.compile().unwrap().unwrap())
+        };
+        let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
+            "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{}}}}"#;
+        let target = Target {
+            is_wrapped: false,
+            deadline_ms: 1_000,
+        };
+        let (state, effects) = step(State::Receiving(target), Event::Complete(review.into()), &config);
+        (config, state, effects)
+    }
+
+    fn answer_of(effects: &[Effect]) -> String {
+        match effects.last() {
+            Some(Effect::Respond(response)) => String::from_utf8(response.body.clone()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_known_is_asked_for_and_counts() {
+        let labels = [("locked".to_owned(), "yes".to_owned())].into();
+        let locked = Namespace {
+            labels,
+            ..Namespace::default()
+        };
+        for (answer, expected) in [
+            (Ok(Some(locked)), "locked"),
+            (Ok(Some(Namespace::default())), "\"allowed\":true"),
+            (Ok(None), "\"allowed\":true"),
+            (Err(CallError::NoAnswer), "does not answer"),
+            (Err(CallError::Status), "cannot tell"),
+        ] {
+            let (config, state, effects) = placing(Some(800));
+            let asked = Effect::Place {
+                namespace: "shop".to_owned(),
+                timeout_ms: 500,
+            };
+            assert_eq!(effects, [asked, Effect::Wait]);
+            let (state, effects) = step(state, Event::Placed(answer), &config);
+            assert!(matches!(state, State::Done), "{state:?}");
+            let text = answer_of(&effects);
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn without_somebody_to_ask_it_stays_unknown() {
+        let (_, state, effects) = placing(None);
+        assert!(matches!(state, State::Done));
+        assert!(answer_of(&effects).contains("\"allowed\":true"));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! One request: Envoy's callbacks become [`Event`]s, [`Effect`]s become calls of the host.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
+use engine::context::Namespace;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
+use serde::Deserialize;
 
 use crate::config::Config;
 use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, Response, State};
@@ -24,6 +27,8 @@ pub(crate) struct Request {
     verdict: Action,
     /// The call that is under way.
     token: Option<u32>,
+    /// The same, for this namespace.
+    namespace: Option<(u32, String)>,
     /// When the request came, by the host's clock.
     started_us: u64,
 }
@@ -43,6 +48,7 @@ impl Request {
             state: State::New,
             verdict: Action::Pause,
             token: None,
+            namespace: None,
             started_us: 0,
         }
     }
@@ -108,6 +114,14 @@ impl Request {
                     self.handle(Event::Explained(Err(CallError::Refused)), moment);
                 }
             }
+            Effect::Place { namespace, timeout_ms } => {
+                shared.missed();
+                let token = shared.ask_for_namespace(&namespace, timeout_ms);
+                self.namespace = token.map(|token| (token, namespace));
+                if self.namespace.is_none() {
+                    self.handle(Event::Placed(Err(CallError::Refused)), moment);
+                }
+            }
             Effect::Count(count) => shared.metrics.count(&count),
             Effect::Log(message) => host::log(LogLevel::Warn, &format!("whynot: {message}")),
         }
@@ -137,8 +151,43 @@ impl Request {
     }
 }
 
+/// What the explainer knows of a namespace.
+fn namespace_answer(has_headers: bool, body_size: usize) -> Result<Option<Namespace>, CallError> {
+    // Without headers there was no answer, and asking for one of them would make the SDK panic.
+    let status = if has_headers { host::call_status() } else { None };
+    match status {
+        None => Err(CallError::NoAnswer),
+        Some(200) if body_size > MAX_EXPLANATION_BYTES => Err(CallError::TooLarge),
+        Some(200) => {
+            let named: Result<Named, _> = serde_json::from_slice(&host::call_body(body_size));
+            let namespace = |named: Named| Namespace {
+                labels: named.labels,
+                annotations: named.annotations,
+            };
+            named.map(|named| Some(namespace(named))).map_err(|_| CallError::Status)
+        }
+        Some(404) => Ok(None),
+        Some(_) => Err(CallError::Status),
+    }
+}
+
+/// A namespace as the explainer sends it, with its name.
+#[derive(Deserialize)]
+struct Named {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
 impl Context for Request {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        if let Some((_, name)) = self.namespace.take_if(|(known, _)| *known == token) {
+            let answer = namespace_answer(headers > 0, body_size);
+            if let (Some(shared), Ok(Some(namespace))) = (&self.shared, &answer) {
+                shared.learn(&name, namespace.clone());
+            }
+            self.handle(Event::Placed(answer), Moment::Later);
+            return;
+        }
         if self.token.take_if(|known| *known == token).is_none() {
             return;
         }
@@ -156,6 +205,7 @@ impl Context for Request {
 
     fn on_done(&mut self) -> bool {
         self.token = None;
+        self.namespace = None;
         self.state = State::Done;
         true
     }

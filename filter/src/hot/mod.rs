@@ -196,6 +196,30 @@ impl Shared {
         }
     }
 
+    /// Counts a review whose namespace is not in the context.
+    pub(crate) fn missed(&self) {
+        self.metrics.live(Counted::Miss);
+    }
+
+    /// Asks for a namespace; `None` when Envoy did not take the call.
+    pub(crate) fn ask_for_namespace(&self, name: &str, timeout_ms: u64) -> Option<u32> {
+        let live = self.plugin.live.as_ref()?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        // Anything else is no name of a namespace, and would be another path.
+        if !name.bytes().all(is_plain) || name.starts_with('.') {
+            return None;
+        }
+        let path = format!("{}/context/namespaces/{name}", live.path);
+        host::ask(
+            &live.cluster,
+            &live.authority,
+            &path,
+            "",
+            None,
+            Duration::from_millis(timeout_ms),
+        )
+    }
+
     /// Keeps a namespace that a request asked for, for those that come.
     pub(crate) fn learn(&self, name: &str, namespace: Namespace) {
         let mut state = self.state.borrow_mut();
