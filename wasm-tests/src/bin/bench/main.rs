@@ -16,6 +16,7 @@ mod report;
 mod reviews;
 mod servers;
 mod sets;
+mod swap;
 
 use std::{
     fs,
@@ -47,6 +48,8 @@ enum Scenario {
     Fixes,
     /// Resident memory of Envoy.
     Memory,
+    /// Policies that are swapped under load.
+    Swap,
 }
 
 impl Scenario {
@@ -59,6 +62,7 @@ impl Scenario {
             Self::Repeats => "repeats",
             Self::Fixes => "fixes",
             Self::Memory => "memory",
+            Self::Swap => "swap",
         }
     }
 }
@@ -124,6 +128,7 @@ fn main() -> Result<()> {
             Scenario::Repeats => repeats::run(&arguments)?,
             Scenario::Fixes => fixes::run(&arguments)?,
             Scenario::Memory => memory::run(&arguments)?,
+            Scenario::Swap => swap::run(&arguments)?,
         };
         finish(&arguments, scenario, &table)?;
     }
