@@ -22,7 +22,7 @@ fn index() -> Vec<String> {
 /// Puts a bundle where none of `needed` is. False when there is no such place, or no memory.
 pub(super) fn put(revision: &str, json: &[u8], needed: &[&str]) -> bool {
     let mut revisions = index();
-    let is_free = |known: &String| known == revision || !needed.contains(&known.as_str());
+    let is_free = |known: &String| known.is_empty() || known == revision || !needed.contains(&known.as_str());
     let Some(place) = revisions.iter().position(is_free) else {
         return false;
     };

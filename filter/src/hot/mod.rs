@@ -43,7 +43,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How often it works while it stages, and for how long at a time and then for the rest of one step. A worker that serves has
 /// short turns; one that does not leaves the machine to those that do.
-const TURN: Duration = Duration::from_millis(4);
+const TURN: Duration = Duration::from_millis(2);
 const TURN_US: u64 = 600;
 const IDLE_TURN: Duration = Duration::from_millis(20);
 
@@ -176,7 +176,7 @@ impl Shared {
     /// What a request is judged with at this moment; `None` when there are no policies.
     pub(crate) fn current(&self, now_us: u64) -> Option<Rc<Config>> {
         let mut state = self.state.borrow_mut();
-        state.follow(self);
+        state.follow(self, true);
         self.served_us.set(now_us);
         let unusable = state.surroundings.unusable(now_us);
         let state = &mut *state;
@@ -230,7 +230,7 @@ impl Shared {
     /// The revision that serves, or why there is none, for people.
     pub(crate) fn readiness(&self) -> Result<String, String> {
         let mut state = self.state.borrow_mut();
-        state.follow(self);
+        state.follow(self, true);
         match &state.serving {
             Some(serving) => Ok(serving.set.revision().to_owned()),
             None => Err(lead::problem(
@@ -248,7 +248,7 @@ impl Shared {
         let mut state = self.state.borrow_mut();
         state.retired.clear();
         if live.policies {
-            state.follow(self);
+            state.follow(self, false);
         }
         self.surround(&mut state);
         let period = if live.policies {
@@ -371,8 +371,8 @@ impl Shared {
 }
 
 impl Hot {
-    /// Goes over to the revision that is active, if it is another one.
-    fn follow(&mut self, shared: &Shared) {
+    /// Goes over to the revision that is active, if it is another one; for who waits for it also when it is not staged.
+    fn follow(&mut self, shared: &Shared, is_waiting: bool) {
         if !shared.plugin.live.as_ref().is_some_and(|live| live.policies) {
             return;
         }
@@ -386,7 +386,7 @@ impl Hot {
             return;
         }
         let is_failed = self.me.failed.as_ref().is_some_and(|(failed, _)| *failed == active);
-        if is_failed {
+        if is_failed || !is_waiting {
             return;
         }
         // A VM that is new, or a worker that had nothing to do for long: the request waits for its policies.
@@ -429,8 +429,8 @@ impl Hot {
         if self.staged.as_ref().is_some_and(|set| !is_it(set)) {
             self.staged = None;
         }
-        let failed = |(revision, _): &(String, String)| revision == target;
-        if target.is_empty() || self.me.failed.as_ref().is_some_and(failed) {
+        self.me.failed.take_if(|(revision, _)| revision != target);
+        if target.is_empty() || self.me.failed.is_some() {
             return false;
         }
         // Somebody else found out: compiling it would come to the same.

@@ -182,11 +182,23 @@ fn ask(
 fn number_of(text: &str, numbers: &HashMap<String, usize>) -> Result<usize, String> {
     let wrong = || text.to_owned();
     let answer: Value = serde_json::from_str(text).map_err(|_| wrong())?;
-    let revision = answer.pointer("/response/auditAnnotations/revision").and_then(Value::as_str);
+    let revision = answer
+        .pointer("/response/auditAnnotations/revision")
+        .and_then(Value::as_str);
     let number = *revision.and_then(|revision| numbers.get(revision)).ok_or_else(wrong)?;
-    let message = answer.pointer("/response/status/message").and_then(Value::as_str).unwrap_or_default();
-    let mut said = message.split("number ").skip(1).filter_map(|rest| rest.split('.').next());
-    if said.all(|said| said == number.to_string()) { Ok(number) } else { Err(wrong()) }
+    let message = answer
+        .pointer("/response/status/message")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let mut said = message
+        .split("number ")
+        .skip(1)
+        .filter_map(|rest| rest.split('.').next());
+    if said.all(|said| said == number.to_string()) {
+        Ok(number)
+    } else {
+        Err(wrong())
+    }
 }
 
 fn table(
@@ -231,7 +243,10 @@ fn table(
                 reason = "a place in a list"
             )]
             let place = (times.len() as f64 * share) as usize;
-            times.get(place.min(times.len().saturating_sub(1))).copied().unwrap_or(0)
+            times
+                .get(place.min(times.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0)
         };
         #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
         let rate = times.len() as f64 / time.as_secs_f64();
@@ -267,7 +282,12 @@ fn table(
 fn flips(seen: &[Seen], swaps: usize) -> (usize, f64, f64) {
     let (mut count, mut arrived, mut sent) = (0, 0, 0);
     for number in 1..=swaps {
-        let Some(first) = seen.iter().filter(|seen| seen.number == number).map(|seen| seen.came).min() else {
+        let Some(first) = seen
+            .iter()
+            .filter(|seen| seen.number == number)
+            .map(|seen| seen.came)
+            .min()
+        else {
             continue;
         };
         count += 1;
@@ -285,5 +305,10 @@ fn flips(seen: &[Seen], swaps: usize) -> (usize, f64, f64) {
 fn statistic(stack: &TestStack, name: &str) -> Result<String> {
     let url = format!("{}/stats?filter={name}", stack.admin_url());
     let text = ureq::get(&url).call()?.body_mut().read_to_string()?;
-    Ok(text.lines().filter_map(|line| line.split_once(": ")).map(|(_, value)| value).collect::<Vec<_>>().join("; "))
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(_, value)| value)
+        .collect::<Vec<_>>()
+        .join("; "))
 }
