@@ -192,7 +192,7 @@ fn without_filter(arguments: &Arguments, bundle: &Path, workers: u32) -> Result<
     let mut settings = envoy_settings("none", bundle, workers, false)?;
     settings.envoy_template = control_template(&settings.envoy_template, &arguments.output)?;
     // Nobody is there to say whether there are policies.
-    settings.envoy_probe = "/healthz".to_owned();
+    "/healthz".clone_into(&mut settings.envoy_probe);
     TestStack::start(settings)
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Table> {
     let (swaps, swapping, steady) = if arguments.quick {
         (5, Duration::from_secs(6), Duration::from_secs(2))
     } else {
-        (50, Duration::from_secs(60), Duration::from_secs(20))
+        (50, Duration::from_mins(1), Duration::from_secs(20))
     };
     let sets: Vec<Bundle> = (0..=swaps).map(marked).collect::<Result<_>>()?;
     let numbers: HashMap<String, usize> = sets.iter().map(|set| set.revision.clone()).zip(0..).collect();
@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Table> {
     let stall = statistic(&stack, "staging_stall_us")?;
     let late = statistic(&stack, "staged_late")?;
     let [_, steady_log, swap_log] = logs.map(|log| log.into_inner().unwrap_or_else(PoisonError::into_inner));
-    table(swaps, steady, swapping, &steady_log, &swap_log, &stall, &late)
+    Ok(table(swaps, [steady, swapping], &steady_log, &swap_log, &stall, &late))
 }
 
 /// A hundred policies, of which some name the number in what they say.
@@ -203,13 +203,12 @@ fn number_of(text: &str, numbers: &HashMap<String, usize>) -> Result<usize, Stri
 
 fn table(
     swaps: usize,
-    steady_time: Duration,
-    swapping: Duration,
+    [steady_time, swapping]: [Duration; 2],
     steady: &Log,
     swap: &Log,
     stall: &str,
     late: &str,
-) -> Result<Table> {
+) -> Table {
     for wrong in [&steady.failed, &swap.failed, &steady.mixed, &swap.mixed] {
         if let Some(first) = wrong.first() {
             say(&format!("swap: {} like this: {first}", wrong.len()));
@@ -269,13 +268,12 @@ fn table(
     }
     let (flips, arrived, sent) = flips(&swap.seen, swaps);
     table.note(format!(
-        "{flips} of {swaps} sets came to serve. After the first answer of a new one the last old answer came within {:.1} ms at \
-         most; the last request that was sent after it and got an old answer was sent {:.1} ms after it.",
-        arrived, sent
+        "{flips} of {swaps} sets came to serve. After the first answer of a new one the last old answer came within {arrived:.1} ms at \
+         most; the last request that was sent after it and got an old answer was sent {sent:.1} ms after it."
     ));
     table.note(format!("A worker's stalls while staging, in us: {stall}"));
     table.note(format!("Requests that had to wait for a compilation: {late}"));
-    Ok(table)
+    table
 }
 
 /// How many sets came to serve; how long after the first answer of each an older one came, and was asked for, at most; in ms.
