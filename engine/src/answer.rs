@@ -15,6 +15,8 @@ use crate::verdict::{Action, Verdict};
 #[derive(Debug, Clone)]
 pub struct Decided {
     uid: String,
+    /// The revision of the context, when it has one.
+    context: Option<String>,
     /// For the explainer.
     pub request: ExplainRequest,
     /// Nothing was found: there is nothing to explain or to record.
@@ -60,6 +62,7 @@ pub fn with_remedies(set: &PolicySet, review: &Review, verdict: &Verdict, remedi
     };
     Decided {
         uid: review.uid.clone(),
+        context: set.context_revision().map(str::to_owned),
         request,
         is_silent: verdict.is_silent(),
     }
@@ -97,6 +100,7 @@ impl Decided {
 
     fn annotations(&self, explanation: Option<&str>) -> BTreeMap<String, String> {
         let mut annotations = BTreeMap::from([("revision".to_owned(), self.request.revision.clone())]);
+        annotations.extend(self.context.clone().map(|revision| ("context".to_owned(), revision)));
         let mut add = |key: &str, values: Vec<String>| {
             if !values.is_empty() {
                 annotations.insert(key.to_owned(), redact::line(&values.join(","), 4096));

@@ -8,11 +8,12 @@ mod shown;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::shown::Shown;
 use crate::admission::{Operation, Review};
-use crate::context::Context;
+use crate::context::{Context, Namespace};
 use crate::document::Document;
 use crate::explain::wire::GroupVersionKind;
 use crate::finding::{self, Finding};
@@ -26,6 +27,7 @@ use crate::rego::builtins::Host;
 use crate::rego::value::Value;
 use crate::rego::why::{self, Goal, Roots};
 use crate::rego::{Location, Program};
+use crate::surroundings::{Needs, Prepared, Surroundings};
 use crate::template::Workload;
 use crate::verdict::{Action, Failure, FailureKind, Verdict};
 
@@ -34,6 +36,9 @@ pub const MAX_WORK: u64 = 2_000_000;
 
 /// How much work all policies together may do for one review: a webhook's deadline is shared by all of them.
 pub const MAX_REVIEW_WORK: u64 = 3 * MAX_WORK;
+
+/// How much of it a policy may do on a review that nobody sent.
+const REHEARSED_WORK: u64 = 20_000;
 
 /// How many violations one policy may report for one review.
 pub const MAX_VIOLATIONS: usize = 500;
@@ -93,6 +98,8 @@ pub struct Policy {
     pub form: Form,
     /// Why it is taken for that: "it …".
     pub form_reason: String,
+    /// What it looks at beside the review.
+    pub needs: Needs,
     /// A failure of it lets the request pass.
     pub tolerant: bool,
     /// It is asked only about what another webhook denied.
@@ -131,17 +138,32 @@ impl fmt::Debug for PolicySet {
 }
 
 struct Inner {
+    compiled: Arc<Compiled>,
+    surroundings: Surroundings,
+    /// `data`.
+    data: Value,
+    /// Values of rules that took long and read `data.context` or `data.inventory`.
+    memo: Mutex<Memo>,
+}
+
+/// What does not depend on the context, and is shared by sets that differ in it alone.
+struct Compiled {
     revision: String,
     policies: Vec<Policy>,
     index: Index,
     excluded: Vec<Glob>,
-    context: Context,
-    /// `data`.
+    /// What the bundle brings below `data`.
     data: Value,
     /// Compiled regexes, from one review to the next.
     patterns: Mutex<HashMap<String, Option<regex::Regex>>>,
-    /// Values of rules that took long.
+    /// Values of rules that took long and read nothing of the context: they are right with any.
     memo: Mutex<Memo>,
+}
+
+/// Values of rules that took long, by whether they read the context.
+struct Memos {
+    plain: Memo,
+    with_context: Memo,
 }
 
 /// One policy and the form of the request in which it sees it.
@@ -155,32 +177,24 @@ struct Task<'a> {
 }
 
 impl PolicySet {
-    /// A set of compiled policies; [`crate::policy::compile::compile`] makes it. `data` is what the bundle brings.
+    /// A set of compiled policies, with an empty context. `data` is what the bundle brings.
     pub(crate) fn new(
         revision: String,
         policies: Vec<Policy>,
         index: Index,
         excluded: Vec<Glob>,
-        context: Context,
         data: &Value,
     ) -> Self {
-        let mut members: Vec<(Value, Value)> = data
-            .as_object()
-            .map(|object| object.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-            .unwrap_or_default();
-        members.push((Value::string("context"), context.document().0));
-        members.push((Value::string("inventory"), Value::from(&context.inventory)));
-        let inner = Inner {
+        let compiled = Compiled {
             revision,
             policies,
             index,
             excluded,
-            context,
-            data: Value::object(members),
+            data: data.clone(),
             patterns: Mutex::default(),
             memo: Mutex::default(),
         };
-        Self(Arc::new(inner), None)
+        Self::of(Arc::new(compiled), Surroundings::default())
     }
 
     /// The same policies, as if another webhook's were among them: those at these places deny whatever their action is, and the
@@ -190,19 +204,78 @@ impl PolicySet {
         Self(Arc::clone(&self.0), Some(places.into()))
     }
 
+    fn of(compiled: Arc<Compiled>, surroundings: Surroundings) -> Self {
+        let data = surroundings.data(&compiled.data);
+        Self(
+            Arc::new(Inner {
+                compiled,
+                surroundings,
+                data,
+                memo: Mutex::default(),
+            }),
+            None,
+        )
+    }
+
+    fn with(&self, surroundings: Surroundings) -> Self {
+        let mut set = Self::of(Arc::clone(&self.0.compiled), surroundings);
+        set.1.clone_from(&self.1);
+        set
+    }
+
+    /// The same policies with another context. Nothing is compiled again.
+    #[must_use]
+    pub fn with_context(&self, context: &Prepared) -> Self {
+        self.with(Surroundings::new(context))
+    }
+
+    /// The same policies without the context, which is too old: `reason`, for people. Those that need it fail.
+    #[must_use]
+    pub fn without_context(&self, reason: &str) -> Self {
+        self.with(self.0.surroundings.without_context(reason))
+    }
+
+    /// The same policies with a namespace that the context does not have, or with the reason why nobody knows it: then policies
+    /// that need it fail.
+    #[must_use]
+    pub fn with_namespace(&self, name: &str, namespace: Result<Namespace, String>) -> Self {
+        self.with(self.0.surroundings.clone().with_namespace(name, namespace))
+    }
+
+    /// The same policies with several such namespaces.
+    #[must_use]
+    pub fn with_namespaces<'a>(&self, found: impl IntoIterator<Item = (&'a str, Namespace)>) -> Self {
+        let mut found = found.into_iter().peekable();
+        if found.peek().is_none() {
+            return self.clone();
+        }
+        let with = |surroundings: Surroundings, (name, namespace)| surroundings.with_namespace(name, Ok(namespace));
+        self.with(found.fold(self.0.surroundings.clone(), with))
+    }
+
     /// The revision of the bundle.
     pub fn revision(&self) -> &str {
-        &self.0.revision
+        &self.0.compiled.revision
     }
 
     /// The policies, by id.
     pub fn policies(&self) -> &[Policy] {
-        &self.0.policies
+        &self.0.compiled.policies
     }
 
     /// The context that the set evaluates with.
     pub fn context(&self) -> &Context {
-        &self.0.context
+        self.0.surroundings.context()
+    }
+
+    /// The context's revision, when it has one.
+    pub fn context_revision(&self) -> Option<&str> {
+        self.0.surroundings.revision()
+    }
+
+    /// Whether it judges without the context, since that is too old.
+    pub fn lacks_context(&self) -> bool {
+        self.0.surroundings.is_without_context()
     }
 
     /// The labels of the object's namespace; `None` when the context does not know it.
@@ -216,18 +289,27 @@ impl PolicySet {
                     .unwrap_or_default(),
             );
         }
-        self.0
-            .context
-            .namespaces
-            .get(&review.namespace)
-            .map(|namespace| namespace.labels.clone())
+        let namespace = self.0.surroundings.namespace(&review.namespace);
+        namespace.map(|namespace| namespace.labels.clone())
+    }
+
+    /// Whether a policy that may concern the review needs to know its namespace, and the set does not know it.
+    pub fn lacks_namespace(&self, review: &Review) -> bool {
+        let is_unknown = !review.namespace.is_empty()
+            && !is_namespace(review)
+            && self.0.surroundings.namespace(&review.namespace).is_none();
+        let needs = |task: &Task<'_>| task.policy.needs.namespace || task.policy.needs.context;
+        is_unknown && self.tasks(review).iter().any(needs)
     }
 
     /// Forgets what earlier reviews came to, and keeps from now on what takes at least so many steps; returns how many
     /// evaluations were spared until now. No verdict changes by it: that is what tests use it for.
     pub fn forget(&self, worth: u64) -> u64 {
-        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *memo, Memo::new(worth)).spared
+        let forget = |memo: &Mutex<Memo>| {
+            let mut memo = memo.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *memo, Memo::new(worth)).spared
+        };
+        forget(&self.0.memo) + forget(&self.0.compiled.memo)
     }
 
     /// Decides.
@@ -239,12 +321,17 @@ impl PolicySet {
         let mut left = MAX_REVIEW_WORK;
         let mut shown = Shown::new(self, review);
         let mut host = Host::new(0);
-        host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        let compiled = &self.0.compiled;
+        host.patterns = std::mem::take(&mut *compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let lend = |memo: &Mutex<Memo>| memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        let mut memos = Memos {
+            plain: lend(&compiled.memo),
+            with_context: lend(&self.0.memo),
+        };
         for task in tasks {
             host.budget = left.min(MAX_WORK);
             let before = host.budget;
-            let found = shown.ask(&task, &mut host, &mut memo);
+            let found = shown.ask(&task, &mut host, &mut memos);
             left = left.saturating_sub(before.saturating_sub(host.budget));
             match found {
                 Ok(mut found) => {
@@ -259,8 +346,9 @@ impl PolicySet {
                 }),
             }
         }
-        *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
-        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memo;
+        *compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
+        *compiled.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.plain;
+        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.with_context;
         finding::show_values(&mut findings, review);
         Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
     }
@@ -276,6 +364,24 @@ impl PolicySet {
         for finding in found {
             finding.violation.action = action;
         }
+    }
+
+    /// Runs some of the policies on a review, by their places, for nothing but that what they need is compiled then.
+    pub(crate) fn rehearse(&self, review: &Review, places: &Range<usize>) {
+        let mut shown = Shown::new(self, review);
+        let mut host = Host::new(0);
+        let patterns = &self.0.compiled.patterns;
+        host.patterns = std::mem::take(&mut *patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut memos = Memos {
+            plain: Memo::default(),
+            with_context: Memo::default(),
+        };
+        for task in self.tasks(review).iter().filter(|task| places.contains(&task.place)) {
+            host.budget = REHEARSED_WORK;
+            // Whether it fails is told to whoever sends a real review.
+            let _ = shown.ask(task, &mut host, &mut memos);
+        }
+        *patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
     }
 
     /// What would have to be otherwise for a policy to say nothing of a review, for each form in which it sees it. `asks` leaves
@@ -326,25 +432,35 @@ impl PolicySet {
     pub(crate) fn said_alone(&self, review: &Review, policy: &str) -> Option<Vec<String>> {
         let mut shown = Shown::new(self, review);
         let mut host = Host::new(0);
-        host.patterns = std::mem::take(&mut *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut memo = self.0.memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        host.patterns = std::mem::take(&mut *self.0.compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        let lend = |memo: &Mutex<Memo>| memo.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        let mut memos = Memos {
+            plain: lend(&self.0.compiled.memo),
+            with_context: lend(&self.0.memo),
+        };
         let mut said = Some(Vec::new());
         for task in self.tasks(review).iter().filter(|task| task.policy.meta.id == policy) {
             host.budget = MAX_WORK;
-            let found = shown.ask(task, &mut host, &mut memo).ok();
+            let found = shown.ask(task, &mut host, &mut memos).ok();
             said = said.zip(found).map(|(mut said, found)| {
                 said.extend(found.into_iter().map(|finding| finding.violation.message));
                 said
             });
         }
-        *self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
-        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memo;
+        *self.0.compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner) = host.patterns;
+        *self.0.compiled.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.plain;
+        *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.with_context;
         said
     }
 
     /// Which policies concern the review, and whether as itself or as a Pod template.
     fn tasks(&self, review: &Review) -> Vec<Task<'_>> {
-        let is_excluded = self.0.excluded.iter().any(|glob| glob.matches(&review.namespace));
+        let is_excluded = self
+            .0
+            .compiled
+            .excluded
+            .iter()
+            .any(|glob| glob.matches(&review.namespace));
         if is_excluded || is_leaving(review) {
             return Vec::new();
         }
@@ -393,9 +509,15 @@ impl PolicySet {
             namespace_labels,
         };
         let namespace = (!review.namespace.is_empty() && !is_namespace(review)).then_some(review.namespace.as_str());
-        let mut candidates = self.0.index.candidates(kind, namespace, labels);
+        let mut candidates = self.0.compiled.index.candidates(kind, namespace, labels);
         if self.1.is_some() {
-            let explaining = self.0.policies.iter().enumerate().filter(|(_, policy)| policy.explains);
+            let explaining = self
+                .0
+                .compiled
+                .policies
+                .iter()
+                .enumerate()
+                .filter(|(_, policy)| policy.explains);
             candidates.extend(explaining.map(|(place, _)| place));
         }
         // Made once for all constraints, when there is one.
@@ -434,13 +556,13 @@ impl PolicySet {
         };
         candidates
             .into_iter()
-            .filter_map(|place| Some((place, self.0.policies.get(place)?)))
+            .filter_map(|place| Some((place, self.0.compiled.policies.get(place)?)))
             .filter_map(task)
             .collect()
     }
 
     fn gatekeeper_labels(&self, review: &Review) -> Option<Labels<'_>> {
-        self.0.context.namespaces.get(&review.namespace)?;
+        self.0.surroundings.namespace(&review.namespace)?;
         Some(Labels(self.0.data.at(&[
             "context",
             "namespaces",

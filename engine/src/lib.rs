@@ -22,6 +22,7 @@ pub mod policy;
 pub mod redact;
 pub mod rego;
 pub mod schema;
+pub mod surroundings;
 pub mod template;
 pub mod testing;
 pub mod upstream;

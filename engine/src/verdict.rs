@@ -119,6 +119,8 @@ pub enum FailureKind {
     Limit,
     /// The evaluator reported an error.
     Error,
+    /// What it needs to know of the cluster is not known, or is too old to judge by.
+    Context,
 }
 
 /// What the policies found for one review.

@@ -31,6 +31,42 @@ pub fn up(set: &PolicySet, mut goes_on: impl FnMut() -> bool) -> usize {
     judged
 }
 
+/// The same in small steps, for whoever serves requests between them, from code that runs already: each policy is run on each
+/// of the reviews, some policies in a step. Fixes are not tried.
+#[derive(Debug)]
+pub struct Rehearsal {
+    reviews: Vec<Review>,
+    place: usize,
+}
+
+/// So many policies run in one step.
+const EACH: usize = 4;
+
+impl Rehearsal {
+    /// Begins.
+    pub fn new(set: &PolicySet) -> Self {
+        let bodies = reviews(set);
+        Self {
+            reviews: bodies.iter().filter_map(|body| Review::parse(body).ok()).collect(),
+            place: 0,
+        }
+    }
+
+    /// Does a little. False when nothing is left.
+    pub fn step(&mut self, set: &PolicySet) -> bool {
+        let Some(review) = self.reviews.last() else {
+            return false;
+        };
+        set.rehearse(review, &(self.place..self.place + EACH));
+        self.place += EACH;
+        if self.place >= set.policies().len() {
+            self.place = 0;
+            self.reviews.pop();
+        }
+        true
+    }
+}
+
 /// The answer. `None` when a policy works up to its limit: what takes so long is not made faster by more of it.
 fn judge(set: &PolicySet, body: &[u8]) -> Option<Vec<u8>> {
     let review = Review::parse(body).ok()?;
@@ -177,6 +213,23 @@ mod tests {
         assert_eq!(up(&set, goes_on), 3);
         assert_eq!(up(&set, || false), 0);
     }
+
+    #[test]
+    fn a_rehearsal_ends_and_changes_no_verdict() {
+        for set in [
+            set(),
+            set_of("some x in numbers.range(1, 3000)\n\tsome y in numbers.range(1, 3000)\n\tx * y == -1"),
+        ] {
+            let body = reviews(&set).pop().unwrap();
+            let verdict = |set: &PolicySet| set.evaluate(&Review::parse(&body).unwrap());
+            let before = format!("{:?}", verdict(&set));
+            let mut rehearsal = Rehearsal::new(&set);
+            let steps = std::iter::from_fn(|| rehearsal.step(&set).then_some(())).count();
+            assert_eq!(steps, 4);
+            assert_eq!(format!("{:?}", verdict(&set)), before);
+        }
+    }
+
     #[test]
     fn a_policy_without_an_end_is_asked_once() {
         let set = set_of("some x in numbers.range(1, 3000)\n\tsome y in numbers.range(1, 3000)\n\tx * y == -1");

@@ -1,10 +1,12 @@
-//! The plugin's configuration: JSON to [`Config`], whole or refused, with the path of what is wrong.
+//! The plugin's configuration: JSON to [`Plugin`], whole or refused, with the path of what is wrong; [`Config`] is what a
+//! request needs of it.
 
 use std::collections::BTreeMap;
 
 use engine::context::Context;
 use engine::eval::PolicySet;
 use engine::policy::{self, bundle::Bundle};
+use engine::surroundings::Prepared;
 use serde::Deserialize;
 
 use engine::admission::MAX_REVIEW_BYTES;
@@ -12,9 +14,8 @@ use engine::admission::MAX_REVIEW_BYTES;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RawConfig {
-    bundle: Bundle,
-    #[serde(default)]
-    context: Context,
+    bundle: Option<Bundle>,
+    context: Option<Context>,
     #[serde(default = "validate_path")]
     validate_path: String,
     #[serde(default = "wrap_prefix")]
@@ -22,6 +23,7 @@ struct RawConfig {
     #[serde(default = "max_body_bytes")]
     max_body_bytes: usize,
     explainer: Option<Explainer>,
+    live: Option<Live>,
     #[serde(default)]
     wrapped: BTreeMap<String, Wrapped>,
 }
@@ -59,6 +61,87 @@ fn margin_ms() -> u64 {
     200
 }
 
+fn live_path() -> String {
+    "/v1".to_owned()
+}
+
+fn wait_seconds() -> u64 {
+    20
+}
+
+fn pause_ms() -> u64 {
+    1000
+}
+
+fn poll_timeout_ms() -> u64 {
+    5000
+}
+
+fn max_context_age_seconds() -> u64 {
+    300
+}
+
+fn namespace_timeout_ms() -> u64 {
+    1000
+}
+
+/// What is fetched while Envoy runs, and where from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Live {
+    /// The name of Envoy's cluster.
+    pub cluster: String,
+    /// The `Host` header.
+    pub authority: String,
+    /// What the service's paths begin with.
+    #[serde(default = "live_path")]
+    pub path: String,
+    /// Policies: the embedded ones serve until others have been fetched.
+    #[serde(default)]
+    pub policies: bool,
+    /// The context: the embedded one counts until another has been fetched, or for as long as a context may be used.
+    #[serde(default)]
+    pub context: bool,
+    /// How long the service may hold an answer back until there is something new, in seconds; 0: it answers at once.
+    #[serde(default = "wait_seconds")]
+    pub wait_seconds: u64,
+    /// How long to wait before asking again after a failure, or when the service does not hold answers back, in milliseconds.
+    #[serde(default = "pause_ms")]
+    pub pause_ms: u64,
+    /// How long an answer may take beyond `wait_seconds`, in milliseconds.
+    #[serde(default = "poll_timeout_ms")]
+    pub timeout_ms: u64,
+    /// How old the context may be, in seconds. One that is older is not used: policies that need it fail.
+    #[serde(default = "max_context_age_seconds")]
+    pub max_context_age_seconds: u64,
+    /// How long a review waits for a namespace that the context does not have, in milliseconds.
+    #[serde(default = "namespace_timeout_ms")]
+    pub namespace_timeout_ms: u64,
+}
+
+impl Live {
+    fn check(&self) -> Result<(), ConfigError> {
+        if !self.path.starts_with('/') {
+            let reason = format!("live.path is {:?}; it must begin with a slash", self.path);
+            return Err(ConfigError::Value(reason));
+        }
+        for (name, value, range) in [
+            ("waitSeconds", self.wait_seconds, 0..=30),
+            ("pauseMs", self.pause_ms, 50..=60_000),
+            ("timeoutMs", self.timeout_ms, 100..=60_000),
+            ("maxContextAgeSeconds", self.max_context_age_seconds, 1..=86_400),
+            ("namespaceTimeoutMs", self.namespace_timeout_ms, 1..=30_000),
+        ] {
+            if !range.contains(&value) {
+                let (first, last) = (range.start(), range.end());
+                let reason = format!("live.{name} is {value}; it must be from {first} to {last}");
+                return Err(ConfigError::Value(reason));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Where words come from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -77,10 +160,10 @@ pub struct Explainer {
     pub margin_ms: u64,
 }
 
-/// Everything that a request needs.
-#[derive(Debug)]
+/// Everything that a request needs. Which policies and which context, it keeps from its decision to its end.
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// The policies, compiled.
+    /// The policies, compiled, with the context that they evaluate with.
     pub policies: PolicySet,
     /// The path that is answered here.
     pub validate_path: String,
@@ -92,6 +175,24 @@ pub struct Config {
     pub explainer: Option<Explainer>,
     /// The webhooks that have a route, by the name in their path.
     pub wrapped: BTreeMap<String, Wrapped>,
+    /// How long to wait for a namespace that the context does not have; `None`: nobody is asked.
+    pub namespace_timeout_ms: Option<u64>,
+}
+
+/// The plugin's configuration: what requests need, but for the policies, which may not be there yet.
+#[derive(Debug)]
+pub struct Plugin {
+    /// The policies to start with. They were not compiled yet.
+    pub bundle: Option<Bundle>,
+    /// The context to start with.
+    pub context: Option<Prepared>,
+    /// What is fetched.
+    pub live: Option<Live>,
+    validate_path: String,
+    wrap_prefix: String,
+    max_body_bytes: usize,
+    explainer: Option<Explainer>,
+    pub(crate) wrapped: BTreeMap<String, Wrapped>,
 }
 
 /// Why a configuration is refused.
@@ -113,8 +214,8 @@ pub enum ConfigError {
     Policies(Vec<policy::Problem>),
 }
 
-impl Config {
-    /// Reads the configuration and compiles its policies.
+impl Plugin {
+    /// Reads the configuration. Its policies are still to be compiled.
     pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
         let deserializer = &mut serde_json::Deserializer::from_slice(json);
         let raw: RawConfig = serde_path_to_error::deserialize(deserializer).map_err(|error| ConfigError::Syntax {
@@ -128,6 +229,7 @@ impl Config {
             wrap_prefix,
             max_body_bytes,
             explainer,
+            live,
             wrapped,
         } = raw;
         if max_body_bytes == 0 || max_body_bytes > MAX_REVIEW_BYTES {
@@ -141,15 +243,49 @@ impl Config {
                 )));
             }
         }
-        let policies = policy::compile::compile(&bundle, context).map_err(ConfigError::Policies)?;
+        if let Some(live) = &live {
+            live.check()?;
+        }
+        if bundle.is_none() && !live.as_ref().is_some_and(|live| live.policies) {
+            let reason = "there is no bundle, and live.policies does not say that one is fetched";
+            return Err(ConfigError::Value(reason.to_owned()));
+        }
         Ok(Self {
-            policies,
+            bundle,
+            context: context.map(|context| Prepared::new(context, None)),
+            live,
             validate_path,
             wrap_prefix,
             max_body_bytes,
             explainer,
             wrapped,
         })
+    }
+
+    /// Compiles the policies to start with, if there are some.
+    pub fn compile(&self) -> Result<Option<PolicySet>, ConfigError> {
+        let compile = |bundle| {
+            let set = policy::compile::compile(bundle, Context::default()).map_err(ConfigError::Policies)?;
+            Ok(set.with_context(&self.context.clone().unwrap_or_default()))
+        };
+        self.bundle.as_ref().map(compile).transpose()
+    }
+
+    /// What a request needs, with these policies.
+    pub fn with(&self, policies: PolicySet) -> Config {
+        Config {
+            policies,
+            validate_path: self.validate_path.clone(),
+            wrap_prefix: self.wrap_prefix.clone(),
+            max_body_bytes: self.max_body_bytes,
+            explainer: self.explainer.clone(),
+            wrapped: self.wrapped.clone(),
+            namespace_timeout_ms: self
+                .live
+                .as_ref()
+                .filter(|live| live.context)
+                .map(|live| live.namespace_timeout_ms),
+        }
     }
 }
 
@@ -159,15 +295,15 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_field() {
-        let error = Config::parse(br#"{"bundle": {"apiVersion": 1}}"#)
+        let error = Plugin::parse(br#"{"bundle": {"apiVersion": 1}}"#)
             .unwrap_err()
             .to_string();
         assert!(error.contains("bundle.apiVersion"), "{error}");
         assert!(
-            Config::parse(b"{}")
+            Plugin::parse(b"{}")
                 .unwrap_err()
                 .to_string()
-                .contains("missing field `bundle`")
+                .contains("there is no bundle")
         );
     }
 
@@ -179,7 +315,8 @@ mod tests {
         ];
         let bundle = Bundle::new(policy::settings::Settings::default(), files);
         let json = format!(r#"{{"bundle": {}}}"#, String::from_utf8(bundle.to_json()).unwrap());
-        let error = Config::parse(json.as_bytes()).unwrap_err().to_string();
+        let plugin = Plugin::parse(json.as_bytes()).unwrap();
+        let error = plugin.compile().unwrap_err().to_string();
         assert!(
             error.contains("a.rego:") && error.contains("b.rego: there is no rule `deny`"),
             "{error}"
@@ -190,7 +327,7 @@ mod tests {
     fn limits_have_bounds() {
         let bundle = Bundle::new(policy::settings::Settings::default(), []);
         let bundle = String::from_utf8(bundle.to_json()).unwrap();
-        let config = |rest: &str| Config::parse(format!(r#"{{"bundle": {bundle}, {rest}}}"#).as_bytes());
+        let config = |rest: &str| Plugin::parse(format!(r#"{{"bundle": {bundle}, {rest}}}"#).as_bytes());
         assert!(config(r#""maxBodyBytes": 1000"#).is_ok());
         assert!(
             config(r#""maxBodyBytes": 99999999"#)
@@ -204,5 +341,19 @@ mod tests {
                 .to_string()
                 .contains("validatePath")
         );
+        let live = |rest: &str| {
+            config(&format!(
+                r#""live": {{"cluster": "explainer", "authority": "explainer", {rest}}}"#
+            ))
+        };
+        assert!(live(r#""waitSeconds": 0"#).is_ok());
+        for wrong in [
+            r#""waitSeconds": 31"#,
+            r#""pauseMs": 1"#,
+            r#""path": "v1""#,
+            r#""maxContextAgeSeconds": 0"#,
+        ] {
+            assert!(live(wrong).unwrap_err().to_string().contains("live."), "{wrong}");
+        }
     }
 }

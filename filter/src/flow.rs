@@ -5,6 +5,8 @@
 
 use engine::admission::{Answer, Review};
 use engine::answer::{self, Decided};
+use engine::context::Namespace;
+use engine::eval::PolicySet;
 use engine::explain::text::Words;
 use engine::explain::wire::{Decision, ExplainRequest, ExplainResponse};
 use engine::redact;
@@ -26,6 +28,8 @@ pub enum State {
     New,
     /// The body is on its way.
     Receiving(Target),
+    /// The review is whole, and its namespace is asked for. With the body, when it may go on.
+    Placing(Target, Box<Review>, Vec<u8>),
     /// The verdict is made, and the explainer is asked for words. With the body, when it may go on.
     Asking(Target, Box<Decided>, Vec<u8>),
     /// It went on to the webhook behind.
@@ -81,6 +85,8 @@ pub enum Event {
         /// In milliseconds.
         elapsed_ms: u64,
     },
+    /// The namespace that was asked for: what is known of it, that there is none, or that nobody knows.
+    Placed(Result<Option<Namespace>, CallError>),
     /// The explainer answered, or it did not.
     Explained(Result<Vec<u8>, CallError>),
     /// The caller has gone.
@@ -126,6 +132,13 @@ pub enum Effect {
         timeout_ms: u64,
         /// And in any case no longer than this, counted from when the request came: evaluation took some of it.
         give_up_ms: u64,
+    },
+    /// Ask for a namespace; exactly one [`Event::Placed`] follows.
+    Place {
+        /// Its name.
+        namespace: String,
+        /// How long to wait, in milliseconds.
+        timeout_ms: u64,
     },
     /// Count.
     Count(Count),
@@ -180,6 +193,7 @@ pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>)
             (State::Receiving(target), vec![Effect::Wait])
         }
         (State::Receiving(target), Event::Complete(body)) => complete(target, body, config),
+        (State::Placing(target, review, body), Event::Placed(answer)) => placed(target, &review, body, answer, config),
         (State::Asking(target, decided, body), Event::Explained(answer)) => explained(target, &decided, body, answer),
         (State::Behind(passed), Event::Answer(head)) => upstream::begins(passed, &head, config),
         (State::Reading(passed), Event::AnswerBody(size)) => upstream::grows(passed, size, config),
@@ -188,9 +202,14 @@ pub fn step(state: State, event: Event, config: &Config) -> (State, Vec<Effect>)
         }
         (State::Rewording(rewording), Event::Explained(answer)) => upstream::explained(&rewording, answer),
         // An answer that nobody waits for, or a body after the decision: nothing to do but to wait for what comes.
-        (state @ (State::Asking(..) | State::Behind(_) | State::Reading(_) | State::Rewording(_)), _) => {
-            (state, vec![Effect::Wait])
-        }
+        (
+            state @ (State::Placing(..)
+            | State::Asking(..)
+            | State::Behind(_)
+            | State::Reading(_)
+            | State::Rewording(_)),
+            _,
+        ) => (state, vec![Effect::Wait]),
         // Envoy reports in order, so this cannot be; should it be, nothing is let through.
         (State::New | State::Receiving(_), _) => finish(
             plain(500, "whynot: callbacks came in an order that makes no sense"),
@@ -214,12 +233,17 @@ pub fn nothing_to_judge_with() -> Response {
     }
 }
 
-fn plain(status: u32, text: &str) -> Effect {
-    Effect::Respond(Response {
+/// One line, for a person.
+pub fn text(status: u32, line: &str) -> Response {
+    Response {
         status,
         content_type: "text/plain; charset=utf-8",
-        body: format!("{text}\n").into_bytes(),
-    })
+        body: format!("{line}\n").into_bytes(),
+    }
+}
+
+fn plain(status: u32, line: &str) -> Effect {
+    Effect::Respond(text(status, line))
 }
 
 fn admission(answer: &Answer) -> Effect {
@@ -306,7 +330,50 @@ fn complete(target: Target, body: Vec<u8>, config: &Config) -> (State, Vec<Effec
             };
         }
     };
-    let decided = answer::decide(&config.policies, &review);
+    match config.namespace_timeout_ms {
+        Some(timeout_ms) if config.policies.lacks_namespace(&review) => {
+            let effect = Effect::Place {
+                namespace: review.namespace.clone(),
+                timeout_ms: timeout_ms.min(target.deadline_ms / 2),
+            };
+            (
+                State::Placing(target, Box::new(review), body),
+                vec![effect, Effect::Wait],
+            )
+        }
+        _ => judge(target, &review, body, &config.policies, config),
+    }
+}
+
+/// What is known of its namespace now, the review is judged with. What nobody knows fails the policies that need it.
+fn placed(
+    target: Target,
+    review: &Review,
+    body: Vec<u8>,
+    answer: Result<Option<Namespace>, CallError>,
+    config: &Config,
+) -> (State, Vec<Effect>) {
+    let known = match answer {
+        Ok(None) => return judge(target, review, body, &config.policies, config),
+        Ok(Some(namespace)) => Ok(namespace),
+        Err(error) => Err(match error {
+            CallError::Refused | CallError::NoAnswer => "the explainer, which knows the cluster, does not answer",
+            CallError::Status | CallError::TooLarge => "the explainer cannot tell",
+        }
+        .to_owned()),
+    };
+    let policies = config.policies.with_namespace(&review.namespace, known);
+    judge(target, review, body, &policies, config)
+}
+
+fn judge(
+    target: Target,
+    review: &Review,
+    body: Vec<u8>,
+    policies: &PolicySet,
+    config: &Config,
+) -> (State, Vec<Effect>) {
+    let decided = answer::decide(policies, review);
     let mut effects = counts(&decided);
     // What is needed to explain what the webhook behind says.
     let body = if target.webhook.is_some() { body } else { Vec::new() };
@@ -485,6 +552,70 @@ mod tests {
         ] {
             assert_eq!(deadline_ms(query), expected, "{query}");
         }
+    }
+
+    const BY_LABEL: &str = "package a\n\ndeny contains \"locked\" if input.namespace.labels.locked == \"yes\"\n";
+
+    fn placing(namespace_timeout_ms: Option<u64>) -> (Config, State, Vec<Effect>) {
+        let bundle = engine::policy::bundle::Bundle::new(
+            engine::policy::settings::Settings::default(),
+            [("a.rego".to_owned(), BY_LABEL.to_owned())],
+        );
+        let json = format!(r#"{{"bundle": {}}}"#, String::from_utf8(bundle.to_json()).unwrap());
+        let plugin = crate::config::Plugin::parse(json.as_bytes()).unwrap();
+        let config = Config {
+            namespace_timeout_ms,
+            ..plugin.with(plugin.compile().unwrap().unwrap())
+        };
+        let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
+            "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{}}}}"#;
+        let target = Target {
+            webhook: None,
+            deadline_ms: 1_000,
+        };
+        let (state, effects) = step(State::Receiving(target), Event::Complete(review.into()), &config);
+        (config, state, effects)
+    }
+
+    fn answer_of(effects: &[Effect]) -> String {
+        match effects.last() {
+            Some(Effect::Respond(response)) => String::from_utf8(response.body.clone()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_known_is_asked_for_and_counts() {
+        let labels = [("locked".to_owned(), "yes".to_owned())].into();
+        let locked = Namespace {
+            labels,
+            ..Namespace::default()
+        };
+        for (answer, expected) in [
+            (Ok(Some(locked)), "locked"),
+            (Ok(Some(Namespace::default())), "\"allowed\":true"),
+            (Ok(None), "\"allowed\":true"),
+            (Err(CallError::NoAnswer), "does not answer"),
+            (Err(CallError::Status), "cannot tell"),
+        ] {
+            let (config, state, effects) = placing(Some(800));
+            let asked = Effect::Place {
+                namespace: "shop".to_owned(),
+                timeout_ms: 500,
+            };
+            assert_eq!(effects, [asked, Effect::Wait]);
+            let (state, effects) = step(state, Event::Placed(answer), &config);
+            assert!(matches!(state, State::Done), "{state:?}");
+            let text = answer_of(&effects);
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn without_somebody_to_ask_it_stays_unknown() {
+        let (_, state, effects) = placing(None);
+        assert!(matches!(state, State::Done));
+        assert!(answer_of(&effects).contains("\"allowed\":true"));
     }
 
     #[test]

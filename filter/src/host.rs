@@ -105,6 +105,57 @@ pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
+/// A header of a call's answer, as far as it is text; `None` when it is not there.
+pub(crate) fn call_header(name: &str) -> Option<String> {
+    Some(header(MapType::HttpCallResponseHeaders, name)).filter(|value| !value.is_empty())
+}
+
+/// Asks a service with GET, or with POST when there is a body. `None` when Envoy did not take the call.
+pub(crate) fn ask(
+    cluster: &str,
+    authority: &str,
+    path: &str,
+    known: &str,
+    body: Option<&[u8]>,
+    timeout: Duration,
+) -> Option<u32> {
+    let mut headers = vec![
+        (":method", if body.is_some() { "POST" } else { "GET" }),
+        (":path", path),
+        (":authority", authority),
+        ("accept", "application/json"),
+    ];
+    let tag = format!("\"{known}\"");
+    if !known.is_empty() {
+        headers.push(("if-none-match", &tag));
+    }
+    if body.is_some() {
+        headers.push(("content-type", "application/json"));
+    }
+    hostcalls::dispatch_http_call(cluster, headers, body, vec![], timeout).ok()
+}
+
+/// What all instances of this process share under a key, and its version.
+pub(crate) fn shared_data(key: &str) -> (Option<Vec<u8>>, Option<u32>) {
+    hostcalls::get_shared_data(key).unwrap_or_default()
+}
+
+/// Writes what is shared. With a version only when nobody has written since. False when it was not written.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], version: Option<u32>) -> bool {
+    hostcalls::set_shared_data(key, Some(value), version).is_ok()
+}
+
+/// How often the plugin is called by itself.
+pub(crate) fn tick_every(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+/// The name of this Envoy, as far as it is text.
+pub(crate) fn node_id() -> String {
+    let id = hostcalls::get_property(vec!["node", "id"]).ok().flatten();
+    String::from_utf8_lossy(&id.unwrap_or_default()).into_owned()
+}
+
 /// Calls the explainer. `None` when Envoy did not take the call.
 pub(crate) fn call(explainer: &Explainer, body: &[u8], timeout: Duration) -> Option<u32> {
     let headers = vec![
@@ -135,6 +186,11 @@ pub(crate) fn counter(name: &str) -> Option<u32> {
 /// The id of a histogram.
 pub(crate) fn histogram(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Histogram, name).ok()
+}
+
+/// The id of a gauge.
+pub(crate) fn gauge(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Gauge, name).ok()
 }
 
 /// Counts one.

@@ -11,6 +11,7 @@
 pub mod config;
 pub mod flow;
 mod host;
+mod hot;
 mod metrics;
 mod root;
 mod shell;

@@ -1,5 +1,5 @@
 //! Counters in Envoy's own statistics: `whynot.review.*`, `whynot.policy.<id>.*`, `whynot.explainer.*`,
-//! `whynot.upstream.<name>.*`, `whynot.evaluation_us`.
+//! `whynot.upstream.<name>.*`, `whynot.evaluation_us`, `whynot.policies.*`, `whynot.context.*`, `whynot.staging_stall_us`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,15 +14,51 @@ use crate::host;
 pub(crate) struct Metrics {
     counters: RefCell<HashMap<String, Option<u32>>>,
     evaluation: Option<u32>,
+    stall: Option<u32>,
+    context_age: Option<u32>,
+}
+
+/// What is counted beside reviews.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Live {
+    /// Another revision serves.
+    Flip,
+    /// A request had to wait for its policies to be compiled.
+    Late,
+    /// A revision does not compile.
+    Failed,
+    /// A review's namespace was not in the context.
+    Miss,
+    /// A review was judged without the context, which was too old.
+    Stale,
+}
+
+impl Live {
+    const ALL: [Self; 5] = [Self::Flip, Self::Late, Self::Failed, Self::Miss, Self::Stale];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flip => "whynot.policies.flips",
+            Self::Late => "whynot.policies.staged_late",
+            Self::Failed => "whynot.policies.failed",
+            Self::Miss => "whynot.context.misses",
+            Self::Stale => "whynot.context.stale",
+        }
+    }
 }
 
 impl Metrics {
     /// Defines what exists from the start, so that a rate can be taken from zero.
-    pub(crate) fn new(policies: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn new() -> Self {
         let metrics = Self {
             counters: RefCell::default(),
             evaluation: host::histogram("whynot.evaluation_us"),
+            stall: host::histogram("whynot.staging_stall_us"),
+            context_age: host::gauge("whynot.context.age_ms"),
         };
+        for live in Live::ALL {
+            metrics.define(live.name());
+        }
         for name in ["allowed", "denied", "malformed"] {
             metrics.define(&format!("whynot.review.{name}"));
         }
@@ -36,11 +72,6 @@ impl Metrics {
         ] {
             metrics.define(&format!("whynot.explainer.{outcome}"));
         }
-        for policy in policies {
-            for verb in ["denied", "warned", "audited", "failed"] {
-                metrics.define(&format!("whynot.policy.{policy}.{verb}"));
-            }
-        }
         metrics
     }
 
@@ -50,6 +81,34 @@ impl Metrics {
             for outcome in ["allowed", "denied", "failed", "malformed", "too_large"] {
                 self.define(&format!("whynot.upstream.{name}.{outcome}"));
             }
+        }
+    }
+
+    /// Defines those of a policy.
+    pub(crate) fn policy(&self, policy: &str) {
+        for verb in ["denied", "warned", "audited", "failed"] {
+            self.define(&format!("whynot.policy.{policy}.{verb}"));
+        }
+    }
+
+    /// Counts what concerns policies and context that come while Envoy runs.
+    pub(crate) fn live(&self, live: Live) {
+        if let Some(id) = self.define(live.name()) {
+            host::increment(id);
+        }
+    }
+
+    /// For so long a worker served nobody, because it staged.
+    pub(crate) fn stalled(&self, micros: u64) {
+        if let Some(id) = self.stall {
+            host::record(id, micros);
+        }
+    }
+
+    /// How old the context is.
+    pub(crate) fn context_age(&self, millis: u64) {
+        if let Some(id) = self.context_age {
+            host::record(id, millis);
         }
     }
 

@@ -1,15 +1,14 @@
-//! The plugin itself: its configuration, and what all requests of one VM share.
+//! The plugin itself: its configuration taken up, and what it does between requests.
 
 use std::rc::Rc;
 
-use engine::warm;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 
-use crate::config::Config;
 use crate::host;
-use crate::metrics::Metrics;
 use crate::shell::Request;
+
+pub(crate) use crate::hot::Shared;
 
 /// Introduces the plugin to Envoy.
 #[cfg_attr(
@@ -21,44 +20,38 @@ pub(crate) fn start() {
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }
 
-/// For so long a new configuration is warmed up, and then for the rest of one review: its worker serves nobody meanwhile.
-const WARM_UP_US: u64 = 20_000;
-
-/// What all requests of one VM share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) metrics: Metrics,
-}
-
 #[derive(Default)]
 struct Root {
     shared: Option<Rc<Shared>>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        if let Some(shared) = &self.shared {
+            shared.answered(token, headers > 0, body_size);
+        }
+    }
+}
 
 impl RootContext for Root {
     /// False makes Envoy refuse the whole configuration: it does not start, or keeps the one it has.
     fn on_configure(&mut self, _size: usize) -> bool {
-        match Config::parse(&host::configuration()) {
-            Ok(config) => {
-                let policies = config.policies.policies().iter().map(|policy| policy.meta.id.clone());
-                let metrics = Metrics::new(policies);
-                metrics.wrapped(config.wrapped.keys());
-                let (revision, count) = (config.policies.revision(), config.policies.policies().len());
-                let (judged, micros) = warm_up(&config);
-                let text = format!(
-                    "whynot: revision {revision}, {count} policies; warmed up by {judged} reviews in {micros} us"
-                );
-                host::log(LogLevel::Info, &text);
-                self.shared = Some(Rc::new(Shared { config, metrics }));
+        match Shared::configured(&host::configuration()) {
+            Ok(shared) => {
+                shared.warm_up();
+                self.shared = Some(Rc::new(shared));
                 true
             }
             Err(error) => {
                 host::log(LogLevel::Error, &format!("whynot: {error}"));
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.tick();
         }
     }
 
@@ -69,13 +62,4 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
-}
-
-/// Judges made-up reviews, so that the first real one meets warm code. Nothing of it is counted. Returns how many, and for how
-/// many microseconds.
-fn warm_up(config: &Config) -> (usize, u64) {
-    let started = host::now_us();
-    let elapsed = || host::now_us().saturating_sub(started);
-    let judged = warm::up(&config.policies, || elapsed() < WARM_UP_US);
-    (judged, elapsed())
 }

@@ -1,20 +1,29 @@
 //! One request: Envoy's callbacks become [`Event`]s, [`Effect`]s become calls of the host.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
+use engine::context::Namespace;
 use engine::upstream::answer::MAX_ANSWER_BYTES;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel};
+use serde::Deserialize;
 
-use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, State};
+use crate::config::Config;
+use crate::flow::{self, CallError, Effect, Event, MAX_EXPLANATION_BYTES, Response, State};
 use crate::host;
 use crate::root::Shared;
 use crate::upstream::Head;
 
+/// Where Envoy asks whether there are policies.
+const READINESS: &str = "/readyz";
+
 pub(crate) struct Request {
     shared: Option<Rc<Shared>>,
+    /// What it is judged with: taken anew when the review is whole, and kept to its end.
+    config: Option<Rc<Config>>,
     state: State,
     /// What the callbacks answer: pause, until the request may go on.
     verdict: Action,
@@ -22,6 +31,8 @@ pub(crate) struct Request {
     answer: Action,
     /// The call that is under way.
     token: Option<u32>,
+    /// The same, for this namespace.
+    namespace: Option<(u32, String)>,
     /// When the request came, by the host's clock.
     started_us: u64,
 }
@@ -37,29 +48,49 @@ impl Request {
     pub(crate) fn new(shared: Option<Rc<Shared>>) -> Self {
         Self {
             shared,
+            config: None,
             state: State::New,
             verdict: Action::Pause,
             answer: Action::Continue,
             token: None,
+            namespace: None,
             started_us: 0,
         }
     }
 
     fn handle(&mut self, event: Event, moment: Moment) -> Action {
-        let Some(shared) = self.shared.clone() else {
-            // Envoy makes no request context before it has configured the plugin; nothing is let through if it does.
+        let (Some(shared), Some(config)) = (self.shared.clone(), self.config.clone()) else {
+            // Envoy makes no request context before it has configured the plugin, and `begin` asks for policies; nothing is
+            // let through if they do not.
             host::respond(&flow::nothing_to_judge_with());
             return Action::Pause;
         };
-        let (state, effects) = flow::step(mem::take(&mut self.state), event, &shared.config);
+        let (state, effects) = flow::step(mem::take(&mut self.state), event, &config);
         self.state = state;
         for effect in effects {
-            self.perform(effect, &shared, moment);
+            self.perform(effect, &shared, &config, moment);
         }
         self.verdict
     }
 
-    fn perform(&mut self, effect: Effect, shared: &Shared, moment: Moment) {
+    /// Takes what the request is judged with. What it answers when there is nothing, or when it is asked whether there is.
+    fn begin(&mut self) -> Option<Response> {
+        let shared = self.shared.as_ref()?;
+        if host::request_header(":path") == READINESS {
+            return Some(match shared.readiness() {
+                Ok(revision) => flow::text(200, &format!("ready: revision {revision}")),
+                Err(reason) => flow::text(503, &format!("whynot: {reason}")),
+            });
+        }
+        self.config = shared.current(self.started_us);
+        let reason = self
+            .config
+            .is_none()
+            .then(|| shared.readiness().err().unwrap_or_default())?;
+        Some(flow::text(503, &format!("whynot: {reason}")))
+    }
+
+    fn perform(&mut self, effect: Effect, shared: &Shared, config: &Config, moment: Moment) {
         match effect {
             Effect::Wait => {}
             Effect::PassOn => {
@@ -94,10 +125,18 @@ impl Request {
             } => {
                 let left_ms = give_up_ms.saturating_sub(host::now_us().saturating_sub(self.started_us) / 1000);
                 let timeout = Duration::from_millis(timeout_ms.min(left_ms));
-                let explainer = shared.config.explainer.as_ref().filter(|_| !timeout.is_zero());
+                let explainer = config.explainer.as_ref().filter(|_| !timeout.is_zero());
                 self.token = explainer.and_then(|explainer| host::call(explainer, &body, timeout));
                 if self.token.is_none() {
                     self.handle(Event::Explained(Err(CallError::Refused)), moment);
+                }
+            }
+            Effect::Place { namespace, timeout_ms } => {
+                shared.missed();
+                let token = shared.ask_for_namespace(&namespace, timeout_ms);
+                self.namespace = token.map(|token| (token, namespace));
+                if self.namespace.is_none() {
+                    self.handle(Event::Placed(Err(CallError::Refused)), moment);
                 }
             }
             Effect::Count(count) => shared.metrics.count(&count),
@@ -133,18 +172,58 @@ impl Request {
         let Some(shared) = self.shared.clone() else {
             return self.handle(Event::Gone, Moment::Callback);
         };
-        // One byte more than the limit tells that it is passed.
-        let size = size.min(shared.config.max_body_bytes.saturating_add(1));
-        let body = host::request_body(size);
         let start = host::now_us();
+        // Other policies may serve since the headers came.
+        self.config = shared.current(start).or_else(|| self.config.take());
+        let limit = self.config.as_ref().map_or(0, |config| config.max_body_bytes);
+        // One byte more than the limit tells that it is passed.
+        let body = host::request_body(size.min(limit.saturating_add(1)));
+        if let Some(config) = &self.config {
+            shared.judged(config);
+        }
         let action = self.handle(Event::Complete(body), Moment::Callback);
         shared.metrics.evaluated(host::now_us().saturating_sub(start));
         action
     }
 }
 
+/// What the explainer knows of a namespace.
+fn namespace_answer(has_headers: bool, body_size: usize) -> Result<Option<Namespace>, CallError> {
+    // Without headers there was no answer, and asking for one of them would make the SDK panic.
+    let status = if has_headers { host::call_status() } else { None };
+    match status {
+        None => Err(CallError::NoAnswer),
+        Some(200) if body_size > MAX_EXPLANATION_BYTES => Err(CallError::TooLarge),
+        Some(200) => {
+            let named: Result<Named, _> = serde_json::from_slice(&host::call_body(body_size));
+            let namespace = |named: Named| Namespace {
+                labels: named.labels,
+                annotations: named.annotations,
+            };
+            named.map(|named| Some(namespace(named))).map_err(|_| CallError::Status)
+        }
+        Some(404) => Ok(None),
+        Some(_) => Err(CallError::Status),
+    }
+}
+
+/// A namespace as the explainer sends it, with its name.
+#[derive(Deserialize)]
+struct Named {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
 impl Context for Request {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
+        if let Some((_, name)) = self.namespace.take_if(|(known, _)| *known == token) {
+            let answer = namespace_answer(headers > 0, body_size);
+            if let (Some(shared), Ok(Some(namespace))) = (&self.shared, &answer) {
+                shared.learn(&name, namespace.clone());
+            }
+            self.handle(Event::Placed(answer), Moment::Later);
+            return;
+        }
         if self.token.take_if(|known| *known == token).is_none() {
             return;
         }
@@ -162,7 +241,9 @@ impl Context for Request {
 
     fn on_done(&mut self) -> bool {
         self.token = None;
-        if self.shared.is_some() {
+        self.namespace = None;
+        // One that was answered before there was anything to judge it with has nothing to be told.
+        if self.config.is_some() {
             self.handle(Event::Gone, Moment::Later);
         }
         true
@@ -172,6 +253,11 @@ impl Context for Request {
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.started_us = host::now_us();
+        if let Some(response) = self.begin() {
+            self.state = State::Done;
+            host::respond(&response);
+            return Action::Pause;
+        }
         let event = Event::Headers {
             method: host::request_header(":method"),
             path: host::request_header(":path"),
@@ -189,9 +275,9 @@ impl HttpContext for Request {
             return self.complete(body_size);
         }
         let is_over = self
-            .shared
+            .config
             .as_ref()
-            .is_some_and(|shared| body_size > shared.config.max_body_bytes);
+            .is_some_and(|config| body_size > config.max_body_bytes);
         let head = if is_over { host::request_body(4096) } else { Vec::new() };
         self.handle(Event::Body { size: body_size, head }, Moment::Callback)
     }

@@ -1,5 +1,6 @@
 //! Runs the filter where it will run, and the stack around it.
 
+pub mod delivery;
 pub mod fixtures;
 #[cfg(feature = "host")]
 pub mod host;

@@ -1,10 +1,9 @@
 //! What a policy sees of a review, and what it says of it.
 
-use super::{MAX_REVIEW_WORK, Policy, PolicySet, Stop, Task};
+use super::{MAX_REVIEW_WORK, Memos, Policy, PolicySet, Stop, Task, is_namespace};
 use crate::admission::Review;
 use crate::document::Document;
 use crate::finding::{self, Finding};
-use crate::memo::Memo;
 use crate::policy::format::Form;
 use crate::policy::gatekeeper;
 use crate::rego::builtins::{Halt, Host};
@@ -41,8 +40,16 @@ impl<'a> Shown<'a> {
 }
 
 impl Shown<'_> {
-    pub(super) fn ask(&mut self, task: &Task<'_>, host: &mut Host, memo: &mut Memo) -> Result<Vec<Finding>, Stop> {
+    pub(super) fn ask(&mut self, task: &Task<'_>, host: &mut Host, memos: &mut Memos) -> Result<Vec<Finding>, Stop> {
         let policy = task.policy;
+        let namespace = if is_namespace(self.review) {
+            ""
+        } else {
+            &self.review.namespace
+        };
+        if let Some(reason) = self.set.0.surroundings.lacks(policy.needs, namespace) {
+            return Err(Stop::new(FailureKind::Context, reason));
+        }
         if let Some(reason) = &task.unknown {
             return Err(Stop::new(FailureKind::Error, reason.clone()));
         }
@@ -52,6 +59,11 @@ impl Shown<'_> {
             return Err(Stop::new(FailureKind::Limit, detail));
         }
         let input = self.input(task)?;
+        let memo = if policy.needs.context {
+            &mut memos.with_context
+        } else {
+            &mut memos.plain
+        };
         let mut findings = Vec::new();
         for (place, entry) in policy.entries.iter().enumerate() {
             let data = &self.set.0.data;
@@ -161,7 +173,7 @@ impl Shown<'_> {
 impl PolicySet {
     /// `input.namespace`.
     fn namespace(&self, review: &Review) -> Value {
-        let known = self.0.context.namespaces.get(&review.namespace);
+        let known = self.0.surroundings.namespace(&review.namespace);
         let mut members = vec![("name", Document::from(review.namespace.as_str()))];
         // What is not known is undefined, and not an empty map, which would say that there are no labels.
         members.extend(
@@ -169,14 +181,14 @@ impl PolicySet {
                 .map(|labels| ("labels", Document::from(&labels))),
         );
         members.extend(known.map(|namespace| ("annotations", Document::from(&namespace.annotations))));
-        let team = self.0.context.team_of(&review.namespace);
+        let team = self.context().team_of(&review.namespace);
         members.extend(team.map(|team| ("team", Document::from(team))));
         Document::object(members).0
     }
 
     /// The Namespace as Gatekeeper shows it, as far as it is known.
     fn namespace_object(&self, review: &Review) -> Option<Value> {
-        let known = self.0.context.namespaces.get(&review.namespace)?;
+        let known = self.0.surroundings.namespace(&review.namespace)?;
         let metadata = Document::object([
             ("name", Document::from(review.namespace.as_str())),
             ("labels", Document::from(&known.labels)),

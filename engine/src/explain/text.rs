@@ -396,6 +396,10 @@ fn failed(failure: &Failure, text: &mut String) {
             "what cannot be judged is not let through. The fault is in the policy, not in your object: please tell the \
              platform team."
         }
+        FailureKind::Context => {
+            "what cannot be judged is not let through. What the policy has to know of the cluster is not there; the fault is not \
+             in your object. Try again in a moment, and tell the platform team if it stays."
+        }
     };
     bullet("  Why:  ", why, text);
 }

@@ -1,9 +1,11 @@
 //! A policy set as one document: what `whynot policy build` writes and the filter reads.
 
 use std::fmt::Write as _;
+use std::mem;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
 use super::Problem;
 use super::settings::Settings;
@@ -101,6 +103,11 @@ impl Bundle {
 
     /// What types cannot say. Also for a bundle that came inside another document.
     pub fn check(&self) -> Result<(), Vec<Problem>> {
+        self.check_as(&revision(&self.settings, &self.files, &self.data))
+    }
+
+    /// The same, for who knows what the revision of the content is.
+    pub(super) fn check_as(&self, actual: &str) -> Result<(), Vec<Problem>> {
         let refuse = |message: String| vec![Problem::at("bundle", 0, message)];
         if self.api_version != wire::API_VERSION || self.kind != "PolicyBundle" {
             return Err(refuse(format!(
@@ -110,7 +117,6 @@ impl Bundle {
                 self.kind
             )));
         }
-        let actual = revision(&self.settings, &self.files, &self.data);
         if actual != self.revision {
             return Err(refuse(format!(
                 "revision is {:?} but the content is {actual:?}: it was changed after it was built",
@@ -128,11 +134,129 @@ impl Bundle {
 }
 
 fn revision(settings: &Settings, files: &[File], data: &serde_json::Map<String, serde_json::Value>) -> String {
-    // JSON with sorted keys (BTreeMap) is canonical enough: one writer, one format.
-    let content = serde_json::to_vec(&(settings, files, data)).unwrap_or_default();
-    let mut text = hex(&Sha256::digest(content));
-    text.truncate(12);
-    text
+    let mut digest = Digest::default();
+    for file in files {
+        digest.file(settings, file);
+    }
+    digest.finish(settings, data)
+}
+
+/// The revision of a content, file by file: a digest of the JSON `[settings,[file,…],data]`, whose keys are sorted.
+#[derive(Default)]
+pub(super) struct Digest {
+    content: Sha256,
+    has_begun: bool,
+}
+
+impl Digest {
+    fn begin(&mut self, settings: &Settings) {
+        if !mem::replace(&mut self.has_begun, true) {
+            self.content.update(b"[");
+            self.json(settings);
+            self.content.update(b",[");
+        }
+    }
+
+    fn json(&mut self, value: &impl Serialize) {
+        // Strings and maps with string keys always serialise.
+        self.content.update(serde_json::to_vec(value).unwrap_or_default());
+    }
+
+    /// The next file.
+    pub(super) fn file(&mut self, settings: &Settings, file: &File) {
+        let is_first = !self.has_begun;
+        self.begin(settings);
+        if !is_first {
+            self.content.update(b",");
+        }
+        self.json(file);
+    }
+
+    /// The revision.
+    pub(super) fn finish(mut self, settings: &Settings, data: &serde_json::Map<String, serde_json::Value>) -> String {
+        self.begin(settings);
+        self.content.update(b"],");
+        self.json(data);
+        self.content.update(b"]");
+        let mut text = hex(&self.content.finalize());
+        text.truncate(12);
+        text
+    }
+}
+
+/// A bundle's JSON, cut into its files, which are then read one by one.
+pub(super) struct Pieces {
+    head: Head,
+    files: std::vec::IntoIter<Box<RawValue>>,
+    read: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Head {
+    api_version: String,
+    kind: String,
+    revision: String,
+    settings: Box<RawValue>,
+    files: Vec<Box<RawValue>>,
+    data: Option<Box<RawValue>>,
+}
+
+impl Pieces {
+    /// Finds where the files begin and end.
+    pub(super) fn cut(json: &[u8]) -> Result<Self, Vec<Problem>> {
+        let mut head: Head = serde_json::from_slice(json).map_err(|error| refuse("", &error.to_string()))?;
+        let files = mem::take(&mut head.files).into_iter();
+        Ok(Self { head, files, read: 0 })
+    }
+
+    /// The next file; `None` after the last one.
+    pub(super) fn file(&mut self) -> Result<Option<File>, Vec<Problem>> {
+        let Some(json) = self.files.next() else {
+            return Ok(None);
+        };
+        let path = format!("files[{}]", self.read);
+        self.read += 1;
+        read(&path, &json).map(Some)
+    }
+
+    /// The bundle with these files.
+    pub(super) fn bundle(self, files: Vec<File>) -> Result<Bundle, Vec<Problem>> {
+        let Head {
+            api_version,
+            kind,
+            revision,
+            settings,
+            files: _,
+            data,
+        } = self.head;
+        Ok(Bundle {
+            api_version,
+            kind,
+            revision,
+            settings: read("settings", &settings)?,
+            files,
+            data: data.map_or_else(|| Ok(serde_json::Map::new()), |data| read("data", &data))?,
+        })
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(path: &str, json: &'a RawValue) -> Result<T, Vec<Problem>> {
+    let deserializer = &mut serde_json::Deserializer::from_str(json.get());
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let below = error.path().to_string();
+        let path = if below == "." || below == "?" {
+            path.to_owned()
+        } else {
+            format!("{path}.{below}")
+        };
+        refuse(&path, &error.inner().to_string())
+    })
+}
+
+fn refuse(path: &str, reason: &str) -> Vec<Problem> {
+    let colon = if path.is_empty() { "" } else { ": " };
+    vec![Problem::at("bundle", 0, format!("{path}{colon}{reason}"))]
 }
 
 /// Bytes as lower-case hex.

@@ -1,5 +1,7 @@
 //! A bundle becomes a policy set: accepted whole, or refused with every reason.
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,10 +10,10 @@ use super::custom::Custom;
 use super::documents;
 use super::format::{self, Form};
 use super::gatekeeper::{self, Constraint, Template};
-use super::index::{Hints, Index};
+use super::index::Hints;
 use super::matching::{Criteria, Glob};
 use super::metadata::{Annotation, Scope};
-use super::modules::{self, Component, Module};
+use super::modules::{self, Module};
 use super::settings::{Enforcement, FailureMode, Override, Settings};
 use super::{Problem, id_of, metadata};
 use crate::context::Context;
@@ -19,7 +21,10 @@ use crate::eval::{Concern, Entry, Policy, PolicySet};
 use crate::memo::Reads;
 use crate::rego::value::Value;
 use crate::rego::{Location, Program, Read, Source};
+use crate::surroundings::{Needs, Prepared};
 use crate::verdict::{Action, Link};
+
+pub use steps::{Compilation, Progress};
 
 /// What a policy says about itself, after the policy set's overrides.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +43,23 @@ pub struct PolicyMeta {
     pub custom: Custom,
 }
 
+/// A component, compiled, with what its files say about themselves.
+struct Component {
+    program: Arc<Program>,
+    files: Vec<Described>,
+}
+
+/// A file, and its METADATA or what is wrong with it.
+struct Described {
+    module: Module<Arc<File>>,
+    said: Result<Vec<Annotation>, Vec<Problem>>,
+}
+
 /// What is being put together.
-struct Draft<'a> {
-    bundle: &'a Bundle,
+#[derive(Default)]
+struct Draft {
+    settings: Settings,
+    data: serde_json::Map<String, serde_json::Value>,
     policies: Vec<Policy>,
     /// Ids with their files, also of policies that are turned off.
     ids: BTreeMap<String, String>,
@@ -51,43 +70,12 @@ struct Draft<'a> {
 
 /// Compiles a bundle. The set evaluates with `context`.
 pub fn compile(bundle: &Bundle, context: Context) -> Result<PolicySet, Vec<Problem>> {
-    bundle.check()?;
-    let mut draft = Draft {
-        bundle,
-        policies: Vec::new(),
-        ids: BTreeMap::new(),
-        above: Vec::new(),
-        problems: Vec::new(),
-    };
-    draft.rego();
-    draft.gatekeeper();
-    let unused = draft.unused_overrides();
-    let Draft {
-        mut policies,
-        mut problems,
-        ..
-    } = draft;
-    problems.extend(unused);
-    if !problems.is_empty() {
-        return Err(problems);
+    let mut compilation = Compilation::new(bundle.clone());
+    loop {
+        if let Progress::Done(result) = compilation.step() {
+            return result.map(|set| set.with_context(&Prepared::new(context, None)));
+        }
     }
-    let excluded: Vec<Glob> = bundle
-        .settings
-        .excluded_namespaces
-        .iter()
-        .filter_map(|pattern| Glob::new(pattern).ok())
-        .collect();
-    policies.sort_by(|a, b| a.meta.id.cmp(&b.meta.id));
-    let index = Index::new(policies.iter().map(hints));
-    let data = serde_json::Value::Object(bundle.data.clone());
-    Ok(PolicySet::new(
-        bundle.revision.clone(),
-        policies,
-        index,
-        excluded,
-        context,
-        &Value::from(&data),
-    ))
 }
 
 fn hints(policy: &Policy) -> Hints {
@@ -112,45 +100,38 @@ fn hints(policy: &Policy) -> Hints {
     }
 }
 
-impl Draft<'_> {
-    fn rego(&mut self) {
-        let is_policy = |file: &&File| file.is_rego() && !file.path.ends_with("_test.rego");
-        let (components, problems) = modules::compile(self.bundle.files.iter().filter(is_policy));
-        self.problems.extend(problems);
-        for module in components.iter().flat_map(|component| &component.files) {
+impl Draft {
+    /// What the files of a component say of the packages below their own.
+    fn subpackages(&mut self, component: &Component) {
+        for Described { module, said } in &component.files {
             // Those that cannot be read are complained about where the package is described.
-            let annotations = metadata::parse(&module.file.path, &module.file.text).unwrap_or_default();
-            for said in annotations.into_iter().filter(|said| said.scope == Scope::Subpackages) {
+            let annotations = said.iter().flatten();
+            for said in annotations.filter(|said| said.scope == Scope::Subpackages) {
                 // Here, where its file is known.
                 match describe(
                     &module.file.path,
                     String::new(),
-                    std::slice::from_ref(&said),
+                    std::slice::from_ref(said),
                     &Override::default(),
                 ) {
-                    Ok(_) => self.above.push((module.package.clone(), said)),
+                    Ok(_) => self.above.push((module.package.clone(), said.clone())),
                     Err(problems) => self.problems.extend(problems),
                 }
             }
         }
-        self.above.sort_by_key(|(package, _)| package.len());
-        for component in components {
-            self.component(component);
-        }
     }
 
-    fn component(&mut self, component: Component<'_>) {
+    fn component(&mut self, component: &Component) {
         let Component { program, files } = component;
-        let program = Arc::new(program);
-        let mut by_package: BTreeMap<&str, Vec<&Module<'_>>> = BTreeMap::new();
-        for module in &files {
-            by_package.entry(&module.package).or_default().push(module);
+        let mut by_package: BTreeMap<&str, Vec<&Described>> = BTreeMap::new();
+        for file in files {
+            by_package.entry(&file.module.package).or_default().push(file);
         }
         // Where a webhook is written in Rego, it alone decides of what it asks.
         let answer = program.locate("data.system.main");
         let mut has_entry = false;
         for (package, modules) in &by_package {
-            let rules = rules_of(&program, package);
+            let rules = rules_of(program, package);
             let rules: BTreeSet<&str> = rules.iter().map(String::as_str).collect();
             let entries = format::entries(package, &rules);
             if entries.is_empty() {
@@ -164,20 +145,21 @@ impl Draft<'_> {
                 continue;
             }
             has_entry = true;
-            match self.package(package, modules, entries, &program) {
+            match self.package(package, modules, entries, program) {
                 Ok(Some(policy)) => self.policies.push(policy),
                 Ok(None) => {}
                 Err(problems) => self.problems.extend(problems),
             }
         }
         // A file that only says something about the packages below its own has done its work.
-        let is_rule_or_silent = |module: &&Module<'_>| {
-            has_rules(&program, module) || !self.above.iter().any(|(package, _)| *package == module.package)
+        let is_rule_or_silent = |file: &&Described| {
+            has_rules(program, &file.module.file.path)
+                || !self.above.iter().any(|(package, _)| *package == file.module.package)
         };
-        if !has_entry && files.iter().any(|module| is_rule_or_silent(&module)) {
+        if !has_entry && files.iter().any(|file| is_rule_or_silent(&file)) {
             let advice = "there is no rule `deny`: a policy says what it objects to in `deny contains …`";
-            self.problems
-                .extend(files.iter().map(|module| Problem::at(&module.file.path, 0, advice)));
+            let problem = |file: &Described| Problem::at(&file.module.file.path, 0, advice);
+            self.problems.extend(files.iter().map(problem));
         }
     }
 
@@ -185,24 +167,25 @@ impl Draft<'_> {
     fn package(
         &mut self,
         package: &str,
-        modules: &[&Module<'_>],
+        modules: &[&Described],
         entries: Vec<format::Entry>,
         program: &Arc<Program>,
     ) -> Result<Option<Policy>, Vec<Problem>> {
-        let file = modules.first().map_or("", |module| module.file.path.as_str());
+        let file = modules.first().map_or("", |file| file.module.file.path.as_str());
         let of_parents = self.above.iter().filter(|(above, _)| modules::is_below(package, above));
         let mut annotations: Vec<Annotation> = of_parents.map(|(_, said)| said.clone()).collect();
-        for module in modules {
-            annotations.extend(metadata::parse(&module.file.path, &module.file.text)?);
+        for Described { said, .. } in modules {
+            annotations.extend(said.clone()?);
         }
         let has_custom = annotations.iter().any(|annotation| annotation.content.custom.is_some());
-        let own = |read: &&Read| modules.iter().any(|module| module.file.path == read.file);
+        let own = |read: &&Read| modules.iter().any(|file| file.module.file.path == read.file);
         let own = program.documents().iter().filter(own);
-        let (form, form_reason) = format::decide(package, has_custom, own, program.documents_for(package));
-        documents::check(program, form, &self.bundle.data)?;
+        let all = program.documents_for(package);
+        let (form, form_reason) = format::decide(package, has_custom, own, all.iter().copied());
+        documents::check(program, form, &self.data)?;
         let id = id_of(package);
         self.claim(&id, file)?;
-        let settings = self.bundle.settings.for_policy(&id);
+        let settings = self.settings.for_policy(&id);
         let mut meta = describe(file, id, &annotations, &settings)?;
         file.clone_into(&mut meta.file);
         let refuse = |message: String| vec![Problem::at(file, 0, message)];
@@ -213,13 +196,15 @@ impl Draft<'_> {
         } else {
             Criteria::everything()
         };
+        let needs = Needs::of(form, all, criteria.selects_namespaces());
         let parameters = serde_json::to_value(&meta.custom.parameters).map_err(|error| refuse(error.to_string()))?;
         let policy = Policy {
             meta,
             concern: Concern::Criteria(criteria),
             form,
             form_reason,
-            tolerant: is_tolerant(&settings, &self.bundle.settings),
+            needs,
+            tolerant: is_tolerant(&settings, &self.settings),
             explains: settings.action == Some(Enforcement::Explain),
             parameters: Value::from(&parameters),
             entries: entries
@@ -242,12 +227,26 @@ impl Draft<'_> {
         }
     }
 
-    fn gatekeeper(&mut self) {
-        let files = self.bundle.files.iter().filter(|file| !file.is_rego());
-        let (loaded, problems) = gatekeeper::load_sound(files.map(|file| (file.path.as_str(), file.text.as_str())));
-        self.problems.extend(problems);
-        for other in loaded
-            .others
+    /// A template, and its constraints among these.
+    fn template(&mut self, template: &Template, constraints: &[Constraint]) {
+        let program = match compile_template(template) {
+            Ok(program) => Arc::new(program),
+            Err(problems) => {
+                self.problems.extend(problems);
+                return;
+            }
+        };
+        let annotations = metadata::parse(&template.file, &template.module.text).unwrap_or_default();
+        for constraint in constraints.iter().filter(|constraint| constraint.kind == template.kind) {
+            match self.constraint(constraint, &annotations, &program) {
+                Ok(policy) => self.policies.extend(policy),
+                Err(problems) => self.problems.extend(problems),
+            }
+        }
+    }
+
+    fn foreign(&mut self, others: &[gatekeeper::Other]) {
+        for other in others
             .iter()
             .filter(|other| !other.api_version.contains("gatekeeper.sh"))
         {
@@ -256,26 +255,6 @@ impl Draft<'_> {
                 other.kind, other.name
             );
             self.problems.push(Problem::at(&other.file, other.line, message));
-        }
-        for template in &loaded.templates {
-            let program = match compile_template(template) {
-                Ok(program) => Arc::new(program),
-                Err(problems) => {
-                    self.problems.extend(problems);
-                    continue;
-                }
-            };
-            let annotations = metadata::parse(&template.file, &template.module.text).unwrap_or_default();
-            for constraint in loaded
-                .constraints
-                .iter()
-                .filter(|constraint| constraint.kind == template.kind)
-            {
-                match self.constraint(constraint, &annotations, &program) {
-                    Ok(policy) => self.policies.extend(policy),
-                    Err(problems) => self.problems.extend(problems),
-                }
-            }
         }
     }
 
@@ -287,7 +266,7 @@ impl Draft<'_> {
     ) -> Result<Option<Policy>, Vec<Problem>> {
         let id = format!("{}/{}", constraint.kind.to_lowercase(), constraint.name);
         self.claim(&id, &constraint.file)?;
-        let settings = self.bundle.settings.for_policy(&id);
+        let settings = self.settings.for_policy(&id);
         let mut meta = describe(&constraint.file, id, annotations, &Override::default())?;
         meta.file.clone_from(&constraint.file);
         // What the template says to people, unless its Rego says more.
@@ -319,12 +298,14 @@ impl Draft<'_> {
                 Value::from(&merged)
             }
         };
+        let selects = constraint.criteria.selects_namespaces();
         let policy = Policy {
             meta,
             concern: Concern::Constraint(constraint.criteria.clone()),
             form: Form::Gatekeeper,
             form_reason: "it is a constraint of a ConstraintTemplate".to_owned(),
-            tolerant: is_tolerant(&settings, &self.bundle.settings),
+            needs: Needs::of(Form::Gatekeeper, program.documents(), selects),
+            tolerant: is_tolerant(&settings, &self.settings),
             explains,
             parameters,
             entries: vec![entry(
@@ -349,7 +330,7 @@ impl Draft<'_> {
         let is_unused =
             |pattern: &&String| Glob::new(pattern).is_ok_and(|glob| !self.ids.keys().any(|id| glob.matches(id)));
         let message = |pattern: &String| format!("policies.{pattern}: no policy has this id");
-        let unused = self.bundle.settings.policies.keys().filter(is_unused);
+        let unused = self.settings.policies.keys().filter(is_unused);
         unused
             .map(|pattern| Problem::at(Settings::FILE, 0, message(pattern)))
             .collect()
@@ -381,11 +362,11 @@ fn is_tolerant(own: &Override, all: &Settings) -> bool {
 }
 
 /// Whether a file has any rule.
-fn has_rules(program: &Program, module: &Module<'_>) -> bool {
+fn has_rules(program: &Program, path: &str) -> bool {
     program
         .lines()
         .iter()
-        .any(|(file, _)| program.files().get(*file) == Some(&module.file.path))
+        .any(|(file, _)| program.files().get(*file).is_some_and(|file| file == path))
 }
 
 /// The names of the rules directly in a package.

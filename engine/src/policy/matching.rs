@@ -291,6 +291,11 @@ fn is_sent_to_subresources(kind: &str) -> bool {
 }
 
 impl Criteria {
+    /// Whether the labels of namespaces decide.
+    pub fn selects_namespaces(&self) -> bool {
+        !self.namespace_selector.is_empty()
+    }
+
     /// Everything: for policies that say nothing about it.
     pub fn everything() -> Self {
         Self {

@@ -1,39 +1,45 @@
 //! Rego files that refer to each other are compiled together, and all others by themselves.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use super::Problem;
 use super::bundle::File;
-use crate::rego::{self, Dialect, Program, Source};
+use crate::rego::{self, Dialect, Source};
 
-/// Files that were compiled together.
-#[derive(Debug)]
-pub(super) struct Component<'a> {
-    pub(super) program: Program,
-    pub(super) files: Vec<Module<'a>>,
-}
-
-/// One file of Rego.
+/// One file of Rego. `F` is how it is held: borrowed, or shared by a compilation that goes on later.
 #[derive(Debug, Clone)]
-pub(super) struct Module<'a> {
-    pub(super) file: &'a File,
+pub(super) struct Module<F> {
+    pub(super) file: F,
     /// Below `data`.
     pub(super) package: String,
     pub(super) dialect: Dialect,
 }
 
-/// Compiles the Rego files of a bundle: what can be compiled, and what is wrong with the rest.
-pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Component<'a>>, Vec<Problem>) {
-    let (modules, mut problems) = read(files);
-    let mut components = Vec::new();
-    for files in groups(modules) {
-        let sources: Vec<Source<'_>> = files.iter().map(source).collect();
-        match Program::compile(&sources) {
-            Ok(program) => components.push(Component { program, files }),
-            Err(more) => problems.extend(more),
+impl<F: Deref<Target = File>> Module<F> {
+    /// Looks at a file: of which package it is, and in which syntax.
+    pub(super) fn read(file: F) -> Result<Self, Problem> {
+        let dialect = file
+            .dialect
+            .map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
+        match dialect {
+            Ok(dialect) => Ok(Self {
+                package: package(&file.text),
+                file,
+                dialect,
+            }),
+            Err((line, message)) => Err(Problem::at(&file.path, line, message)),
         }
     }
-    (components, problems)
+
+    /// For the compiler.
+    pub(super) fn source(&self) -> Source<'_> {
+        Source {
+            file: &self.file.path,
+            text: &self.file.text,
+            dialect: self.dialect,
+        }
+    }
 }
 
 /// Files in the groups in which they are compiled: tests belong to what they refer to.
@@ -41,41 +47,23 @@ pub(super) fn compile<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Compone
 /// # Errors
 /// Files that are no Rego.
 pub fn grouped<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Vec<Source<'a>>>, Vec<Problem>> {
-    let (modules, problems) = read(files);
+    let (mut modules, mut problems) = (Vec::new(), Vec::new());
+    for file in files {
+        match Module::read(file) {
+            Ok(module) => modules.push(module),
+            Err(problem) => problems.push(problem),
+        }
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(groups(modules)
-        .iter()
-        .map(|modules| modules.iter().map(source).collect())
-        .collect())
-}
-
-fn source<'a>(module: &Module<'a>) -> Source<'a> {
-    Source {
+    let source = |module: &Module<&'a File>| Source {
         file: &module.file.path,
         text: &module.file.text,
         dialect: module.dialect,
-    }
-}
-
-fn read<'a>(files: impl Iterator<Item = &'a File>) -> (Vec<Module<'a>>, Vec<Problem>) {
-    let mut problems = Vec::new();
-    let mut modules = Vec::new();
-    for file in files {
-        let dialect = file
-            .dialect
-            .map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
-        match dialect {
-            Ok(dialect) => modules.push(Module {
-                file,
-                package: package(&file.text),
-                dialect,
-            }),
-            Err((line, message)) => problems.push(Problem::at(&file.path, line, message)),
-        }
-    }
-    (modules, problems)
+    };
+    let groups = groups(modules);
+    Ok(groups.iter().map(|group| group.iter().map(source).collect()).collect())
 }
 
 /// The package that a module says it is of, with dots.
@@ -92,7 +80,7 @@ pub fn package(text: &str) -> String {
 
 /// Puts those together that share a package or may refer to each other. What only looks like a reference, in a comment, does no
 /// harm: what is compiled together means the same.
-fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
+pub(super) fn groups<F: Deref<Target = File>>(modules: Vec<Module<F>>) -> Vec<Vec<Module<F>>> {
     let mut leader: Vec<usize> = (0..modules.len()).collect();
     let find = |leader: &[usize], mut of: usize| {
         while let Some(next) = leader.get(of).filter(|next| **next != of) {
@@ -122,7 +110,7 @@ fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
         }
         // What it can ask of its metadata also stands in the packages above.
         if module.file.text.contains("rego.metadata.") {
-            let says = |other: &Module<'_>| other.file.text.contains("subpackages");
+            let says = |other: &Module<F>| other.file.text.contains("subpackages");
             let above = modules.iter().enumerate();
             let above = above.filter(|(_, other)| is_below(&module.package, &other.package) && says(other));
             above.for_each(|(other, _)| join(place, other));
@@ -131,7 +119,7 @@ fn groups(modules: Vec<Module<'_>>) -> Vec<Vec<Module<'_>>> {
             join(place, *first);
         }
     }
-    let mut grouped: BTreeMap<usize, Vec<Module<'_>>> = BTreeMap::new();
+    let mut grouped: BTreeMap<usize, Vec<Module<F>>> = BTreeMap::new();
     for (place, module) in modules.into_iter().enumerate() {
         grouped.entry(find(&leader, place)).or_default().push(module);
     }
@@ -178,9 +166,8 @@ mod tests {
             .enumerate()
             .map(|(n, text)| File::new(format!("{n}.rego"), *text))
             .collect();
-        let components = compile(files.iter()).0;
-        let names = |component: &Component<'_>| component.files.iter().map(|module| module.file.path.clone()).collect();
-        components.iter().map(names).collect()
+        let names = |group: &Vec<Source<'_>>| group.iter().map(|source| source.file.to_owned()).collect();
+        super::grouped(files.iter()).unwrap().iter().map(names).collect()
     }
 
     #[test]
@@ -223,11 +210,8 @@ mod tests {
             File::new("a.rego", "package a\ndeny[msg] { msg := \"x\" }\n"),
             File::new("b.rego", "package b\ndeny contains \"x\" if true\n"),
         ];
-        let components = compile(files.iter()).0;
-        let dialects: Vec<Dialect> = components
-            .iter()
-            .flat_map(|c| c.files.iter().map(|m| m.dialect))
-            .collect();
+        let groups = super::grouped(files.iter()).unwrap();
+        let dialects: Vec<Dialect> = groups.iter().flatten().map(|source| source.dialect).collect();
         assert_eq!(dialects, [Dialect::V0, Dialect::V1]);
     }
 }

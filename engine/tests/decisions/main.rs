@@ -7,3 +7,4 @@ mod failures;
 mod forms;
 mod matching;
 mod support;
+mod surroundings;

@@ -234,6 +234,7 @@ pub(super) enum FailureKind {
     Shape,
     Limit,
     Error,
+    Context,
 }
 
 /// Whether a fix can be applied as it stands.

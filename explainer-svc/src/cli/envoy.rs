@@ -31,12 +31,28 @@ pub(crate) struct RenderArgs {
     /// Envoy's configuration in YAML.
     #[arg(long, value_name = "FILE")]
     template: PathBuf,
-    /// The bundle that `whynot policy build` wrote.
-    #[arg(long, value_name = "FILE")]
-    bundle: PathBuf,
-    /// What policies may know about the cluster, in YAML or JSON.
+    /// The bundle that `whynot policy build` wrote, or that the explainer keeps as the last good one. With --live-policies it is
+    /// what serves until the explainer has answered; without it, or when the file is not there, Envoy is not ready until then.
+    #[arg(long, value_name = "FILE", required_unless_present = "live_policies")]
+    bundle: Option<PathBuf>,
+    /// What policies may know about the cluster, in YAML or JSON. With --live-context it counts until the explainer has answered.
     #[arg(long, value_name = "FILE")]
     context: Option<PathBuf>,
+    /// Take up the policies that the explainer serves, while Envoy runs.
+    #[arg(long, conflicts_with = "no_explainer")]
+    live_policies: bool,
+    /// Take up the context that the explainer serves, and ask it for a namespace that is not in there.
+    #[arg(long, conflicts_with = "no_explainer")]
+    live_context: bool,
+    /// How long the explainer may hold an answer back until there is something new; 0: it is asked again and again.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=30))]
+    live_wait_seconds: u64,
+    /// How long to wait before asking again, after a failure or when answers are not held back.
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    live_pause_ms: u64,
+    /// How old the context may be. One that is older is not used, and policies that need it fail.
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    max_context_age_seconds: u64,
     /// Let the filter answer with its own words only.
     #[arg(long)]
     no_explainer: bool,
@@ -163,11 +179,21 @@ fn take_listeners(envoy: &mut Value, path: &Path, revision: &Value) -> Value {
 
 /// The filter's configuration, with a bundle and a context that were checked.
 fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
-    let context = match &args.context {
-        None => Context::default(),
-        Some(path) => files::context(path)?,
+    let context = args.context.as_deref().map(files::context).transpose()?;
+    let bundle = match &args.bundle {
+        // Nobody has written it yet: the explainer keeps it once it has policies.
+        Some(path) if args.live_policies && !path.exists() => None,
+        Some(path) => Some(checked_bundle(path, context.clone().unwrap_or_default())?),
+        None => None,
     };
-    let bundle = checked_bundle(args, context.clone())?;
+    let live = (args.live_policies || args.live_context).then(|| {
+        json!({
+            "cluster": args.explainer_cluster, "authority": args.explainer_cluster, "path": "/v1",
+            "policies": args.live_policies, "context": args.live_context,
+            "waitSeconds": args.live_wait_seconds, "pauseMs": args.live_pause_ms,
+            "maxContextAgeSeconds": args.max_context_age_seconds,
+        })
+    });
     let explainer = (!args.no_explainer).then(|| {
         json!({
             "cluster": args.explainer_cluster, "authority": args.explainer_cluster, "path": "/v1/explain",
@@ -177,13 +203,13 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
     Ok(json!({
         "bundle": bundle, "context": context,
         "validatePath": "/validate", "wrapPrefix": "/wrap/", "maxBodyBytes": args.max_body_bytes,
-        "explainer": explainer,
+        "explainer": explainer, "live": live,
     }))
 }
 
 /// The bundle as it was written, once it compiles: Envoy would only say so in its log.
-fn checked_bundle(args: &RenderArgs, context: Context) -> Result<Value, Failed> {
-    let text = files::read(&args.bundle)?;
+fn checked_bundle(path: &Path, context: Context) -> Result<Value, Failed> {
+    let text = files::read(path)?;
     let problems = match Bundle::from_json(text.as_bytes()) {
         Ok(bundle) => match compile(&bundle, context) {
             Ok(_) => return Ok(serde_json::from_str(&text)?),
@@ -193,7 +219,7 @@ fn checked_bundle(args: &RenderArgs, context: Context) -> Result<Value, Failed> 
     };
     Err(anyhow::anyhow!(
         "{}: the bundle is not usable:\n{}",
-        args.bundle.display(),
+        path.display(),
         engine::policy::list(&problems)
     )
     .into())

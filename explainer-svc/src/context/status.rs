@@ -13,6 +13,7 @@ use super::{Current, LiveContext};
 /// How well the cluster is known.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ContextStatus)]
 pub struct Status {
     /// The context's revision; none when there is no context yet.
     pub revision: Option<String>,

@@ -126,6 +126,7 @@ pub(super) fn page(explanation: &Explanation) -> Page {
             FailureKind::Shape => "came to a result that is not a set of violations",
             FailureKind::Limit => "reached a limit",
             FailureKind::Error => "stopped with an error",
+            FailureKind::Context => "lacked what it has to know of the cluster",
         },
         detail: text(&failure.detail),
         tolerated: failure.tolerated,

@@ -256,6 +256,36 @@ fn mistakes_in_the_settings_and_empty_folders_are_problems() {
 }
 
 #[test]
+fn policies_that_are_fetched_need_not_be_there_yet() {
+    let folder = folder();
+    let without: Vec<&str> = RENDER
+        .into_iter()
+        .filter(|word| !word.starts_with("--bundle") && *word != "bundle.json")
+        .collect();
+    let with = |more: &[&str]| whynot(folder.path(), &[&without[..], &["--set", "PORT=8443"], more].concat());
+    let run = with(&["--live-policies", "--live-context", "--max-context-age-seconds", "60"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let rendered = configuration(&folder);
+    assert_eq!(
+        (&rendered["bundle"], &rendered["context"]),
+        (&Value::Null, &Value::Null)
+    );
+    let live = &rendered["live"];
+    assert_eq!(
+        (&live["policies"], &live["maxContextAgeSeconds"]),
+        (&Value::Bool(true), &Value::from(60))
+    );
+    // A file that nobody has written yet is no mistake then, and one that is broken is.
+    let absent = ["--live-policies", "--bundle", "absent.json"];
+    assert_eq!(with(&absent).code, Some(0));
+    write(&folder, "broken.json", "{}");
+    assert_ne!(with(&["--live-policies", "--bundle", "broken.json"]).code, Some(0));
+    assert_ne!(with(&absent[1..]).code, Some(0));
+    assert_ne!(with(&[]).code, Some(0));
+    assert_ne!(with(&["--live-policies", "--no-explainer"]).code, Some(0));
+}
+
+#[test]
 fn envoys_configuration_is_rendered() {
     let folder = folder();
     write(

@@ -56,8 +56,13 @@ fn link_basics(linker: &mut Linker<State>) -> Result<()> {
         |caller: C<'_>, result: u32| -> Result<u32> {
             let mut guest = Guest::from(caller);
             let state = guest.state();
-            let now = u64::try_from(state.clock.as_nanos())?;
-            state.clock += state.options.clock_step;
+            let step = state.options.clock_step;
+            let now = {
+                let mut common = state.options.process.common();
+                let now = u64::try_from(common.clock.as_nanos())?;
+                common.clock += step;
+                now
+            };
             guest.write(result, &now.to_le_bytes())?;
             Ok(OK)
         },

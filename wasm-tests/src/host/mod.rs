@@ -20,7 +20,7 @@ pub use abi::{Headers, LogLevel, Status};
 pub use answer::Delivered;
 pub use module::{FilterModule, filter_module};
 pub use request::{Outcome, Request};
-pub use state::{Call, LocalResponse, LogLine, Options};
+pub use state::{Call, LocalResponse, LogLine, Options, Process};
 
 use state::CallAnswer;
 use vm::Vm;
@@ -130,9 +130,7 @@ impl Host {
 
     /// Moves the clock that the filter reads.
     pub fn advance_clock(&self, by: std::time::Duration) {
-        let mut vm = self.vm();
-        let state = vm.state_mut();
-        state.clock += by;
+        self.vm().state().options.process.advance_clock(by);
     }
 
     /// What the filter logged, oldest first.
@@ -155,14 +153,14 @@ impl Host {
             .collect()
     }
 
+    /// How often the filter wants to be called by itself; zero: never.
+    pub fn tick_period(&self) -> std::time::Duration {
+        self.vm().state().tick_period
+    }
+
     /// Shared data, as another VM would find it.
     pub fn shared_data(&self) -> BTreeMap<String, Vec<u8>> {
-        let vm = self.vm();
-        vm.state()
-            .shared_data
-            .iter()
-            .map(|(key, (value, _))| (key.clone(), value.clone()))
-            .collect()
+        self.vm().state().options.process.shared_data()
     }
 
     /// Bytes of the VM's memory.

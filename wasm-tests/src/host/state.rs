@@ -1,6 +1,7 @@
 //! Everything the filter can see or change.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::abi::{Buffer, Headers, LogLevel, Map, Status};
@@ -20,6 +21,54 @@ pub struct Options {
     pub clock_step: Duration,
     /// Envoy's attributes, by dotted path.
     pub properties: BTreeMap<String, Vec<u8>>,
+    /// What the VM shares with others.
+    pub process: Process,
+}
+
+/// What all VMs of one proxy share: shared data, queues, the clock. Cloned, it is the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Process(Arc<Mutex<Common>>);
+
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) clock: Duration,
+    pub(super) data: BTreeMap<String, (Vec<u8>, u32)>,
+    /// The last version: Envoy counts them over all keys.
+    pub(super) version: u32,
+    pub(super) queues: Vec<(String, VecDeque<Vec<u8>>)>,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            // A fixed start, so that nothing depends on the day a test runs.
+            clock: Duration::from_secs(1_767_225_601),
+            data: BTreeMap::new(),
+            version: 0,
+            queues: Vec::new(),
+        }
+    }
+}
+
+impl Process {
+    pub(super) fn common(&self) -> MutexGuard<'_, Common> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves the clock that all of its VMs read.
+    pub fn advance_clock(&self, by: Duration) {
+        self.common().clock += by;
+    }
+
+    /// What is shared, as another VM would find it.
+    pub fn shared_data(&self) -> BTreeMap<String, Vec<u8>> {
+        let common = self.common();
+        common
+            .data
+            .iter()
+            .map(|(key, (value, _))| (key.clone(), value.clone()))
+            .collect()
+    }
 }
 
 impl Default for Options {
@@ -33,7 +82,9 @@ impl Default for Options {
                 ("plugin_name".to_owned(), b"whynot".to_vec()),
                 ("plugin_root_id".to_owned(), Vec::new()),
                 ("plugin_vm_id".to_owned(), b"whynot".to_vec()),
+                ("node.id".to_owned(), b"test".to_vec()),
             ]),
+            process: Process::default(),
         }
     }
 }
@@ -126,7 +177,6 @@ pub(super) struct State {
     pub(super) options: Options,
     pub(super) limits: wasmtime::StoreLimits,
     pub(super) configuration: Vec<u8>,
-    pub(super) clock: Duration,
     pub(super) tick_period: Duration,
     pub(super) effective_context: u32,
     pub(super) streams: BTreeMap<u32, Stream>,
@@ -136,8 +186,6 @@ pub(super) struct State {
     pub(super) refuse_dispatch: Option<Status>,
     pub(super) logs: Vec<LogLine>,
     pub(super) metrics: Vec<Metric>,
-    pub(super) shared_data: BTreeMap<String, (Vec<u8>, u32)>,
-    pub(super) queues: Vec<(String, VecDeque<Vec<u8>>)>,
 }
 
 impl State {
@@ -148,8 +196,6 @@ impl State {
                 .build(),
             options,
             configuration,
-            // A fixed start, so that nothing depends on the day a test runs.
-            clock: Duration::from_secs(1_767_225_601),
             tick_period: Duration::ZERO,
             effective_context: 0,
             streams: BTreeMap::new(),
@@ -158,8 +204,6 @@ impl State {
             refuse_dispatch: None,
             logs: Vec::new(),
             metrics: Vec::new(),
-            shared_data: BTreeMap::new(),
-            queues: Vec::new(),
         }
     }
 

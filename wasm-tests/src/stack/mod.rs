@@ -218,7 +218,10 @@ impl Stack {
             Part::Etcd => format!("http://127.0.0.1:{}/readyz", self.settings.ports.etcd),
             Part::ApiServer => format!("https://127.0.0.1:{}/readyz", self.settings.ports.api_server),
             Part::Explainer => format!("{}/readyz", self.explainer_url()),
-            Part::Envoy => format!("https://127.0.0.1:{}/readyz", self.settings.ports.admission),
+            Part::Envoy => {
+                let Settings { ports, envoy_probe, .. } = &self.settings;
+                format!("https://127.0.0.1:{}{envoy_probe}", ports.admission)
+            }
         };
         probe::wait_ready(&url, &self.ca_file(), running, part.patience())
             .map_err(|error| self.with_log(part, "is not ready", &error))

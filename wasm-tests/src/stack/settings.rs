@@ -209,6 +209,13 @@ pub struct Settings {
     /// Envoy reads its listeners, and the policies with them, from [`Settings::listeners_file`], also when that is replaced.
     #[serde(default)]
     pub listeners_in_file: bool,
+    /// What Envoy has to answer before it counts as started: `/readyz`, or `/healthz` when it is to have no policies yet.
+    #[serde(default = "readiness")]
+    pub envoy_probe: String,
+}
+
+fn readiness() -> String {
+    "/readyz".to_owned()
 }
 
 impl Settings {
@@ -241,6 +248,7 @@ impl Settings {
             webhook: root.join("wasm-tests/stack/webhook.yaml"),
             concurrency: 2,
             listeners_in_file: false,
+            envoy_probe: readiness(),
         })
     }
 
@@ -272,7 +280,6 @@ impl Settings {
                     (&*self.programs.envoy, "just setup"),
                     (&*self.programs.whynot, "just build"),
                     (&*self.filter, "just wasm"),
-                    (&*self.bundle, "just bundle"),
                     (&*self.context, "it is a file of the repository"),
                     (&*self.envoy_template, "it is a file of the repository"),
                 ]),
@@ -284,6 +291,14 @@ impl Settings {
                     );
                 }
             }
+        }
+        // A bundle that is fetched need not be there.
+        let is_fetched = self
+            .render_arguments
+            .iter()
+            .any(|argument| argument == "--live-policies");
+        if self.parts.contains(&Part::Envoy) && !is_fetched {
+            files.push((&*self.bundle, "just bundle"));
         }
         for (file, remedy) in files {
             if !file.exists() {

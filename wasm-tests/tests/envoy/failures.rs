@@ -11,7 +11,7 @@ use crate::support::{Envoy, Explainer, settings};
 
 /// Needs more stack than the module has: a list of lists of lists, some ten thousand deep, that is let go of. Memory and deep
 /// recursion of rules cannot be had, since budgets stop them first.
-fn exhausts_the_stack() -> String {
+pub(crate) fn exhausts_the_stack() -> String {
     const EACH: usize = 400;
     let (lists, path) = (format!("{}1{}", "[".repeat(EACH), "]".repeat(EACH)), "/0".repeat(EACH));
     let mut text = format!(
@@ -64,7 +64,7 @@ fn a_filter_that_dies_refuses_and_comes_back() {
     }
 }
 
-fn magic() -> Vec<u8> {
+pub(crate) fn magic() -> Vec<u8> {
     let mut object = pod(false);
     if let Some(metadata) = object.pointer_mut("/metadata") {
         *metadata = json!({"name": "web", "namespace": "shop", "labels": {"magic": "boom"}});

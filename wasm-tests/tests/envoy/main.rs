@@ -9,6 +9,7 @@ mod answers;
 mod explainer;
 mod failures;
 mod fake;
+mod hot;
 mod observed;
 mod reload;
 mod support;

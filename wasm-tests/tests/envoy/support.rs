@@ -74,6 +74,28 @@ impl Envoy {
             .unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
+    /// Asks the listener for another path, such as that of a probe.
+    pub(crate) fn get(&self, path: &str) -> Result<Reply, ureq::Error> {
+        let started = Instant::now();
+        let url = self.stack.admission_url().replace("/validate", path);
+        let mut response = self.agent.get(&url).call()?;
+        Ok(Reply {
+            status: response.status().as_u16(),
+            body: response.body_mut().read_to_vec()?,
+            took: started.elapsed(),
+        })
+    }
+
+    /// One of Envoy's counters or gauges.
+    pub(crate) fn statistic(&self, name: &str) -> u64 {
+        let url = format!("{}/stats?filter={name}", self.stack.admin_url());
+        let text = ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap();
+        let value = text
+            .lines()
+            .find_map(|line| line.split_once(&format!("{name}: ")).map(|(_, value)| value));
+        value.map_or(0, |value| value.trim().parse().unwrap())
+    }
+
     pub(crate) fn send(&self, query: &str, body: &[u8]) -> Result<Reply, ureq::Error> {
         self.post(&format!("{}{query}", self.stack.admission_url()), body)
     }

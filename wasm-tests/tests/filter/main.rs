@@ -9,6 +9,8 @@
 mod call_out;
 mod cases;
 mod configuration;
+mod hot;
+mod hot_context;
 mod lifecycle;
 mod module;
 mod pod_security;

@@ -244,6 +244,11 @@ impl Match {
         Some(pairs)
     }
 
+    /// Whether the labels of namespaces decide.
+    pub fn selects_namespaces(&self) -> bool {
+        self.namespace_selector.is_some()
+    }
+
     /// What it asks for, each a name and words for people; what it leaves open is not among them.
     pub fn describe(&self) -> Vec<(&'static str, String)> {
         let kinds = self

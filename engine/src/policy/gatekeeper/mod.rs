@@ -48,51 +48,79 @@ pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<L
 
 /// What of it is sound, and what is wrong with the rest: so that a wrong constraint does not hide what is wrong with the Rego.
 pub fn load_sound<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Loaded, Vec<Problem>) {
-    let mut problems = Vec::new();
-    let mut refused = Vec::new();
-    let mut templates: BTreeMap<String, Template> = BTreeMap::new();
-    let mut written = BTreeMap::new();
-    let mut others = Vec::new();
+    let mut loader = Loader::default();
     for (file, text) in files {
+        loader.file(file, text);
+    }
+    loader.finish()
+}
+
+/// Reads files one by one.
+#[derive(Default)]
+pub(super) struct Loader {
+    problems: Vec<Problem>,
+    refused: Vec<String>,
+    templates: BTreeMap<String, Template>,
+    written: BTreeMap<(String, String), constraint::Written>,
+    others: Vec<Other>,
+}
+
+impl Loader {
+    /// Reads one.
+    pub(super) fn file(&mut self, file: &str, text: &str) {
         let contents = document::read_all(file, text);
-        problems.extend(contents.problems);
-        refused.extend(contents.refused);
+        self.problems.extend(contents.problems);
+        self.refused.extend(contents.refused);
         for document in contents.documents {
             match document {
-                Document::Template(template) => match templates.get(&template.kind) {
-                    Some(earlier) => problems.push(twice(&template.file, template.line, &template.kind, &earlier.file)),
-                    None => drop(templates.insert(template.kind.clone(), *template)),
+                Document::Template(template) => match self.templates.get(&template.kind) {
+                    Some(earlier) => {
+                        let problem = twice(&template.file, template.line, &template.kind, &earlier.file);
+                        self.problems.push(problem);
+                    }
+                    None => drop(self.templates.insert(template.kind.clone(), *template)),
                 },
                 Document::Constraint(constraint) => {
                     let key = (constraint.kind.clone(), constraint.name.clone());
-                    if let Some(earlier) = written.get(&key) {
-                        let earlier: &constraint::Written = earlier;
+                    if let Some(earlier) = self.written.get(&key) {
                         let title = format!("{} {}", key.0, key.1);
-                        problems.push(twice(&constraint.file, constraint.line, &title, &earlier.file));
+                        let problem = twice(&constraint.file, constraint.line, &title, &earlier.file);
+                        self.problems.push(problem);
                     } else {
-                        written.insert(key, *constraint);
+                        self.written.insert(key, *constraint);
                     }
                 }
-                Document::Other(other) => others.push(other),
+                Document::Other(other) => self.others.push(other),
             }
         }
     }
-    let mut constraints = Vec::new();
-    for constraint in written
-        .values()
-        .filter(|constraint| !refused.contains(&constraint.kind))
-    {
-        match constraint.check(templates.get(&constraint.kind)) {
-            Ok(constraint) => constraints.push(constraint),
-            Err(more) => problems.extend(more),
+
+    /// Constraints are checked when all templates are there.
+    pub(super) fn finish(self) -> (Loaded, Vec<Problem>) {
+        let Self {
+            mut problems,
+            refused,
+            templates,
+            written,
+            others,
+        } = self;
+        let mut constraints = Vec::new();
+        for constraint in written
+            .values()
+            .filter(|constraint| !refused.contains(&constraint.kind))
+        {
+            match constraint.check(templates.get(&constraint.kind)) {
+                Ok(constraint) => constraints.push(constraint),
+                Err(more) => problems.extend(more),
+            }
         }
+        let loaded = Loaded {
+            templates: templates.into_values().collect(),
+            constraints,
+            others,
+        };
+        (loaded, problems)
     }
-    let loaded = Loaded {
-        templates: templates.into_values().collect(),
-        constraints,
-        others,
-    };
-    (loaded, problems)
 }
 
 fn twice(file: &str, line: usize, what: &str, earlier: &str) -> Problem {

@@ -16,6 +16,7 @@ mod report;
 mod reviews;
 mod servers;
 mod sets;
+mod swap;
 mod wasm;
 
 use std::{
@@ -50,6 +51,8 @@ enum Scenario {
     Fixes,
     /// Resident memory of Envoy.
     Memory,
+    /// Policies that are swapped under load.
+    Swap,
 }
 
 impl Scenario {
@@ -63,6 +66,7 @@ impl Scenario {
             Self::Repeats => "repeats",
             Self::Fixes => "fixes",
             Self::Memory => "memory",
+            Self::Swap => "swap",
         }
     }
 }
@@ -129,6 +133,7 @@ fn main() -> Result<()> {
             Scenario::Repeats => repeats::run(&arguments)?,
             Scenario::Fixes => fixes::run(&arguments)?,
             Scenario::Memory => memory::run(&arguments)?,
+            Scenario::Swap => swap::run(&arguments)?,
         };
         finish(&arguments, scenario, &table)?;
     }

@@ -24,7 +24,8 @@ fn link_shared(linker: &mut Linker<State>) -> Result<()> {
         |caller: C<'_>, key: u32, length: u32, data: u32, size: u32, cas: u32| {
             let mut guest = Guest::from(caller);
             let key = guest.read_text(key, length)?;
-            let Some((value, version)) = guest.state().shared_data.get(&key).cloned() else {
+            let found = guest.state().options.process.common().data.get(&key).cloned();
+            let Some((value, version)) = found else {
                 return Ok(NOT_FOUND);
             };
             guest.write_u32(cas, version)?;
@@ -37,12 +38,18 @@ fn link_shared(linker: &mut Linker<State>) -> Result<()> {
         |caller: C<'_>, key: u32, length: u32, data: u32, size: u32, cas: u32| {
             let mut guest = Guest::from(caller);
             let (key, value) = (guest.read_text(key, length)?, guest.read(data, size)?);
-            let shared = &mut guest.state().shared_data;
-            let version = shared.get(&key).map_or(0, |(_, version)| *version);
-            if cas != 0 && cas != version {
+            let mut common = guest.state().options.process.common();
+            // As in Envoy, a value that is not there has no version to compare with.
+            let differs = common
+                .data
+                .get(&key)
+                .is_some_and(|(_, version)| cas != 0 && cas != *version);
+            if differs {
                 return Ok(Status::CasMismatch as u32);
             }
-            shared.insert(key, (value, version + 1));
+            common.version += 1;
+            let version = common.version;
+            common.data.insert(key, (value, version));
             Result::Ok(OK)
         },
     )?;
@@ -52,11 +59,13 @@ fn link_shared(linker: &mut Linker<State>) -> Result<()> {
         |caller: C<'_>, name: u32, length: u32, result: u32| {
             let mut guest = Guest::from(caller);
             let name = guest.read_text(name, length)?;
-            let queues = &mut guest.state().queues;
-            let index = queues.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-                queues.push((name, VecDeque::new()));
-                queues.len() - 1
-            });
+            let index = {
+                let queues = &mut guest.state().options.process.common().queues;
+                queues.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+                    queues.push((name, VecDeque::new()));
+                    queues.len() - 1
+                })
+            };
             guest.write_u32(result, u32::try_from(index)? + 1)?;
             Result::Ok(OK)
         },
@@ -67,7 +76,10 @@ fn link_shared(linker: &mut Linker<State>) -> Result<()> {
         |caller: C<'_>, _vm: u32, _vm_length: u32, name: u32, length: u32, result: u32| {
             let mut guest = Guest::from(caller);
             let name = guest.read_text(name, length)?;
-            let found = guest.state().queues.iter().position(|(known, _)| *known == name);
+            let found = {
+                let common = guest.state().options.process.common();
+                common.queues.iter().position(|(known, _)| *known == name)
+            };
             let Some(index) = found else { return Ok(NOT_FOUND) };
             guest.write_u32(result, u32::try_from(index)? + 1)?;
             Result::Ok(OK)
@@ -78,10 +90,11 @@ fn link_shared(linker: &mut Linker<State>) -> Result<()> {
         "proxy_dequeue_shared_queue",
         |caller: C<'_>, queue: u32, data: u32, size: u32| {
             let mut guest = Guest::from(caller);
-            let Some(queue) = queue_of(&mut guest, queue) else {
+            let value = with_queue(&mut guest, queue, VecDeque::pop_front);
+            let Some(value) = value else {
                 return Ok(NOT_FOUND);
             };
-            let Some(value) = queue.pop_front() else {
+            let Some(value) = value else {
                 return Ok(Status::Empty as u32);
             };
             guest.give(&value, data, size)
@@ -93,19 +106,17 @@ fn link_shared(linker: &mut Linker<State>) -> Result<()> {
         |caller: C<'_>, queue: u32, data: u32, size: u32| {
             let mut guest = Guest::from(caller);
             let value = guest.read(data, size)?;
-            let Some(queue) = queue_of(&mut guest, queue) else {
-                return Ok(NOT_FOUND);
-            };
-            queue.push_back(value);
-            Result::Ok(OK)
+            let pushed = with_queue(&mut guest, queue, |queue| queue.push_back(value));
+            Result::Ok(if pushed.is_some() { OK } else { NOT_FOUND })
         },
     )?;
     Ok(())
 }
 
-fn queue_of<'a>(guest: &'a mut Guest<'_>, queue: u32) -> Option<&'a mut VecDeque<Vec<u8>>> {
+fn with_queue<T>(guest: &mut Guest<'_>, queue: u32, with: impl FnOnce(&mut VecDeque<Vec<u8>>) -> T) -> Option<T> {
     let index = usize::try_from(queue).ok()?.checked_sub(1)?;
-    guest.state().queues.get_mut(index).map(|(_, queue)| queue)
+    let mut common = guest.state().options.process.common();
+    common.queues.get_mut(index).map(|(_, queue)| with(queue))
 }
 
 fn link_metrics(linker: &mut Linker<State>) -> Result<()> {
