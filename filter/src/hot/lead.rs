@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 64 << 20;
 /// A worker that has not staged a revision by then stages it when its next request comes.
 const PATIENCE_US: u64 = 5_000_000;
 
+/// Of a revision that does not come to serve in this time nothing is expected any more.
+const STUCK_US: u64 = 30_000_000;
+
 /// A report is sent so often, and when something changed, but not more often than that.
 const REPORT_US: u64 = 5_000_000;
 const REPORT_AGAIN_US: u64 = 250_000;
@@ -114,7 +117,7 @@ impl Lead {
     pub(super) fn turn(&mut self, live: &Live, me: &Worker, metrics: &Metrics, now_us: u64) -> bool {
         self.turn_us = now_us;
         let wait = |seconds: u64| Duration::from_millis(seconds * 1000 + live.timeout_ms);
-        if live.policies && self.policies.is_due(now_us) {
+        if live.policies && self.policies.is_due(now_us) && self.is_settled(me, now_us) {
             let path = format!("{}/policies?wait={}", live.path, live.wait_seconds);
             let token = host::ask(
                 &live.cluster,
@@ -141,6 +144,14 @@ impl Lead {
         let is_waiting = live.policies && self.flip(me, &all, metrics, now_us);
         self.send_report(live, me, &all, now_us);
         is_waiting
+    }
+
+    /// Whether the next revision may be asked for: one that comes while another is staged would keep that one from ever serving.
+    fn is_settled(&self, me: &Worker, now_us: u64) -> bool {
+        let (target, active) = (board::text(TARGET), board::text(ACTIVE));
+        let is_failed = me.failed.as_ref().is_some_and(|(failed, _)| *failed == target);
+        let is_stuck = self.target.0 == target && self.target.1 + STUCK_US < now_us;
+        target.is_empty() || target == active || is_failed || is_stuck
     }
 
     /// Lets the revision that is to serve do so, when all that serve are ready. True while it waits.

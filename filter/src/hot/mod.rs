@@ -44,7 +44,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often it works while it stages, and for how long at a time and then for the rest of one step. A worker that serves has
 /// short turns; one that does not leaves the machine to those that do.
 const TURN: Duration = Duration::from_millis(2);
-const TURN_US: u64 = 600;
+const TURN_US: u64 = 1_000;
 const IDLE_TURN: Duration = Duration::from_millis(20);
 
 /// With no policies at all there is nobody to be kept waiting.
