@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod explain;
+pub mod gateway;
 pub mod ledger;
 pub mod server;
 pub mod sources;
