@@ -6,27 +6,27 @@ use serde::Serialize;
 
 /// How many characters of each sort a text had.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tricks {
+pub(super) struct Tricks {
     /// Control characters; line feeds and tabs are none.
-    pub control: usize,
+    pub(super) control: usize,
     /// Marks that change the direction of writing.
-    pub bidirectional: usize,
+    pub(super) bidirectional: usize,
     /// Characters without width: joiners, fillers, soft hyphens.
-    pub invisible: usize,
+    pub(super) invisible: usize,
     /// Unicode tags, which spell ASCII invisibly.
-    pub tags: usize,
+    pub(super) tags: usize,
     /// Variation selectors beyond one behind a character, which spell bytes invisibly.
-    pub selectors: usize,
+    pub(super) selectors: usize,
 }
 
 impl Tricks {
     /// All of them.
-    pub fn total(&self) -> usize {
+    pub(super) fn total(&self) -> usize {
         self.control + self.bidirectional + self.invisible + self.tags + self.selectors
     }
 
     /// Whether the text carries a second, invisible one.
-    pub fn is_hidden_text(&self) -> bool {
+    pub(super) fn is_hidden_text(&self) -> bool {
         self.tags > 0 || self.selectors > 0 || self.invisible >= 8
     }
 }
@@ -42,7 +42,7 @@ impl AddAssign for Tricks {
 }
 
 /// The text as it is seen, and what was taken out of it.
-pub fn visible(text: &str) -> (String, Tricks) {
+pub(super) fn visible(text: &str) -> (String, Tricks) {
     let mut tricks = Tricks::default();
     if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) {
         return (text.to_owned(), tricks);
@@ -97,7 +97,7 @@ fn is_selector(character: char) -> bool {
 }
 
 /// What the invisible characters of a text spell.
-pub fn smuggled(text: &str) -> Vec<String> {
+pub(super) fn smuggled(text: &str) -> Vec<String> {
     if text.is_ascii() {
         return Vec::new();
     }
@@ -130,7 +130,7 @@ pub fn smuggled(text: &str) -> Vec<String> {
 }
 
 /// Bytes written as digits 0 and 1.
-pub fn bits_as_text(bits: &str) -> Option<String> {
+pub(super) fn bits_as_text(bits: &str) -> Option<String> {
     let digits: Vec<u8> = bits.bytes().filter(|byte| matches!(byte, b'0' | b'1')).collect();
     let bytes: Vec<u8> = digits
         .chunks_exact(8)

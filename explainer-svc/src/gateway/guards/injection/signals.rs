@@ -66,7 +66,7 @@ const PATTERNS: &[(&str, u8, Against, &str)] = &[
         "role",
         3,
         Text,
-        r"</?\s*(?:system|assistant|developer|instructions?|prompt|system[_-]?prompt|user[_-]?input|untrusted\w*|admin|override|human|thinking|function_calls?|tool_\w+|invoke|antml:\w+)\b[^<>]{0,80}>",
+        r"</\s*(?:data|facts|context|document|input|text|content|quote|message|user|object|manifest|resource)\s*>|</?\s*(?:system|assistant|developer|instructions?|prompt|system[_-]?prompt|user[_-]?input|untrusted\w*|admin|override|human|thinking|function_calls?|tool_\w+|invoke|antml:\w+)\b[^<>]{0,80}>",
     ),
     (
         "role",
@@ -211,7 +211,7 @@ const PATTERNS: &[(&str, u8, Against, &str)] = &[
         "danger",
         2,
         Words,
-        r"\b(?:set|enable|add|use|change|grant|switch|turn)(?: \S+){0,4}? (?:privileged|hostnetwork|host network|hostpid|hostipc|allowprivilegeescalation|privilege escalation|root|sys admin|cap sys admin|cluster admin|latest|hostpath|runasuser 0)\b(?: \S+){0,3}? ?(?:true|on|instead|0)?",
+        r"\b(?:set|enable|add|use|change|grant|switch|turn)(?: \S+){0,4}? (?:(?:privileged|hostnetwork|host network|hostpid|hostipc|allowprivilegeescalation|privilege escalation)(?: \S+){0,2}? (?:true|on|yes)|cluster admin|cap sys admin|runasuser 0|docker sock)\b",
     ),
     (
         "override",

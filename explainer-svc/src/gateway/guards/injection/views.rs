@@ -86,7 +86,8 @@ fn add(views: &mut Vec<View>, form: Form, text: &str) -> bool {
 
 fn read(text: &str, form: Form, depth: usize, views: &mut Vec<View>) {
     let (seen, _) = characters::visible(text);
-    if !add(views, form, &seen) {
+    // What has no letters may still be written in digits.
+    if !add(views, form, &seen) && depth > 0 {
         return;
     }
     let disguised = form.max(Form::Disguised);
@@ -225,7 +226,9 @@ fn joined(text: &str) -> Option<String> {
 /// Text turned around, when it then has common words.
 fn reversed(text: &str) -> Option<String> {
     static COMMON: LazyLock<Regex> = LazyLock::new(|| {
-        fixed(r"(?i)\b(erongi|snoitcurtsni|noitcurtsni|evorppa|devorppa|tpmorp|metsys|suoiverp|draged|wolla)")
+        fixed(
+            r"(?i)\b((?:eht|uoy|dna|taht|siht|resu|llet|ruoy|htiw|ot)\W+(?:\w+\W+){0,6}(?:eht|uoy|dna|taht|siht|resu|llet|ruoy|htiw|era|si|ton)\b|erongi|tcurtsni|ltcebuk|elbasid|eteled|snoitcurtsni|noitcurtsni|evorppa|devorppa|tpmorp|metsys|suoiverp|draged|wolla)",
+        )
     });
     COMMON.is_match(text).then(|| text.chars().rev().collect())
 }

@@ -93,8 +93,11 @@ impl Explained {
         }
         let mut facts = String::new();
         texts(&projected.facts, &mut |text| {
-            facts.push_str(text);
-            facts.push('\n');
+            // What instructs is nothing to rest on.
+            if detect(text, Place::Prose).verdict < Verdict::Sure {
+                facts.push_str(text);
+                facts.push('\n');
+            }
         });
         let facts = format!("{facts}{}", links.iter().cloned().collect::<Vec<_>>().join("\n")).to_lowercase();
         let authored_words = words(&authored);
@@ -231,6 +234,14 @@ impl Explained {
                     .iter()
                     .any(|found| found.starts_with(path) || path.starts_with(found.as_str()));
                 return is_asked_for || self.kind.is_some_and(|kind| kind.at_pointer(path).is_some());
+            }
+            // An element of a list that is not there has no fields.
+            if parent
+                .rsplit('/')
+                .next()
+                .is_some_and(|step| step.parse::<usize>().is_ok())
+            {
+                return false;
             }
             above = parent;
         }

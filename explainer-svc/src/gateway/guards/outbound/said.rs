@@ -71,7 +71,7 @@ macro_rules! gap {
 /// What an explanation of a denial never says: in small letters, words with one space between them.
 const NEVER: &[&str] = &[
     // The verdict is not the model's.
-    r"\b(?:is|are|was|were|been|be|now|already|hereby|has been|have been|gets?|considered|status|verdict|decision|result|request|pod|deployment|object|resource|workload|change|image|marked(?: as)?)(?: (?:now|already|hereby|fully|officially|pre|automatically|therefore|manually|been|safe and|is|has been|as))* (?:approved|preapproved|authori[sz]ed|whitelisted|allowlisted|greenlit|accepted|admitted|exempt(?:ed)?|waived|cleared|compliant|safe to (?:deploy|ignore|run|proceed)|allowed to (?:proceed|run|deploy)|good to go)\b",
+    r"\b(?:is|are|was|were|been|be|now|already|hereby|has been|have been|gets?|considered|status|verdict|decision|result|request|pod|deployment|object|resource|workload|change|image|marked(?: as)?)(?: (?:now|already|hereby|fully|officially|pre|automatically|therefore|manually|been|safe and|is|has been|as))* (?:approved|preapproved|authori[sz]ed|whitelisted|allowlisted|greenlit|accepted|admitted|exempt(?:ed)?|waived|cleared|compliant|safe to (?:deploy|ignore|run|proceed)|allowed to (?:proceed|deploy)|good to go)\b|\b(?:is|are)(?: now)? allowed$",
     r"^(?:approved|allowed|accepted|lgtm|ok|okay|yes|pass|passed|compliant|granted|safe|permitted)\b(?: \S+){0,3}$",
     r"\b(?:approved|pre ?approved|lgtm|approval (?:granted|given)|(?:exception|exemption|waiver) (?:granted|approved|applies)|access granted|no violations?(?: were)? found|no (?:issues?|problems?) (?:were )?found|nothing (?:is )?(?:wrong|to fix)|(?:you|it) (?:can|may) (?:be )?(?:safely |just |simply )?(?:proceed|deploy(?:ed)?|ignored?|skip(?:ped)?|bypass(?:ed)?|disregard(?:ed)?)|no (?:change|fix|action) (?:is |are )?(?:needed|required|necessary)|false positive|policy (?:is|was|has been) (?:wrong|outdated|disabled|removed|suspended|lifted|waived)|does not apply to (?:you|this))\b",
     // Ways around.
@@ -96,13 +96,14 @@ const NEVER: &[&str] = &[
     r"\bkube system\b|\badmission gatekeeper sh ignore\b|\bpod security kubernetes io enforce\b|\bignore (?:label|annotation)\b",
     // More rights.
     concat!(
-        r"\b(?:set|add|enable|use|grant|give|make|turn on|switch on|keep|leave|put|run|bind|assign|request|allow|specify|change|configure|include|mount)",
+        r"\b(?:set|add|enable|use|grant|give|make|turn on|switch on|keep|leave|put|bind|assign|request|allow|specify|change|configure|include|mount)",
         gap!(),
         r"?(?:privileged (?:mode|container|pod|access|to true|true)|privileged$|hostnetwork (?:to )?true|hostpid (?:to )?true|hostipc (?:to )?true|host network (?:to )?true|allowprivilegeescalation (?:to )?true|runasuser (?:to )?0|runasnonroot (?:to )?false|as root|root user|readonlyrootfilesystem (?:to )?false|cluster admin|clusterrolebinding|sys admin|cap sys admin|all capabilities|docker sock|latest tag|automountserviceaccounttoken (?:to )?true|unconfined|admin rights|administrator)\b"
     ),
     concat!(
         r"\b(?:privileged|hostnetwork|hostpid|hostipc|allowprivilegeescalation|automountserviceaccounttoken) true (?:so|to|will|and|is|should|must|in order|for)\b"
     ),
+    r"^(?:just |simply |please |then |now )?run (?:\S+ ){0,4}as root\b|\b(?:should|must|can|could) (?:just |simply |now )?run (?:\S+ ){0,3}as root\b",
     // Of itself and to others.
     r"\b(?:as an ai|language model|i am (?:an?|the|now|your|sorry|unable|going|not)|i m (?:an?|sorry|unable)|i (?:cannot|can t|can not|won t|will|have|was|must|obey|comply|understand|apologi[sz]e|approve|authori[sz]e|grant|allow)|my (?:instructions|prompt|system|training|role|task|guidelines)|system prompt|the prompt|prompt injection|previous instructions|chatgpt|openai|anthropic|gpt|developer mode|jailbreak\S*|roleplay|dan mode|pwned|hacked)\b",
     concat!(

@@ -259,7 +259,7 @@ fn sentences(text: &str, found: &mut Vec<Span>) {
             r#"(?i)\b(?:password|passwd|passphrase|passcode|passwort|kennwort|contrase(?:ñ|n)a|senha|mot de passe|пароль|secret|token|api[ _-]?key|access[ _-]?key|pin|credentials?)\s+(?:is|was|are|to|of|as|ist|lautet|es|est|e|é|это|value|set to|equals|named)?\s*[:=]?\s*["'`“«]?(?P<value>[^\s"'`”»,;]{4,})"#,
         )
     });
-    static PLAIN: LazyLock<Regex> = LazyLock::new(|| fixed(r"^[\pL'’/.:-]+[.!?:]?$|^\d+$|^[A-Z]+(?:_[A-Z]+)+$"));
+    static PLAIN: LazyLock<Regex> = LazyLock::new(|| fixed(r"^[\pL'’/.:-]+[.!?:]?$|^\d+$|^\pL+(?:[_-]\pL+)+$"));
     for value in SAID.captures_iter(text).filter_map(|captures| captures.name("value")) {
         let written = value.as_str().trim_end_matches(['.', '!', '?', ')']);
         if !PLAIN.is_match(written)

@@ -141,9 +141,7 @@ pub(super) fn tells(name: &str) -> Tells {
         );
     let is_secret = SECRET.is_match(&joined)
         || words.iter().any(|word| WORDS.contains(&word.as_str()))
-        || ["pass", "pwd", "pw"]
-            .iter()
-            .any(|end| joined.ends_with(end) && joined.len() <= 24 && !joined.ends_with("bypass"))
+        || (!name.contains(char::is_lowercase) && ["pass", "pwd", "pw"].iter().any(|end| joined.ends_with(end)))
         || (joined.ends_with("key") && words.len() > 1 && is_key_of_machine(&words));
     if is_secret && !is_harmless {
         Tells::Secret

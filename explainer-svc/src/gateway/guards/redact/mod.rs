@@ -67,8 +67,11 @@ impl Redactor {
 
     /// A text without them.
     pub fn text(&mut self, text: &str) -> String {
-        let spans = spans(text);
-        self.cut(text, &spans)
+        let found = found(text);
+        for span in &found {
+            self.learn(text.get(span.start..span.end).unwrap_or_default(), span.kind);
+        }
+        self.cut(text, &merged(found))
     }
 
     /// A value without them; `name` is what it stands under, the last part of its path.
@@ -134,7 +137,7 @@ impl Redactor {
     }
 
     fn hide(&mut self, text: &str, kind: Kind) -> Value {
-        self.learn(text);
+        self.learn(text, kind);
         *self.counts.entry(kind).or_default() += 1;
         Value::String(placeholder(kind))
     }
@@ -146,7 +149,6 @@ impl Redactor {
             clean.push_str(text.get(at..span.start).unwrap_or_default());
             clean.push_str(&placeholder(span.kind));
             *self.counts.entry(span.kind).or_default() += 1;
-            self.learn(text.get(span.start..span.end).unwrap_or_default());
             at = span.end;
         }
         clean.push_str(text.get(at..).unwrap_or_default());
@@ -154,13 +156,50 @@ impl Redactor {
     }
 
     /// Remembers a secret, unless it is a word that others use.
-    fn learn(&mut self, secret: &str) {
+    fn learn(&mut self, secret: &str, kind: Kind) {
+        const COMMON: [&str; 24] = [
+            "admin",
+            "root",
+            "user",
+            "test",
+            "default",
+            "postgres",
+            "mysql",
+            "redis",
+            "password",
+            "secret",
+            "token",
+            "none",
+            "true",
+            "false",
+            "name",
+            "value",
+            "data",
+            "production",
+            "staging",
+            "example",
+            "changeme",
+            "file",
+            "https",
+            "http",
+        ];
+        // What a name tells is a secret however short; what only looks like one has to look like one.
+        let is_told = matches!(kind, NAMED | SECRET_DATA);
         for line in secret.lines().map(str::trim).filter(|line| line.len() <= 4096) {
             let is_word = line
                 .chars()
                 .all(|character| character.is_alphabetic() || character == '-');
-            let is_number = line.chars().all(|character| character.is_ascii_digit());
-            if line.len() >= if is_word || is_number { 8 } else { 5 } && !line.starts_with("[redacted:") {
+            let shortest = if is_told {
+                4
+            } else if is_word {
+                8
+            } else {
+                5
+            };
+            if line.len() >= shortest
+                && !line.starts_with("[redacted:")
+                && !COMMON.contains(&line.to_lowercase().as_str())
+            {
                 self.known.insert(line.to_owned());
                 self.known.extend(from_base(line).filter(|decoded| decoded.len() >= 6));
             }
@@ -219,12 +258,12 @@ fn placeholder(kind: Kind) -> String {
 }
 
 /// Whether a text has a secret or personal data in it, and of which kind.
-pub fn first_kind(text: &str) -> Option<Kind> {
-    spans(text).first().map(|span| span.kind)
+pub(in crate::gateway::guards) fn first_kind(text: &str) -> Option<Kind> {
+    found(text).first().map(|span| span.kind)
 }
 
-/// All places, in order, none over another.
-fn spans(text: &str) -> Vec<Span> {
+/// All places.
+fn found(text: &str) -> Vec<Span> {
     let mut found = Vec::new();
     plain(text, &mut found);
     encoded(text, &mut found);
@@ -234,9 +273,15 @@ fn spans(text: &str) -> Vec<Span> {
         let done: Vec<_> = DONE.find_iter(text).map(|done| done.range()).collect();
         found.retain(|span| !done.iter().any(|done| span.start < done.end && done.start < span.end));
     }
+    found.retain(|span| span.start < span.end);
+    found
+}
+
+/// In order, none over another.
+fn merged(mut found: Vec<Span>) -> Vec<Span> {
     found.sort_by_key(|span| (span.start, usize::MAX - span.end));
     let mut merged: Vec<Span> = Vec::with_capacity(found.len());
-    for span in found.into_iter().filter(|span| span.start < span.end) {
+    for span in found {
         match merged.last_mut() {
             Some(last) if span.start < last.end => last.end = last.end.max(span.end),
             _ => merged.push(span),
