@@ -122,6 +122,12 @@ fn fires(guard: Guard) -> bool {
             guarded.report.guards.contains_key(&guard)
                 && !guarded.messages.iter().any(|sent| sent.content.contains("previous"))
         }),
+        _ => fires_outbound(guard),
+    }
+}
+
+fn fires_outbound(guard: Guard) -> bool {
+    match guard {
         Guard::ToolCalls => outbound(
             &Answer {
                 text: "",
@@ -201,6 +207,8 @@ fn fires(guard: Guard) -> bool {
             )
             .is_ok_and(|clean| clean.change.is_none() && clean.report.guards.contains_key(&guard))
         }
+        // The others are on the way in.
+        Guard::Projection | Guard::Redaction | Guard::Size | Guard::Marking | Guard::Instructions => false,
     }
 }
 

@@ -69,8 +69,12 @@ impl Explained {
                 path = path.rsplit_once('/').map_or("", |(above, _)| above);
             }
         };
-        found.iter().for_each(|path| add(path));
-        projected.record.sent.iter().for_each(|path| add(path));
+        for path in &found {
+            add(path);
+        }
+        for path in &projected.record.sent {
+            add(path);
+        }
         if let Some(object) = object {
             projection::leaves("", object, &mut add);
         }

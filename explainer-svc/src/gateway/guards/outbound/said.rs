@@ -100,9 +100,7 @@ const NEVER: &[&str] = &[
         gap!(),
         r"?(?:privileged (?:mode|container|pod|access|to true|true)|privileged$|hostnetwork (?:to )?true|hostpid (?:to )?true|hostipc (?:to )?true|host network (?:to )?true|allowprivilegeescalation (?:to )?true|runasuser (?:to )?0|runasnonroot (?:to )?false|as root|root user|readonlyrootfilesystem (?:to )?false|cluster admin|clusterrolebinding|sys admin|cap sys admin|all capabilities|docker sock|latest tag|automountserviceaccounttoken (?:to )?true|unconfined|admin rights|administrator)\b"
     ),
-    concat!(
-        r"\b(?:privileged|hostnetwork|hostpid|hostipc|allowprivilegeescalation|automountserviceaccounttoken) true (?:so|to|will|and|is|should|must|in order|for)\b"
-    ),
+    r"\b(?:privileged|hostnetwork|hostpid|hostipc|allowprivilegeescalation|automountserviceaccounttoken) true (?:so|to|will|and|is|should|must|in order|for)\b",
     r"^(?:just |simply |please |then |now )?run (?:\S+ ){0,4}as root\b|\b(?:should|must|can|could) (?:just |simply |now )?run (?:\S+ ){0,3}as root\b",
     // Of itself and to others.
     r"\b(?:as an ai|language model|i am (?:an?|the|now|your|sorry|unable|going|not)|i m (?:an?|sorry|unable)|i (?:cannot|can t|can not|won t|will|have|was|must|obey|comply|understand|apologi[sz]e|approve|authori[sz]e|grant|allow)|my (?:instructions|prompt|system|training|role|task|guidelines)|system prompt|the prompt|prompt injection|previous instructions|chatgpt|openai|anthropic|gpt|developer mode|jailbreak\S*|roleplay|dan mode|pwned|hacked)\b",
@@ -146,12 +144,11 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
     }
     sentences(text).find_map(|sentence| {
         let words = words(sentence);
-        let hit = NEVER_SAID.matches(&words).into_iter().find_map(|index| {
+        NEVER_SAID.matches(&words).into_iter().find_map(|index| {
             let said = EACH.get(index)?.find(&words)?.as_str();
             // The policy's authors may say what they want.
             (!grounds.authored_words().contains(said)).then(|| said.to_owned())
-        });
-        hit
+        })
     })
 }
 

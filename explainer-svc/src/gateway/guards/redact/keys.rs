@@ -174,15 +174,15 @@ fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut last = ' ';
     for character in folded(name).chars() {
-        if !character.is_alphanumeric() {
-            words.push(String::new());
-        } else {
+        if character.is_alphanumeric() {
             if character.is_uppercase() && last.is_lowercase() {
                 words.push(String::new());
             }
             if let Some(word) = words.last_mut() {
                 word.extend(character.to_lowercase());
             }
+        } else {
+            words.push(String::new());
         }
         last = character;
     }

@@ -32,7 +32,7 @@ const FORMS: &[(&str, &str)] = &[
         "url-credentials",
         r#"(?i)\b(?:postgres\w*|mysql\w*|mariadb|mongodb|mssql|sqlserver|rediss?|amqps?|kafka|ftps?|smtps?|imaps?|ldaps?|nats|clickhouse|cockroachdb|oracle|jdbc:\w+|cassandra|couchdb|neo4j|bolt|git|https?)(?:\+\w+)?://[^\s/:@"'<>]*:([^\s"'<>]{1,200}?)@[A-Za-z0-9\[]"#,
     ),
-    ("url-credentials", r#"\bhttps?://([A-Za-z0-9_-]{16,})@"#),
+    ("url-credentials", r"\bhttps?://([A-Za-z0-9_-]{16,})@"),
     ("database-dsn", r#"\b[\w.-]+:([^@\s:/"']+)@(?:tcp|udp|unix)?\("#),
     (
         "database-dsn",

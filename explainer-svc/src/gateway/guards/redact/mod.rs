@@ -264,11 +264,11 @@ pub(in crate::gateway::guards) fn first_kind(text: &str) -> Option<Kind> {
 
 /// All places.
 fn found(text: &str) -> Vec<Span> {
+    static DONE: LazyLock<Regex> = LazyLock::new(|| fixed(r"\[redacted:[a-z-]+\]"));
     let mut found = Vec::new();
     plain(text, &mut found);
     encoded(text, &mut found);
     // What was taken out before is not taken out again.
-    static DONE: LazyLock<Regex> = LazyLock::new(|| fixed(r"\[redacted:[a-z-]+\]"));
     if text.contains("[redacted:") {
         let done: Vec<_> = DONE.find_iter(text).map(|done| done.range()).collect();
         found.retain(|span| !done.iter().any(|done| span.start < done.end && done.start < span.end));

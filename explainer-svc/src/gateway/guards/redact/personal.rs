@@ -1,6 +1,6 @@
 //! What is about a person: addresses, numbers that are theirs.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -120,13 +120,8 @@ fn is_public(address: IpAddr) -> bool {
             let [first, second, ..] = address.octets();
             let is_shared = first == 100 && (64..128).contains(&second);
             let is_mask = first == 255 || first == 0 || first >= 224;
-            !(address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_documentation()
-                || is_shared
-                || is_mask)
-                && !matches!(address, Ipv4Addr::UNSPECIFIED | Ipv4Addr::BROADCAST)
+            let is_special = address.is_private() || address.is_loopback() || address.is_link_local();
+            !is_special && !address.is_documentation() && !is_shared && !is_mask
         }
         IpAddr::V6(address) => {
             let [first, second, ..] = address.segments();
