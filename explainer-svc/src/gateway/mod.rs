@@ -1,0 +1,3 @@
+//! The only way to a model.
+
+pub mod guards;
