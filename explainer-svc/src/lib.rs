@@ -4,6 +4,7 @@
 //! `engine`'s: nothing here can change a verdict.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod explain;
