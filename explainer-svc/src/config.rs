@@ -10,6 +10,7 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use crate::audit::{self, AuditArgs};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
 
@@ -61,6 +62,8 @@ pub struct ServeArgs {
     /// The context that goes with them: the one that the filter has.
     #[arg(long, env = "WHYNOT_CONTEXT", value_name = "FILE")]
     pub(crate) context: Option<PathBuf>,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// How log lines look.
     #[arg(long, env = "WHYNOT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -86,6 +89,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a shutdown waits.
     pub shutdown_timeout: Duration,
+    /// The audit log.
+    pub audit: audit::Settings,
     /// What is given to whoever asks.
     pub published: Published,
 }
@@ -159,6 +164,7 @@ impl Config {
     pub fn new(listen: SocketAddr, database: PathBuf) -> Self {
         Self {
             listen,
+            audit: audit::Settings::beside(&database),
             database,
             public_url: None,
             rules: Rules {
@@ -170,6 +176,27 @@ impl Config {
             shutdown_timeout: Duration::from_secs(10),
             published: Published::default(),
         }
+    }
+}
+
+impl Config {
+    /// What the audit log has of it.
+    pub(crate) fn event(&self) -> audit::Event {
+        let name = |document: &Option<Document>| {
+            document
+                .as_ref()
+                .map(|document| document.etag.trim_matches('"').to_owned())
+        };
+        let revision = name(&self.published.policies);
+        let payload = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "policies": revision,
+            "context": name(&self.published.context),
+            "windowDays": self.rules.window_days,
+            "retentionDays": self.retention_days,
+            "auditRetentionDays": self.audit.retention_days,
+        });
+        audit::Event::new(audit::Kind::ConfigurationLoaded, env!("CARGO_PKG_VERSION"), payload)
     }
 }
 
@@ -190,6 +217,7 @@ impl ServeArgs {
         let database = self.database.unwrap_or_else(default_database);
         let concurrency = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
         Ok(Config {
+            audit: self.audit.settings(&database, self.public_url.as_deref()),
             public_url: self.public_url,
             rules: Rules {
                 team_labels: self.team_labels,

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::api;
+use crate::audit::Log;
 use crate::config::{Config, Limits};
 use crate::explain::Explainer;
 use crate::ledger::days;
@@ -34,16 +35,19 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     explainer: Explainer,
+    audit: Log,
     metrics: Metrics,
     config: Config,
 }
 
 impl Server {
-    /// Opens the ledger and listens.
+    /// Opens the ledger and the audit log, and listens.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.database)
             .await
             .with_context(|| format!("cannot open the ledger {}", config.database.display()))?;
+        let metrics = Metrics::default();
+        let audit = Log::open(&config.audit, metrics.audit().clone()).await?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!(
                 "cannot listen on {}; choose another address with --listen",
@@ -51,11 +55,13 @@ impl Server {
             )
         })?;
         let address = listener.local_addr()?;
-        let metrics = Metrics::default();
         let public_url = config.public_url.clone().unwrap_or_else(|| reachable(address));
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
+        let explainer = explainer.with_audit(audit.clone());
+        audit.record(config.event());
         let state = api::AppState {
+            audit: audit.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
             published: Arc::new(config.published.clone()),
@@ -66,6 +72,7 @@ impl Server {
             address,
             router,
             explainer,
+            audit,
             metrics,
             config,
         })
@@ -83,12 +90,14 @@ impl Server {
             self.metrics.clone(),
             self.config.retention_days,
         ));
+        let retention = tokio::spawn(self.audit.clone().retain(self.config.audit.retention_days));
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
             () = stop => {}
         }
         purge.abort();
+        retention.abort();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {
@@ -100,6 +109,7 @@ impl Server {
         }
         // SQLite's own wait for a lock bounds this; what is not closed is rolled back when the file is opened again.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.explainer.store().close()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.audit.close()).await;
         Ok(())
     }
 }

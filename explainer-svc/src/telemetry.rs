@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::audit;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 
@@ -54,6 +55,7 @@ struct Inner {
     retries: Counter,
     store_errors: Counter,
     purged: Counter,
+    audit: audit::Counts,
     requests: Family<RouteLabels, Counter>,
     seconds: Family<RouteKey, Histogram>,
 }
@@ -76,6 +78,7 @@ impl Default for Metrics {
             retries: Counter::default(),
             store_errors: Counter::default(),
             purged: Counter::default(),
+            audit: audit::Counts::default(),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| {
                 Histogram::new([
@@ -109,6 +112,7 @@ impl Default for Metrics {
             "Explanations deleted after their retention",
             inner.purged.clone(),
         );
+        inner.audit.register(registry);
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         Self(Arc::new(inner))
@@ -149,6 +153,11 @@ impl Metrics {
     /// Counts what retention deleted.
     pub fn purged(&self, explanations: u64) {
         self.0.purged.inc_by(explanations);
+    }
+
+    /// What the audit log counts.
+    pub fn audit(&self) -> &audit::Counts {
+        &self.0.audit
     }
 
     /// Counts a request. `route` is the pattern, never the path.

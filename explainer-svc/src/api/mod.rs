@@ -1,5 +1,6 @@
 //! The HTTP interface: one file a resource. Extract, call, answer.
 
+mod audit;
 mod explain;
 mod explanations;
 mod health;
@@ -21,6 +22,8 @@ pub use limits::{hardened, limited};
 pub use openapi::document;
 pub use problem::Problem;
 
+pub(crate) use audit::Proof;
+
 use crate::config::{Limits, Published};
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
@@ -28,6 +31,8 @@ use crate::telemetry::Metrics;
 /// What handlers work with.
 #[derive(Debug, Clone)]
 pub struct AppState {
+    /// Proves what happened.
+    pub audit: crate::audit::Log,
     /// Explains, and remembers.
     pub explainer: Explainer,
     /// Counts.
@@ -44,7 +49,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/violations", get(violations::list))
         .route("/v1/policies", get(policies::policies))
         .route("/v1/context", get(policies::context))
-        .route("/e/{id}", get(explanations::get));
+        .route("/e/{id}", get(explanations::get))
+        .merge(audit::routes());
     let routes = limited(work, limits)
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{explain, explanations, health, policies, violations};
+use super::{audit, explain, explanations, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -17,10 +17,12 @@ use super::{explain, explanations, health, policies, violations};
         (name = "people", description = "What a denied person opens"),
         (name = "ledger", description = "Which team hit which rule"),
         (name = "policies", description = "What `whynot check --server` decides with"),
+        (name = "audit", description = "What was decided, provably"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
-        explain::post, explanations::get, violations::list, policies::policies, policies::context, health::alive,
+        explain::post, explanations::get, violations::list, policies::policies, policies::context, audit::checkpoint,
+        audit::tile, audit::proof, audit::consistency, audit::events, health::alive,
         health::ready, health::metrics, get
     )
 )]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,10 @@ use super::{Counts, Error, Event, Kind, PublicKey, Receipt, Settings, SignedChec
 
 /// Leaves whose payloads one transaction deletes: the writer is not held for long.
 const ERASE: u64 = 10_000;
+/// Milliseconds.
+const DAY: i64 = 86_400_000;
+/// How often retention is looked after.
+const ERASE_EVERY: Duration = Duration::from_hours(1);
 
 /// The open log. Clones are the same log.
 #[derive(Debug, Clone)]
@@ -173,6 +178,20 @@ impl Log {
             from = to;
         }
         Ok(end.saturating_sub(begin))
+    }
+
+    /// Deletes payloads after so many days, for as long as it runs.
+    pub async fn retain(self, days: u32) {
+        let mut ticks = tokio::time::interval(ERASE_EVERY);
+        loop {
+            ticks.tick().await;
+            let before = jiff::Timestamp::now().as_millisecond() - i64::from(days) * DAY;
+            match self.erase(before).await {
+                Ok(0) => {}
+                Ok(leaves) => tracing::info!(leaves, "deleted payloads of the audit log after their retention"),
+                Err(error) => tracing::error!(%error, "cannot delete payloads of the audit log"),
+            }
+        }
     }
 
     /// The first leaf that was not written before a time, in RFC 3339 with milliseconds. Times never go back in a log.

@@ -33,6 +33,7 @@ pub use key::{Key, PublicKey};
 pub use log::Log;
 pub use note::{Checkpoint, Cosigner, SignedCheckpoint};
 pub use read::{Inclusion, Query, RecordedEvent};
+pub(crate) use settings::origin;
 pub use settings::{AuditArgs, Settings};
 pub use tiles::{TilePath, entries_path, tile_path};
 

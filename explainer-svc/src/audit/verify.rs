@@ -177,7 +177,7 @@ fn unreadable(source: std::io::Error) -> Error {
 pub async fn verify(
     mut source: Source,
     checkpoints: &[SignedCheckpoint],
-    progress: &mut (dyn FnMut(u64) + Send),
+    progress: &mut dyn FnMut(u64),
 ) -> Result<Report, Error> {
     let mut check = Check::new(checkpoints);
     check.roots();
