@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly; for tests and checks also when they
 //! could not be run.
 
+mod audit;
 mod check;
 mod envoy;
 mod files;
@@ -83,6 +84,9 @@ enum Command {
     /// Checks, bundles, tests and describes policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Checks, exports and watches the audit log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Makes Envoy's configuration.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -106,6 +110,7 @@ impl Cli {
             Command::Serve(args) => serve::run(*args, streams),
             Command::Check(args) => check::run(&args, streams),
             Command::Policy(command) => command.run(streams),
+            Command::Audit(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
             Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),

@@ -3,6 +3,7 @@
 mod crash;
 mod log;
 mod many;
+mod service;
 mod tamper;
 
 use std::path::{Path, PathBuf};
