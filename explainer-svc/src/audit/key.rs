@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use signed_note::{StandardSigner, StandardVerifier};
 
-use super::anchor::sync_folder;
+use super::anchor::{beside, sync_folder};
 use super::{Cosigner, Error};
 
 /// Ed25519, in the encoding of keys for signed notes.
@@ -72,18 +72,25 @@ impl Key {
 
     /// Writes the key to a new file that only its owner can read.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let failed = |source| Error::file(path, source);
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed)?;
-        file.write_all(format!("{}\n", encoded(&self.name, &self.seed)?).as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| sync_folder(path))
-            .map_err(failed)
+        let text = format!("{}\n", encoded(&self.name, &self.seed)?);
+        let staged = beside(path, ".new");
+        let write = || {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&staged)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            // Whole or not at all, and never in place of another key, as a rename would be.
+            std::fs::hard_link(&staged, path)?;
+            sync_folder(path)
+        };
+        let written = write();
+        let _ = std::fs::remove_file(&staged);
+        written.map_err(|source| Error::file(path, source))
     }
 
     /// The name of the log or the witness.

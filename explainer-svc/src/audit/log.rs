@@ -177,6 +177,9 @@ impl Log {
             self.send(event, Some(to)).await?;
             from = to;
         }
+        if begin < end {
+            self.store().forget().await?;
+        }
         Ok(end.saturating_sub(begin))
     }
 
@@ -202,9 +205,9 @@ impl Log {
             let leaf = self.store().leaf(middle).await?;
             let at = serde_json::from_slice::<Leaf>(&leaf)?.at;
             if at.as_str() < time {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         Ok(low)

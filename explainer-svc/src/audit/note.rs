@@ -229,10 +229,10 @@ mod tests {
         let signed = SignedCheckpoint::sign(&ours, 3, record_hash(b"a")).unwrap();
         let cosigner = Cosigner::parse(&witness.cosigner().unwrap().to_string()).unwrap();
         assert!(signed.cosigned(&cosigner).is_err());
-        let cosigned = signed.cosign(&witness, &ours.public(), 1_679_315_147).unwrap();
-        assert_eq!(cosigned.cosigned(&cosigner).unwrap(), 1_679_315_147);
+        let once = signed.cosign(&witness, &ours.public(), 1_679_315_147).unwrap();
+        assert_eq!(once.cosigned(&cosigner).unwrap(), 1_679_315_147);
         // Anew, and not beside the old one.
-        let again = cosigned.cosign(&witness, &ours.public(), 1_679_315_148).unwrap();
+        let again = once.cosign(&witness, &ours.public(), 1_679_315_148).unwrap();
         assert_eq!(again.note().matches("witness.example.com/w1").count(), 1);
         let read = SignedCheckpoint::open(again.note().as_bytes(), &ours.public()).unwrap();
         assert_eq!(read.cosigned(&cosigner).unwrap(), 1_679_315_148);

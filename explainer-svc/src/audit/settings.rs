@@ -7,6 +7,7 @@ use clap::Args;
 
 /// The arguments of `whynot serve` that concern the audit log.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_field_names, reason = "the names of the arguments")]
 pub struct AuditArgs {
     /// The audit log's database. Default: audit.db beside the ledger's.
     #[arg(long, env = "WHYNOT_AUDIT_DATABASE", value_name = "FILE")]

@@ -291,6 +291,14 @@ impl Store {
         Ok(hashes)
     }
 
+    /// Empties the write-ahead log, in which deleted payloads still are. What reads now may keep a part of it for a while.
+    pub(super) async fn forget(&self) -> Result<(), Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
     /// Closes every connection, after what runs.
     pub(super) async fn close(&self) {
         self.read.close().await;

@@ -22,7 +22,8 @@ const TOLD: usize = 100;
 /// What is wrong with a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// `leaf-changed`, `leaf-missing`, `leaf-form`, `order`, `tile`, `tree`, `truncated`, `fork`, `payload-changed`, `payload-missing`.
+    /// `leaf-changed`, `leaf-missing`, `leaf-form`, `order`, `tile`, `tree`, `truncated`, `fork`, `payload-changed`,
+    /// `payload-missing`; from the command line also `signature` and `witness`.
     pub code: &'static str,
     /// Which leaf.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,10 +194,11 @@ pub async fn verify(
             if !check.is_broken && !source.has_node(node.level, node.number, node.hash).await? {
                 let width = 1_u64 << (8 * u32::from(node.level));
                 let first = node.number * width;
-                check.problem("tile", Some(first), format!(
-                    "the stored hash of leaves {first} to {} is not theirs: they were changed, or put into another order",
-                    first + width - 1
-                ));
+                let last = first + width - 1;
+                let text = format!(
+                    "the stored hash of leaves {first} to {last} is not theirs: they were changed, or put into another order"
+                );
+                check.problem("tile", Some(first), text);
             }
         }
         progress(check.edge.size());
@@ -308,10 +310,14 @@ impl<'a> Check<'a> {
                 self.report.checkpoints.push(size);
                 continue;
             }
-            self.problem("tree", None, format!(
-                "the first {size} leaves are not those of the checkpoint of {size}: some were changed, removed, added or put into \
-                 another order, or this is a fork of the log"
-            ));
+            self.problem(
+                "tree",
+                None,
+                format!(
+                    "the first {size} leaves are not those of the checkpoint of {size}: some were changed, removed, \
+                     added or put into another order, or this is a fork of the log"
+                ),
+            );
         }
     }
 
@@ -355,10 +361,15 @@ impl<'a> Check<'a> {
         let is_whole = !self.is_broken;
         for signed in ahead.iter().filter(|_| is_whole) {
             let size = signed.checkpoint.size;
-            self.problem("truncated", Some(found), format!(
-                "there are {found} leaves, and a checkpoint of {size} was signed: the last {} were removed, or a backup was restored",
-                size - found
-            ));
+            self.problem(
+                "truncated",
+                None,
+                format!(
+                    "there are {found} leaves, and a checkpoint of {size} was signed: the last {} were removed, or a \
+                     backup was restored",
+                    size - found
+                ),
+            );
         }
         for (first, last) in std::mem::take(&mut self.unfitting) {
             let text = format!(

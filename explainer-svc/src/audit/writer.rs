@@ -141,12 +141,12 @@ impl Writer {
         if self.signer_failing.load(Ordering::Relaxed) {
             return Err(Error::Failing);
         }
-        let State { mut edge, mut at } = match self.state.take() {
-            Some(state) => state,
-            None => {
-                let signed = Arc::clone(&self.published.borrow());
-                follow(&self.store, &signed).await?
-            }
+        let state = self.state.take();
+        let State { mut edge, mut at } = if let Some(state) = state {
+            state
+        } else {
+            let signed = Arc::clone(&self.published.borrow());
+            follow(&self.store, &signed).await?
         };
         let size = edge.size();
         at = at.max(time(jiff::Timestamp::now().as_millisecond()));

@@ -12,7 +12,7 @@ use crate::audit::{Key, SignedCheckpoint, write_durably};
 
 #[derive(Debug, Args)]
 pub(crate) struct WitnessArgs {
-    /// Where the log is: the address under which `checkpoint` and `tile/` are, for example https://whynot.example.com/audit.
+    /// Where the log is: the address under which `checkpoint` and `tile/` are, for example `https://whynot.example.com/audit`.
     #[arg(long, value_name = "URL")]
     log: String,
     /// The log's public key, or a file with it.

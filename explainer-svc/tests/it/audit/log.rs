@@ -176,9 +176,9 @@ async fn while_it_fails_callers_are_told_and_nothing_is_forgotten_silently() {
 async fn what_cannot_be_an_event_is_refused_and_counted() {
     let folder = Folder::new();
     let log = folder.open().await;
-    let long = Event::new(Kind::Canary, "x".repeat(5000), json!(null));
-    assert!(log.append(long.clone()).await.is_err());
-    log.record(long);
+    let huge = Event::new(Kind::Canary, "x".repeat(5000), json!(null));
+    assert!(log.append(huge.clone()).await.is_err());
+    log.record(huge);
     log.append(event(0, "a")).await.unwrap();
     log.close().await;
     assert_eq!(folder.verify().await.kinds["events-lost"], 1);

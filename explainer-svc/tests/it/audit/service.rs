@@ -140,53 +140,67 @@ async fn a_proof_is_checked_without_the_server() {
     assert_eq!(run(&folder, &["verify", "--proof", "proof.json"]).code, Some(2));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_witness_follows_a_log_and_refuses_a_fork() {
-    let folder = std::sync::Arc::new(TempDir::new().unwrap());
-    let database = folder.path().join("whynot.db");
-    let server = TestServer::at(&database, |_| {}).await;
-    told(&server, 260).await;
-    let log_key = run(&folder, &["key", "audit.key"]).out.trim().to_owned();
-    assert_eq!(
-        run(
-            &folder,
-            &["key", "w.key", "--new", "witness.example.com/w1", "--witness"]
-        )
-        .code,
-        Some(0)
-    );
-    let witness_key = run(&folder, &["key", "w.key", "--witness"]).out.trim().to_owned();
-    let look = |url: &str| {
-        strings(&[
+/// A witness with what it remembers.
+struct Witness {
+    folder: std::sync::Arc<TempDir>,
+    log_key: String,
+    own_key: String,
+}
+
+impl Witness {
+    /// Of the log whose key is in the folder.
+    fn new(folder: &std::sync::Arc<TempDir>) -> Self {
+        let log_key = run(folder, &["key", "audit.key"]).out.trim().to_owned();
+        let made = run(
+            folder,
+            &["key", "w.key", "--new", "witness.example.com/w1", "--witness"],
+        );
+        assert_eq!(made.code, Some(0), "{}", made.err);
+        Self {
+            folder: std::sync::Arc::clone(folder),
+            log_key,
+            own_key: made.out.trim().to_owned(),
+        }
+    }
+
+    /// The exit code of one look, and what it says.
+    async fn look(&self, server: &TestServer) -> (Option<i32>, String) {
+        let log = format!("{}/audit", server.url);
+        let who = [
             "witness",
             "--log",
-            &format!("{url}/audit"),
+            &log,
             "--public-key",
-            &log_key,
+            &self.log_key,
             "--key",
             "w.key",
-            "--state",
-            "w.checkpoint",
-            "--once",
-        ])
-    };
-    let looked = beside(&folder, look(&server.url)).await;
-    assert_eq!(
-        (looked.code, looked.err.contains("for the first time")),
-        (Some(0), true),
-        "{}",
-        looked.err
-    );
+        ];
+        let looked = beside(
+            &self.folder,
+            strings(&[&who[..], &["--state", "w.checkpoint", "--once"]].concat()),
+        )
+        .await;
+        (looked.code, looked.err)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_follows_a_log() {
+    let folder = std::sync::Arc::new(TempDir::new().unwrap());
+    let server = TestServer::at(&folder.path().join("whynot.db"), |_| {}).await;
+    told(&server, 260).await;
+    let witness = Witness::new(&folder);
+    for expected in ["for the first time", "as before"] {
+        let (code, said) = witness.look(&server).await;
+        assert!(code == Some(0) && said.contains(expected), "{said}");
+    }
     told(&server, 20).await;
-    let looked = beside(&folder, look(&server.url)).await;
-    assert_eq!(
-        (looked.code, looked.err.contains("are the same")),
-        (Some(0), true),
-        "{}",
-        looked.err
+    let (code, said) = witness.look(&server).await;
+    assert!(
+        code == Some(0) && said.contains("20 more, and the first 261 are the same"),
+        "{said}"
     );
     server.stop().await;
-
     let verify = [
         "verify",
         "--database",
@@ -194,64 +208,60 @@ async fn a_witness_follows_a_log_and_refuses_a_fork() {
         "--checkpoint",
         "w.checkpoint",
         "--witness-key",
-        &witness_key,
+        &witness.own_key,
     ];
     let verified = run(&folder, &verify);
-    assert_eq!(
-        (verified.code, verified.out.contains("witness.example.com/w1 cosigned")),
-        (Some(0), true),
+    assert!(
+        verified.code == Some(0)
+            && verified
+                .out
+                .contains("witness.example.com/w1 cosigned 281 leaves at 20"),
         "{}",
         verified.out
     );
+}
 
-    // The holder of the key writes another history, of more leaves.
-    for file in ["audit.db", "audit.db-wal", "audit.db-shm", "audit.checkpoint"] {
-        let _ = std::fs::remove_file(folder.path().join(file));
-    }
-    let empty = Folder::new();
-    std::fs::copy(folder.path().join("audit.key"), empty.file("audit.key")).unwrap();
-    empty.extend(0, "x").await;
-    let server = TestServer::at(&empty.file("whynot.db"), |_| {}).await;
-    let looked = beside(&folder, look(&server.url)).await;
-    assert_eq!(
-        (looked.code, looked.err.contains("ALARM")),
-        (Some(1), true),
-        "set back: {}",
-        looked.err
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_witness_refuses_a_fork() {
+    let folder = std::sync::Arc::new(TempDir::new().unwrap());
+    let server = TestServer::at(&folder.path().join("whynot.db"), |_| {}).await;
+    told(&server, 20).await;
+    let witness = Witness::new(&folder);
+    assert_eq!(witness.look(&server).await.0, Some(0));
+    server.stop().await;
+
+    // The holder of the key writes another history.
+    let fork = Folder::new();
+    std::fs::copy(folder.path().join("audit.key"), fork.file("audit.key")).unwrap();
+    let server = TestServer::at(&fork.file("whynot.db"), |_| {}).await;
+    let (code, said) = witness.look(&server).await;
+    assert!(
+        code == Some(1) && said.contains("ALARM") && said.contains("set back"),
+        "{said}"
     );
     told(&server, 300).await;
-    let looked = beside(&folder, look(&server.url)).await;
-    assert_eq!(
-        (looked.code, looked.err.contains("THE LOG WAS FORKED")),
-        (Some(1), true),
-        "{}",
-        looked.err
-    );
+    let (code, said) = witness.look(&server).await;
+    assert!(code == Some(1) && said.contains("THE LOG WAS FORKED"), "{said}");
     let evidence = std::fs::read_to_string(folder.path().join("w.fork")).unwrap();
     assert_eq!(evidence.matches("— whynot ").count(), 2, "{evidence}");
     // It does not forget.
-    let looked = beside(&folder, look(&server.url)).await;
-    assert_eq!(
-        (looked.code, looked.err.contains("was forked")),
-        (Some(1), true),
-        "{}",
-        looked.err
-    );
+    let (code, said) = witness.look(&server).await;
+    assert!(code == Some(1) && said.contains("was forked"), "{said}");
+
     let url = format!("{}/audit/checkpoint", server.url);
-    let own = empty.file("audit.db");
-    let own = strings(&[
+    let database = fork.file("audit.db");
+    let verify = [
         "verify",
         "--database",
-        own.to_str().unwrap(),
+        database.to_str().unwrap(),
         "--checkpoint",
         &url,
         "--checkpoint",
         "w.checkpoint",
-    ]);
-    let verified = beside(&folder, own).await;
-    assert_eq!(
-        (verified.code, verified.out.contains("(tree)")),
-        (Some(1), true),
+    ];
+    let verified = beside(&folder, strings(&verify)).await;
+    assert!(
+        verified.code == Some(1) && verified.out.contains("(tree)"),
         "{}",
         verified.out
     );
