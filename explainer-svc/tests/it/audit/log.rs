@@ -139,6 +139,29 @@ async fn retention_deletes_payloads_and_says_so() {
     assert_eq!(folder.verify().await.problems[0].code, "payload-missing");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_in_use_verifies() {
+    let folder = Folder::new().with(3000).await;
+    let log = folder.open().await;
+    let writer = tokio::spawn({
+        let log = log.clone();
+        async move {
+            for number in 0..2000 {
+                log.append(event(number, "b")).await.unwrap();
+            }
+        }
+    });
+    let mut grown = 0;
+    while !writer.is_finished() {
+        let report = folder.verify().await;
+        assert!(report.verified, "{report:?}");
+        grown = report.leaves;
+    }
+    writer.await.unwrap();
+    assert!(grown > 3000, "{grown}");
+    log.close().await;
+}
+
 #[tokio::test]
 async fn while_it_fails_callers_are_told_and_nothing_is_forgotten_silently() {
     let folder = Folder::new();

@@ -78,26 +78,32 @@ impl Folder {
 
     /// Does to the database what somebody with access to it can do.
     pub(crate) async fn sql(&self, statements: &[&str]) {
-        let options = SqliteConnectOptions::new().filename(self.settings().database);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .unwrap();
-        for trigger in ["leaf_is_not_changed", "leaf_is_not_deleted"] {
-            let drop = format!("DROP TRIGGER IF EXISTS {trigger}");
-            sqlx::query(AssertSqlSafe(drop)).execute(&pool).await.unwrap();
-        }
-        for statement in statements {
-            let statement = AssertSqlSafe((*statement).to_owned());
-            sqlx::query(statement).execute(&pool).await.unwrap();
-        }
-        pool.close().await;
+        let triggers = [
+            "DROP TRIGGER IF EXISTS leaf_is_not_changed",
+            "DROP TRIGGER IF EXISTS leaf_is_not_deleted",
+        ];
+        sql(&self.settings().database, &triggers).await;
+        sql(&self.settings().database, statements).await;
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
+}
+
+/// Runs statements on a database.
+pub(crate) async fn sql(database: &Path, statements: &[&str]) {
+    let options = SqliteConnectOptions::new().filename(database);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await
+        .unwrap();
+    for statement in statements {
+        let statement = AssertSqlSafe((*statement).to_owned());
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
 }
 
 pub(crate) fn event(number: u64, name: &str) -> Event {

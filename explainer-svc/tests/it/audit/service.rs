@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Folder;
+use super::{Folder, sql};
 use crate::cli::{Run, whynot};
 use crate::support::{TestServer, denial};
 
@@ -65,6 +65,43 @@ async fn what_people_are_told_is_in_the_log_without_them() {
         "{metrics}"
     );
     assert!(metrics.contains("whynot_audit_failing 0"), "{metrics}");
+}
+
+#[tokio::test]
+async fn while_the_log_fails_denials_are_explained_and_operators_are_told() {
+    let server = TestServer::start().await;
+    told(&server, 1).await;
+    let broken = "CREATE TRIGGER broken BEFORE INSERT ON leaf BEGIN SELECT RAISE(ABORT, 'broken'); END";
+    let database = server.database.with_file_name("audit.db");
+    sql(&database, &[broken]).await;
+    assert!(
+        server.explain(&denial()).await["message"]
+            .as_str()
+            .unwrap()
+            .contains("privileged")
+    );
+    let mut ready = String::new();
+    for _ in 0..100 {
+        let response = server.get("/readyz").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        ready = response.text().await.unwrap();
+        if ready != "ok\n" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        ready,
+        "ok, but the audit log's database cannot be written: models are not asked\n"
+    );
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("whynot_audit_failing 1"), "{metrics}");
+    sql(&database, &["DROP TRIGGER broken"]).await;
+    // What was told meanwhile is written as soon as it can be.
+    told(&server, 1).await;
+    assert_eq!(server.get("/readyz").await.text().await.unwrap(), "ok\n");
+    let events = server.json("/v1/audit/events?kind=verdict-explained").await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
