@@ -131,7 +131,11 @@ impl Log {
         };
         if let Err(error) = lost {
             self.0.counts.lost(1);
-            tracing::error!(error, "an event did not get into the audit log");
+            let lost = self.0.counts.all_lost();
+            // Ever more seldom: a log that fails may lose many.
+            if lost.is_power_of_two() {
+                tracing::error!(error, lost, "an event did not get into the audit log");
+            }
         }
     }
 
