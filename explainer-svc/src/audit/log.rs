@@ -39,7 +39,7 @@ struct Inner {
     closing: CancellationToken,
     tasks: TaskTracker,
     /// Keeps other processes from writing.
-    _lock: File,
+    lock: File,
 }
 
 impl Log {
@@ -93,7 +93,7 @@ impl Log {
             counts,
             closing,
             tasks,
-            _lock: opened.lock,
+            lock: opened.lock,
         })))
     }
 
@@ -222,5 +222,9 @@ impl Log {
         self.0.closing.cancel();
         self.0.tasks.wait().await;
         self.store().close().await;
+        // Not only with the last handle: another process may go on now.
+        if let Err(error) = self.0.lock.unlock() {
+            tracing::warn!(%error, "the audit log stays locked until this process ends");
+        }
     }
 }

@@ -220,6 +220,7 @@ async fn the_key_is_private_and_one_process_writes() {
     let error = Log::open(&folder.settings(), Counts::default()).await.unwrap_err();
     assert!(error.to_string().contains("another process"), "{error}");
     log.close().await;
+    folder.open().await.close().await;
 }
 
 #[tokio::test]
