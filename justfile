@@ -73,6 +73,11 @@ bench *arguments: (setup "run" "bench") wasm bundle
 bench-check *arguments: (setup "run")
     @scripts/bench-check.sh {{ arguments }}
 
+# the audit log: a million leaves, and a process that is killed 200 times while it appends
+[group("check")]
+bench-audit: (setup "run")
+    @scripts/bench-audit.sh
+
 # format the code
 [group("check")]
 fmt:

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use clap::Args;
 
+use crate::audit::{self, AuditArgs};
 use crate::context::{ClusterArgs, Source};
 use crate::delivery::{PolicyArgs, Settings};
 use crate::ledger::Rules;
@@ -59,6 +60,8 @@ pub struct ServeArgs {
     pub(crate) context: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// How log lines look.
     #[arg(long, env = "WHYNOT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -90,6 +93,8 @@ pub struct Config {
     pub context: Source,
     /// How policies get in.
     pub policies: Settings,
+    /// The audit log.
+    pub audit: audit::Settings,
 }
 
 /// A JSON document with its entity tag.
@@ -145,6 +150,7 @@ impl Config {
     pub fn new(listen: SocketAddr, database: PathBuf) -> Self {
         Self {
             listen,
+            audit: audit::Settings::beside(&database),
             database,
             public_url: None,
             rules: Rules {
@@ -168,6 +174,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What the audit log has of it.
+    pub(crate) fn event(&self, revision: Option<&str>) -> audit::Event {
+        let payload = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "policies": revision,
+            "windowDays": self.rules.window_days,
+            "retentionDays": self.retention_days,
+            "auditRetentionDays": self.audit.retention_days,
+        });
+        audit::Event::new(audit::Kind::ConfigurationLoaded, env!("CARGO_PKG_VERSION"), payload)
+    }
+}
+
 impl ServeArgs {
     /// How and how much to log.
     pub fn logs(&self) -> (LogFormat, tracing::Level) {
@@ -186,6 +206,7 @@ impl ServeArgs {
         let policies = self.policies.settings()?;
         let concurrency = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
         Ok(Config {
+            audit: self.audit.settings(&database, self.public_url.as_deref()),
             public_url: self.public_url,
             rules: Rules {
                 team_labels: self.team_labels,

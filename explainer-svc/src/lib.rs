@@ -5,6 +5,7 @@
 
 pub mod api;
 mod assembly;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod context;

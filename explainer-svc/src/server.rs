@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::api;
+use crate::audit::{self, Log};
 use crate::config::{Config, Limits};
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
@@ -38,16 +39,19 @@ pub struct Server {
     explainer: Explainer,
     context: LiveContext,
     delivery: Delivery,
+    audit: Log,
     metrics: Metrics,
     config: Config,
 }
 
 impl Server {
-    /// Opens the ledger, takes up policies and listens.
+    /// Opens the ledger and the audit log, takes up policies and listens.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let store = Store::open(&config.database)
             .await
             .with_context(|| format!("cannot open the ledger {}", config.database.display()))?;
+        let metrics = Metrics::default();
+        let audit = Log::open(&config.audit, metrics.audit().clone()).await?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!(
                 "cannot listen on {}; choose another address with --listen",
@@ -55,7 +59,6 @@ impl Server {
             )
         })?;
         let address = listener.local_addr()?;
-        let metrics = Metrics::default();
         let public_url = config.public_url.clone().unwrap_or_else(|| reachable(address));
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
@@ -63,8 +66,11 @@ impl Server {
         delivery.begin().await?;
         let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
         metrics.of_context(context.clone());
+        let explainer = explainer.with_audit(audit.clone());
+        audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
         let state = api::AppState {
             delivery: delivery.clone(),
+            audit: audit.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
             context: context.clone(),
@@ -77,6 +83,7 @@ impl Server {
             explainer,
             context,
             delivery,
+            audit,
             metrics,
             config,
         })
@@ -95,7 +102,12 @@ impl Server {
             self.config.retention_days,
         ));
         let following = tokio::spawn(self.delivery.clone().follow());
-        let watching = tokio::spawn(watch_what_policies_read(self.delivery.clone(), self.context.clone()));
+        let watching = tokio::spawn(follow_policies(
+            self.delivery.clone(),
+            self.context.clone(),
+            self.audit.clone(),
+        ));
+        let retention = tokio::spawn(self.audit.clone().retain(self.config.audit.retention_days));
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
@@ -107,6 +119,7 @@ impl Server {
         self.delivery.stop();
         following.abort();
         watching.abort();
+        retention.abort();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {
@@ -118,15 +131,24 @@ impl Server {
         }
         // SQLite's own wait for a lock bounds this; what is not closed is rolled back when the file is opened again.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.explainer.store().close()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.audit.close()).await;
         Ok(())
     }
 }
 
-/// Other policies may read other kinds of the cluster's objects.
-async fn watch_what_policies_read(delivery: Delivery, context: LiveContext) {
+/// Other policies may read other kinds of the cluster's objects, and that there are others is for the audit log.
+async fn follow_policies(delivery: Delivery, context: LiveContext, log: Log) {
     let mut changes = delivery.changes();
     while changes.changed().await.is_ok() {
         context.want(delivery.inventory());
+        if let Some(current) = delivery.current() {
+            let payload = serde_json::json!({"revision": current.revision, "source": current.source});
+            log.record(audit::Event::new(
+                audit::Kind::PolicyRolledOut,
+                &current.revision,
+                payload,
+            ));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use self::policies::{PolicyEvent, PolicyMetrics};
+use crate::audit;
 use crate::context::LiveContext;
 use crate::context::metrics::ContextMetrics;
 use crate::ledger::{Attempt, action_name};
@@ -60,6 +61,7 @@ struct Inner {
     retries: Counter,
     store_errors: Counter,
     purged: Counter,
+    audit: audit::Counts,
     requests: Family<RouteLabels, Counter>,
     seconds: Family<RouteKey, Histogram>,
     context: ContextMetrics,
@@ -85,6 +87,7 @@ impl Default for Metrics {
             retries: Counter::default(),
             store_errors: Counter::default(),
             purged: Counter::default(),
+            audit: audit::Counts::default(),
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| {
                 Histogram::new([
@@ -125,6 +128,7 @@ impl Default for Metrics {
             "Explanations deleted after their retention",
             inner.purged.clone(),
         );
+        inner.audit.register(registry);
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         registry.register_collector(Box::new(inner.context.clone()));
@@ -175,6 +179,11 @@ impl Metrics {
     /// Tells the context's figures too.
     pub fn of_context(&self, context: LiveContext) {
         self.0.context.of(context);
+    }
+
+    /// What the audit log counts.
+    pub fn audit(&self) -> &audit::Counts {
+        &self.0.audit
     }
 
     /// Counts a request. `route` is the pattern, never the path.

@@ -20,12 +20,16 @@ pub(super) async fn alive() -> &'static str {
         (status = 200, description = "The ledger can be read and written", body = String, content_type = "text/plain"),
         (status = 503, description = "It cannot", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn ready(State(state): State<AppState>) -> Result<&'static str, Problem> {
+pub(super) async fn ready(State(state): State<AppState>) -> Result<String, Problem> {
     // Shorter than a probe waits, so that the probe gets an answer and not a timeout.
     let limit = std::time::Duration::from_millis(900);
     let not_ready = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The ledger cannot be used now.");
     match tokio::time::timeout(limit, state.explainer.store().ready()).await {
-        Ok(Ok(())) => Ok("ok\n"),
+        // Denials are explained without the audit log; models are not asked.
+        Ok(Ok(())) => Ok(state.audit.problem().map_or_else(
+            || "ok\n".to_owned(),
+            |problem| format!("ok, but {problem}: models are not asked\n"),
+        )),
         Ok(Err(error)) => {
             tracing::error!(%error, "not ready");
             Err(not_ready())

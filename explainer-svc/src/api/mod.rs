@@ -1,5 +1,6 @@
 //! The HTTP interface: one file a resource. Extract, call, answer.
 
+mod audit;
 mod context;
 mod explain;
 mod explanations;
@@ -24,6 +25,8 @@ pub use limits::{hardened, limited};
 pub use openapi::document;
 pub use problem::Problem;
 
+pub(crate) use audit::Proof;
+
 use crate::config::Limits;
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
@@ -35,6 +38,8 @@ use crate::telemetry::Metrics;
 pub struct AppState {
     /// Has the policies.
     pub delivery: Delivery,
+    /// Proves what happened.
+    pub audit: crate::audit::Log,
     /// Explains, and remembers.
     pub explainer: Explainer,
     /// Counts.
@@ -51,7 +56,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/violations", get(violations::list))
         .route("/v1/filter/status", post(filters::report))
         .route("/v1/policies/status", get(policies::status))
-        .route("/e/{id}", get(explanations::get));
+        .route("/e/{id}", get(explanations::get))
+        .merge(audit::routes());
     // An administrator's bundle is large, and its tests take their time; a second one need not be read meanwhile.
     let administration = Router::new()
         .route("/v1/policies", post(policies::push))

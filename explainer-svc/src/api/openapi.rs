@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{context, explain, explanations, filters, health, policies, violations};
+use super::{audit, context, explain, explanations, filters, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -18,11 +18,13 @@ use super::{context, explain, explanations, filters, health, policies, violation
         (name = "people", description = "What a denied person opens"),
         (name = "ledger", description = "Which team hit which rule"),
         (name = "policies", description = "What filters and `whynot check --server` decide with, and who has it"),
+        (name = "audit", description = "What was decided, provably"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
         explain::post, explanations::get, violations::list, policies::policies, policies::status, policies::push,
-        policies::rollback, filters::report, context::context, context::namespace, context::status, health::alive,
+        policies::rollback, filters::report, context::context, context::namespace, context::status, audit::checkpoint, audit::tile, audit::proof,
+        audit::consistency, audit::events, health::alive,
         health::ready, health::metrics, get
     ),
     modifiers(&Administrators)

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 what was given has problems (all of them printed), 2 used wrongly; for tests and checks also when they
 //! could not be run.
 
+mod audit;
 mod check;
 mod context;
 mod envoy;
@@ -88,6 +89,9 @@ enum Command {
     /// What policies know of the cluster.
     #[command(subcommand)]
     Context(context::ContextCommand),
+    /// Checks, exports and watches the audit log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Makes Envoy's configuration.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -112,6 +116,7 @@ impl Cli {
             Command::Check(args) => check::run(&args, streams),
             Command::Policy(command) => command.run(streams),
             Command::Context(command) => command.run(streams),
+            Command::Audit(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
             Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),

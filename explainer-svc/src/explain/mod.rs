@@ -8,6 +8,7 @@ use engine::explain::wire::{ExplainRequest, ExplainResponse};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::{Event, Kind, Log};
 use crate::ledger::{Attempt, Rules};
 use crate::store::{Recorded, Store, StoreError};
 use crate::telemetry::{Metrics, Outcome};
@@ -42,6 +43,8 @@ pub struct Explainer {
     rules: Arc<Rules>,
     public_url: Arc<str>,
     metrics: Metrics,
+    /// Where it is recorded what people were told.
+    audit: Option<Log>,
     /// What is being recorded, also after its caller left.
     recording: TaskTracker,
     /// How many attempts may wait to be recorded.
@@ -56,9 +59,17 @@ impl Explainer {
             rules: Arc::new(rules),
             public_url: public_url.into(),
             metrics,
+            audit: None,
             recording: TaskTracker::new(),
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
         }
+    }
+
+    /// Records in the audit log what people were told. Nobody waits for it: a denial is explained without it, too.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Log) -> Self {
+        self.audit = Some(audit);
+        self
     }
 
     /// The permanent link of an explanation.
@@ -140,6 +151,9 @@ impl Explainer {
         match &recorded {
             Ok(recorded) => {
                 self.metrics.recorded(&attempt, recorded);
+                if let Some(audit) = &self.audit {
+                    audit.record(explained(request, &attempt, recorded));
+                }
                 tracing::info!(
                     explanation = recorded.id,
                     uid = request.review.uid,
@@ -166,6 +180,26 @@ impl Explainer {
         self.recording.close();
         self.recording.wait().await;
     }
+}
+
+/// What the audit log has of an explanation: what was decided by which rules, no object and no person.
+fn explained(request: &ExplainRequest, attempt: &Attempt<'_>, recorded: &Recorded) -> Event {
+    let policies: Vec<_> = attempt.entries.iter().map(|entry| entry.policy).collect();
+    let review = &request.review;
+    let payload = serde_json::json!({
+        "decision": request.decision,
+        "revision": request.revision,
+        "policies": policies,
+        "failures": request.failures.len(),
+        "operation": review.operation,
+        "kind": review.kind.kind,
+        "namespace": review.namespace,
+        "team": attempt.team,
+        "attempts": recorded.attempts,
+        "fix": request.fix.is_some(),
+        "source": SOURCE,
+    });
+    Event::new(Kind::VerdictExplained, recorded.id.as_str(), payload)
 }
 
 /// 128 random bits as 26 letters and digits: short enough to read out, and not to be guessed.

@@ -4,6 +4,8 @@
 mod support;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod check_context;

@@ -75,11 +75,16 @@ async fn every_route_is_in_the_openapi_document() {
     assert_eq!(
         paths,
         [
+            "/audit/checkpoint",
+            "/audit/tile/{path}",
             "/e/{id}",
             "/healthz",
             "/metrics",
             "/openapi.json",
             "/readyz",
+            "/v1/audit/consistency",
+            "/v1/audit/events",
+            "/v1/audit/proof",
             "/v1/context",
             "/v1/context/namespaces/{name}",
             "/v1/context/status",

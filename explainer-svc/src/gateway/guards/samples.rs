@@ -48,6 +48,7 @@ pub(super) fn request() -> ExplainRequest {
         unfixable: std::collections::BTreeMap::new(),
         origin: None,
         defaulted: Vec::new(),
+        upstream: None,
     }
 }
 

@@ -1,0 +1,338 @@
+//! The log's database, `SQLite`: its own file, so that a ledger that is restored or deleted takes no log with it, and so that its
+//! transactions can be durable against a power cut without the ledger's being.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
+use tlog_tiles::{Hash, Tile};
+
+use super::event::SALT;
+use super::tree::{HEIGHT, Node, WIDTH};
+use super::{Error, TilePath};
+
+/// How long to wait for a lock that another process holds.
+const BUSY: Duration = Duration::from_secs(5);
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+/// How many rows one statement inserts, the most first: a statement has its price, whatever it inserts.
+const ROWS: [usize; 3] = [128, 16, 1];
+
+/// A leaf with its payload, to be inserted.
+#[derive(Debug, Clone)]
+pub(super) struct NewLeaf {
+    pub(super) bytes: String,
+    pub(super) hash: Hash,
+    pub(super) salt: [u8; SALT],
+    pub(super) payload: String,
+}
+
+/// A stored leaf.
+#[derive(Debug, Clone)]
+pub(super) struct StoredLeaf {
+    pub(super) number: u64,
+    /// As stored: what somebody changed may be no text.
+    pub(super) bytes: Vec<u8>,
+    pub(super) hash: Vec<u8>,
+    /// Salt and bytes; none when it was deleted.
+    pub(super) payload: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    write: SqlitePool,
+    read: SqlitePool,
+    leaves: [SqlStr; 3],
+    payloads: [SqlStr; 3],
+}
+
+impl Store {
+    /// Opens the database, makes it when there is none, and brings its schema up to date.
+    pub(super) async fn open(path: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // What was acknowledged is there after a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            // What retention deletes is overwritten.
+            .pragma("secure_delete", "ON")
+            .busy_timeout(BUSY);
+        let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
+        let write = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+        migrations().run(&write).await?;
+        let options = options.create_if_missing(false).read_only(true);
+        Ok(Self::of(
+            write,
+            pool.max_connections(READERS).connect_with(options).await?,
+        ))
+    }
+
+    /// Opens a database that is there, to look at it.
+    pub(super) async fn open_to_read(path: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY);
+        let pool = SqlitePoolOptions::new().acquire_timeout(BUSY).max_connections(1);
+        let read = pool.connect_with(options).await?;
+        Ok(Self::of(read.clone(), read))
+    }
+
+    fn of(write: SqlitePool, read: SqlitePool) -> Self {
+        let inserts = |table: &str| ROWS.map(|rows| AssertSqlSafe(format!("{table}{}", places(rows))).into_sql_str());
+        Self {
+            write,
+            read,
+            leaves: inserts("INSERT INTO leaf (number, bytes, hash) VALUES "),
+            payloads: inserts("INSERT INTO payload (leaf, salt, bytes) VALUES "),
+        }
+    }
+
+    /// How many leaves there are.
+    pub(super) async fn size(&self) -> Result<u64, Error> {
+        let size: i64 = sqlx::query_scalar("SELECT size FROM tree")
+            .fetch_one(&self.read)
+            .await?;
+        Ok(unsigned(size))
+    }
+
+    /// The first leaf whose payload retention has not looked at.
+    pub(super) async fn payloads_from(&self) -> Result<u64, Error> {
+        let from: i64 = sqlx::query_scalar("SELECT payloads_from FROM tree")
+            .fetch_one(&self.read)
+            .await?;
+        Ok(unsigned(from))
+    }
+
+    /// Appends to a log of `size` leaves, and deletes the payloads of the leaves before `erase`: all of it, durably, or nothing. How
+    /// many payloads were deleted.
+    pub(super) async fn append(
+        &self,
+        size: u64,
+        leaves: &[NewLeaf],
+        nodes: &[Node],
+        erase: Option<u64>,
+    ) -> Result<u64, Error> {
+        let mut transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
+        let moved = sqlx::query("UPDATE tree SET size = ? WHERE size = ?")
+            .bind(signed(size + u64::try_from(leaves.len()).unwrap_or(0)))
+            .bind(signed(size))
+            .execute(&mut *transaction)
+            .await?;
+        if moved.rows_affected() != 1 {
+            return Err(Error::Damaged("another process has written to it".to_owned()));
+        }
+        self.insert(&mut transaction, size, leaves).await?;
+        for node in nodes {
+            sqlx::query("INSERT INTO node (level, number, hash) VALUES (?, ?, ?)")
+                .bind(node.level)
+                .bind(signed(node.number))
+                .bind(node.hash.0.as_slice())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let mut erased = 0;
+        if let Some(before) = erase {
+            erased = sqlx::query("DELETE FROM payload WHERE leaf < ?")
+                .bind(signed(before))
+                .execute(&mut *transaction)
+                .await?
+                .rows_affected();
+            sqlx::query("UPDATE tree SET payloads_from = ?")
+                .bind(signed(before))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(erased)
+    }
+
+    async fn insert(&self, connection: &mut SqliteConnection, size: u64, leaves: &[NewLeaf]) -> Result<(), Error> {
+        let mut number = signed(size);
+        let mut rest = leaves;
+        while !rest.is_empty() {
+            let fitting = ROWS.iter().position(|rows| *rows <= rest.len()).unwrap_or(2);
+            let (Some(rows), Some(leaf), Some(payload)) =
+                (ROWS.get(fitting), self.leaves.get(fitting), self.payloads.get(fitting))
+            else {
+                break;
+            };
+            let (now, later) = rest.split_at_checked(*rows).unwrap_or((rest, &[]));
+            let mut insert = sqlx::query(leaf.clone());
+            for (leaf, number) in now.iter().zip(number..) {
+                insert = insert.bind(number).bind(&leaf.bytes).bind(leaf.hash.0.as_slice());
+            }
+            insert.execute(&mut *connection).await?;
+            let mut insert = sqlx::query(payload.clone());
+            for (leaf, number) in now.iter().zip(number..) {
+                insert = insert.bind(number).bind(leaf.salt.as_slice()).bind(&leaf.payload);
+            }
+            insert.execute(&mut *connection).await?;
+            number += signed(u64::try_from(now.len()).unwrap_or(0));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Stored leaves with their payloads, in order: `from` and as many as `limit` after it, before `before`.
+    pub(super) async fn leaves(&self, from: u64, before: u64, limit: u64) -> Result<Vec<StoredLeaf>, Error> {
+        let rows = sqlx::query(
+            "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
+             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
+             WHERE number >= ? AND number < ? ORDER BY number LIMIT ?",
+        )
+        .bind(signed(from))
+        .bind(signed(before))
+        .bind(signed(limit))
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// The same, of one kind.
+    pub(super) async fn leaves_of(
+        &self,
+        kind: &str,
+        from: u64,
+        before: u64,
+        limit: u64,
+    ) -> Result<Vec<StoredLeaf>, Error> {
+        let rows = sqlx::query(
+            "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
+             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
+             WHERE json_extract(leaf.bytes, '$.kind') = ? AND number >= ? AND number < ? ORDER BY number LIMIT ?",
+        )
+        .bind(kind)
+        .bind(signed(from))
+        .bind(signed(before))
+        .bind(signed(limit))
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// How many leaves of a kind there are from one number on, with the first and the last of them.
+    pub(super) async fn count(&self, kind: &str, from: u64) -> Result<(u64, Option<u64>, Option<u64>), Error> {
+        let row = sqlx::query(
+            "SELECT count(*) AS found, min(number) AS first, max(number) AS last FROM leaf
+             WHERE json_extract(bytes, '$.kind') = ? AND number >= ?",
+        )
+        .bind(kind)
+        .bind(signed(from))
+        .fetch_one(&self.read)
+        .await?;
+        let place = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(unsigned));
+        Ok((unsigned(row.try_get("found")?), place("first")?, place("last")?))
+    }
+
+    /// The bytes of one leaf.
+    pub(super) async fn leaf(&self, number: u64) -> Result<Vec<u8>, Error> {
+        let found = self.leaves(number, number + 1, 1).await?.pop();
+        found
+            .map(|leaf| leaf.bytes)
+            .ok_or_else(|| Error::Damaged(format!("leaf {number} is missing")))
+    }
+
+    /// The hashes of a tile, one after the other.
+    pub(super) async fn tile(&self, tile: TilePath) -> Result<Vec<u8>, Error> {
+        let from = signed(tile.number * WIDTH);
+        let to = from + signed(tile.width);
+        let level = tile.level.unwrap_or(0);
+        let query = match level {
+            0 => sqlx::query("SELECT hash FROM leaf WHERE number >= ? AND number < ? ORDER BY number"),
+            _ => sqlx::query("SELECT hash FROM node WHERE number >= ? AND number < ? AND level = ? ORDER BY number"),
+        };
+        let query = query.bind(from).bind(to);
+        let query = if level == 0 { query } else { query.bind(level) };
+        let rows = query.fetch_all(&self.read).await?;
+        let mut hashes = Vec::with_capacity(rows.len() * tlog_tiles::HASH_SIZE);
+        for row in &rows {
+            hashes.extend(row.try_get::<&[u8], _>("hash")?);
+        }
+        if hashes.len() != usize::try_from(tile.width).unwrap_or(0) * tlog_tiles::HASH_SIZE {
+            return Err(Error::Damaged(format!("tile {tile} is not complete")));
+        }
+        Ok(hashes)
+    }
+
+    /// The stored hash of a subtree.
+    pub(super) async fn node(&self, level: u8, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        let found = sqlx::query_scalar("SELECT hash FROM node WHERE level = ? AND number = ?");
+        Ok(found
+            .bind(level)
+            .bind(signed(number))
+            .fetch_optional(&self.read)
+            .await?)
+    }
+
+    /// The hashes at these places among all hashes.
+    pub(super) async fn hashes(&self, places: &[u64]) -> Result<Vec<Hash>, Error> {
+        let mut hashes = Vec::with_capacity(places.len());
+        let mut tiles: Vec<(Tile, Vec<u8>)> = Vec::new();
+        for place in places {
+            let tile = Tile::from_index(HEIGHT, *place);
+            let fits = |known: &Tile| {
+                known.level() == tile.level()
+                    && known.level_index() == tile.level_index()
+                    && known.width() >= tile.width()
+            };
+            let position = tiles.iter().position(|(known, _)| fits(known));
+            if position.is_none() {
+                tiles.push((tile, self.tile(TilePath::of(&tile)).await?));
+            }
+            let known = position.map_or_else(|| tiles.last(), |position| tiles.get(position));
+            let (tile, bytes) = known.ok_or(tlog_tiles::Error::BadMath)?;
+            hashes.push(tile.hash_at_index(bytes, *place)?);
+        }
+        Ok(hashes)
+    }
+
+    /// Empties the write-ahead log, in which deleted payloads still are. What reads now may keep a part of it for a while.
+    pub(super) async fn forget(&self) -> Result<(), Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes every connection, after what runs.
+    pub(super) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+fn stored(row: &sqlx::sqlite::SqliteRow) -> Result<StoredLeaf, Error> {
+    let salt: Option<Vec<u8>> = row.try_get("salt")?;
+    let payload: Option<Vec<u8>> = row.try_get("payload")?;
+    Ok(StoredLeaf {
+        number: unsigned(row.try_get("number")?),
+        bytes: row.try_get("bytes")?,
+        hash: row.try_get("hash")?,
+        payload: salt.zip(payload),
+    })
+}
+
+/// `(?, ?, ?)` for each of so many rows.
+fn places(rows: usize) -> String {
+    vec!["(?, ?, ?)"; rows].join(", ")
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// The migrations, in the binary. One that was released never changes: its checksum is in every database.
+fn migrations() -> Migrator {
+    let log = include_str!("../../migrations/audit/0001_log.sql");
+    let log = Migration::new(1, "log".into(), MigrationType::Simple, log.into_sql_str(), false);
+    Migrator::with_migrations(vec![log])
+}
