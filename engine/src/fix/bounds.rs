@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::change::{Action, Edit, names};
+use super::widening;
 
 /// Why an edit is not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +15,16 @@ pub(super) enum Forbidden {
 }
 
 /// Lists whose elements are what the object is there for.
-const VITAL: [&str; 14] = [
+const VITAL: [&str; 19] = [
     // Without a member they mean everything.
     "loadBalancerSourceRanges",
     "from",
+    "to",
+    "ipBlock",
+    // Without a member they check or guard nothing.
+    "policyTypes",
+    "tls",
+    "webhooks",
     "minAvailable",
     "maxUnavailable",
     "containers",
@@ -113,6 +120,7 @@ fn is_vital(object: &Json, edit: &Edit, path: &[&str]) -> bool {
             || parent == "env"
             || parent == "ports"
             || parent == "rules"
+            || parent == "volumeClaimTemplates"
             || (VITAL.contains(&parent) && count <= 1)
             || (SELECTIVE.contains(&parent) && count <= 1);
     }
@@ -163,71 +171,15 @@ pub(super) fn is_manner(path: &[&str], is_listed: bool) -> bool {
     !guards && ((is_listed && matches!(last, "type" | "kind")) || matches!(path, ["spec", "type" | "kind" | "mode"]))
 }
 
-/// Whether after a change more is allowed or reached than before.
-pub(super) fn widens(before: &Json, edits: &[Edit]) -> bool {
-    edits.iter().any(|edit| {
-        let path = names(&edit.path);
-        let last = path.last().copied().unwrap_or_default();
-        let now = super::change::pointer(&edit.path).and_then(|path| before.pointer(&path).cloned());
-        let guards = [
-            "readOnlyRootFilesystem",
-            "runAsNonRoot",
-            "readOnly",
-            "seccompProfile",
-            "securityContext",
-            "networkPolicy",
-            "drop",
-            "resourceNames",
-            "tls",
-            "appArmorProfile",
-            "sourceRanges",
-            "loadBalancerSourceRanges",
-        ];
-        let opens = [
-            "privileged",
-            "allowPrivilegeEscalation",
-            "hostNetwork",
-            "hostPID",
-            "hostIPC",
-            "automountServiceAccountToken",
-            "shareProcessNamespace",
-        ];
-        match &edit.action {
-            Action::Remove => {
-                guards.contains(&last)
-                    || path.contains(&"drop")
-                    || (["allowPrivilegeEscalation", "automountServiceAccountToken"].contains(&last)
-                        && now == Some(Json::Bool(false)))
-            }
-            Action::Set(value) => {
-                let is_star = |value: &Json| value.as_str().is_some_and(|text| text == "*" || text.starts_with("*."));
-                let adds_star = is_star(value) || value.as_array().is_some_and(|items| items.iter().any(is_star));
-                let had_star = now
-                    .as_ref()
-                    .is_some_and(|now| is_star(now) || now.as_array().is_some_and(|items| items.iter().any(is_star)));
-                let added_capability = path.contains(&"capabilities") && path.contains(&"add");
-                let less_dropped = last == "drop"
-                    && now.as_ref().and_then(Json::as_array).is_some_and(|now| {
-                        let kept = value.as_array().cloned().unwrap_or_default();
-                        now.iter().any(|item| !kept.contains(item))
-                    });
-                (opens.contains(&last) && *value == Json::Bool(true))
-                    || (guards.contains(&last) && *value == Json::Bool(false))
-                    || (adds_star && !had_star)
-                    || (added_capability && grows(now.as_ref(), value))
-                    || less_dropped
-                    || (last == "type" && matches!(value.as_str(), Some("LoadBalancer" | "NodePort" | "Unconfined")))
-                    || (last == "procMount" && value.as_str() == Some("Unmasked"))
-                    || (["verbs", "resources", "apiGroups"].contains(&last) && grows(now.as_ref(), value))
-                    || path.contains(&"hostPath")
-                    || (path.contains(&"tolerations") && now.is_none())
-                    || last == "externalIPs" && grows(now.as_ref(), value)
-            }
-        }
-    })
+/// Whether the edits together take all elements of what may not be empty: each by itself would leave one.
+pub(super) fn empties(before: &Json, edits: &[Edit]) -> bool {
+    let needs = |name: &str| VITAL.contains(&name) || SELECTIVE.contains(&name) || name.ends_with("ontainers");
+    widening::emptied(before, edits)
+        .iter()
+        .any(|list| list.last().is_some_and(|name| needs(name)))
 }
 
-fn grows(before: Option<&Json>, after: &Json) -> bool {
-    let count = |value: &Json| value.as_array().map_or(0, Vec::len);
-    before.map_or(0, count) < count(after)
+/// Whether after a change more is allowed or reached than before.
+pub(super) fn widens(before: &Json, edits: &[Edit]) -> bool {
+    !widening::places(before, edits).is_empty()
 }

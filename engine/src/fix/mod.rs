@@ -27,6 +27,7 @@ pub mod snippet;
 mod texts;
 mod values;
 mod ways;
+mod widening;
 mod words;
 
 use std::collections::BTreeMap;

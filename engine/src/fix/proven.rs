@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::change::{self, Action, Edit, Step};
 use super::proof::{Aim, Proof, is_same};
-use super::{Class, Placeholder, Source, bounds, diff, snippet};
+use super::{Class, Placeholder, Source, bounds, diff, snippet, widening};
 use crate::explain::fill_in;
 use crate::explain::wire::{Decision, FixSummary, GroupVersionKind};
 use crate::verdict::Violation;
@@ -24,7 +24,6 @@ pub struct Fix {
     pub(super) placeholders: Vec<Placeholder>,
     removes: bool,
     removed: Vec<String>,
-    widens: bool,
     widening: Vec<String>,
 }
 
@@ -70,7 +69,7 @@ impl Fix {
 
     /// After it more is allowed or reached than before.
     pub fn widens(&self) -> bool {
-        self.widens
+        !self.widening.is_empty()
     }
 
     /// The policies of which nothing that counts is left.
@@ -103,7 +102,6 @@ impl Fix {
             placeholders: Vec::new(),
             removes: false,
             removed: Vec::new(),
-            widens: false,
             widening: Vec::new(),
         }
     }
@@ -170,6 +168,10 @@ pub(super) fn finished(proof: &mut Proof<'_>, edits: &[Edit], aims: &[Aim<'_>], 
     if patched != after || !crate::schema::new_problems(kind, proof.before(), &after).is_empty() {
         return None;
     }
+    // What an author says is meant, also where it leaves nothing.
+    if source == Source::Search && bounds::empties(proof.before(), edits) {
+        return None;
+    }
     let verdict = proof.verdict_on(&patched);
     if !proof.holds(&verdict, aims) {
         return None;
@@ -196,8 +198,7 @@ pub(super) fn finished(proof: &mut Proof<'_>, edits: &[Edit], aims: &[Aim<'_>], 
         placeholders: placeholders(proof.before(), edits),
         removes: bounds::removes(proof.before(), edits),
         removed,
-        widens: bounds::widens(proof.before(), edits),
-        widening: widening(proof.before(), edits),
+        widening: widening::places(proof.before(), edits),
     })
 }
 
@@ -267,21 +268,6 @@ fn removed(patch: &Patch) -> Vec<String> {
         .iter()
         .filter(|operation| matches!(operation, PatchOperation::Remove(_)));
     removals.map(|operation| path_of(operation).to_owned()).collect()
-}
-
-/// Where more is allowed after the edits; for what is new, the list that it is added to.
-fn widening(before: &Value, edits: &[Edit]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for edit in edits {
-        let steps = edit.path.split(|step| matches!(step, Step::New(_))).next();
-        if let Some(path) = change::pointer(steps.unwrap_or_default())
-            && bounds::widens(before, std::slice::from_ref(edit))
-            && !found.contains(&path)
-        {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// The path of an operation.

@@ -282,6 +282,9 @@ impl<'a, 'p> Search<'a, 'p> {
                     continue;
                 }
                 let all = merged(&state.edits, edits);
+                if bounds::empties(self.proof.before(), &all) {
+                    continue;
+                }
                 let wider = bounds::widens(self.proof.before(), &all);
                 let cost = state.cost + cost + if state.round > 0 { 4 } else { 0 } + if wider { WIDER } else { 0 };
                 if waiting.len() < MAX_WAITING && !waiting.iter().any(|other| other.edits == all) {

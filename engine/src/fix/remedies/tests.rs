@@ -284,3 +284,37 @@ fn a_budget_is_for_the_pods_of_the_same_name() {
     assert_eq!(fix.after()["spec"]["selector"], json!({"matchLabels": {"app": "web"}}));
     assert_eq!(fix.class(), Class::Placeholder);
 }
+
+#[test]
+fn no_set_of_removals_empties_what_may_not_be_empty() {
+    let world = r#"deny contains {"msg": msg} if {
+	some range in input.request.object.spec.loadBalancerSourceRanges
+	startswith(range, "0.0.0.0")
+	msg := sprintf("%v is the whole world", [range])
+}"#;
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app": "a"},
+            "loadBalancerSourceRanges": ["0.0.0.0/0", "0.0.0.0/1"]}});
+    let (_, found) = tried(&[("shop", world)], &service, Effort::ADMISSION);
+    if let Some(fix) = found.whole {
+        let left = fix.after()["spec"]["loadBalancerSourceRanges"].as_array();
+        assert!(left.is_some_and(|left| !left.is_empty()), "{:?}", fix.patch());
+    }
+    // Each of two policies removes one subject.
+    let no = |name: &str| {
+        format!(
+            "deny contains \"No {name}.\" if {{\n\tsome subject in input.request.object.subjects\n\tsubject.name == \"{name}\"\n}}"
+        )
+    };
+    let (ann, bob) = (no("ann"), no("bob"));
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "view"},
+        "subjects": [{"kind": "User", "name": "ann", "apiGroup": "rbac.authorization.k8s.io"},
+            {"kind": "User", "name": "bob", "apiGroup": "rbac.authorization.k8s.io"}]});
+    let (_, found) = tried(&[("ann", &ann), ("bob", &bob)], &binding, Effort::ADMISSION);
+    if let Some(fix) = found.whole {
+        let left = fix.after()["subjects"].as_array();
+        assert!(left.is_some_and(|left| !left.is_empty()), "{:?}", fix.patch());
+    }
+}

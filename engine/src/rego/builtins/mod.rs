@@ -2,6 +2,7 @@
 //!
 //! `walk` and `print` are not here: the first has many results, the second none, and the evaluator knows both.
 
+pub(crate) use self::net::is_net_within;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 

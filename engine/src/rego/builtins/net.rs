@@ -87,6 +87,11 @@ fn net_contains(outer: &Value, inner: &Value) -> Result<bool, Fault> {
     }
 }
 
+/// Whether the first net lies in the second; none when one of them is no net.
+pub(crate) fn is_net_within(inner: &str, outer: &str) -> Option<bool> {
+    Some(Net::parse(outer)?.contains(Net::parse(inner)?))
+}
+
 fn contains(host: &mut Host, args: &[Value]) -> Result<Value, Fault> {
     host.spend(1)?;
     net_contains(any(args, 0)?, any(args, 1)?).map(Value::Bool)
