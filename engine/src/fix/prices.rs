@@ -111,8 +111,7 @@ impl Search<'_, '_> {
         };
         let is_plain = now.is_none_or(Json::is_string);
         if is_plain && found.iter().all(is_example) && !found.is_empty() {
-            let field = change::names(path).last().copied().unwrap_or_default().to_owned();
-            for text in asked_for(&self.words, &field) {
+            for text in asked_for(&self.words, &change::names(path), self.is_reported(path)) {
                 let value = Value::string(&text);
                 let holds = wants.iter().all(|want| {
                     let holds = want.test.holds(&value, &mut self.host);
@@ -184,6 +183,11 @@ impl Search<'_, '_> {
         } else {
             ELSEWHERE
         }
+    }
+
+    /// Whether a violation points at this very field.
+    pub(super) fn is_reported(&self, path: &[Step]) -> bool {
+        self.reported.iter().any(|reported| reported == path)
     }
 
     pub(super) fn field(&self, path: &[Step]) -> Option<Field> {

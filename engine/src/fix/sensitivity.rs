@@ -282,7 +282,7 @@ impl Search<'_, '_> {
     fn texts(&self, place: &Probed, field: Option<Field>, values: &[Value]) -> Vec<Json> {
         let now = place.now.as_ref().and_then(Json::as_str).unwrap_or_default();
         let names = change::names(&place.path);
-        let mut texts: Vec<String> = asked_for(&self.words, names.last().copied().unwrap_or_default());
+        let mut texts: Vec<String> = asked_for(&self.words, &names, self.is_reported(&place.path));
         let listed = field.map(|field| field.values().map(str::to_owned).collect::<Vec<_>>());
         let is_listed = listed.as_ref().is_some_and(|listed| !listed.is_empty());
         let known = values.iter().filter_map(Value::as_str).filter(|text| !text.is_empty());

@@ -59,6 +59,9 @@ const REMOVE_LEAF: u32 = 50;
 /// To make the object work in another manner.
 const MANNER: u32 = 40;
 
+/// To change the label by which a rule chooses its objects.
+const GATE: u32 = 120;
+
 const REMOVE_ELEMENT: u32 = 60;
 
 const REMOVE_TREE: u32 = 80;
@@ -84,6 +87,9 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
                 continue;
             }
             candidate.cost += detour;
+            if !want.wanted && chooses(spot, &want.test) {
+                candidate.cost += GATE;
+            }
             let is_listed = spot.field.is_some_and(|field| field.values().len() > 0);
             if !want.wanted && spot.now.is_some() && bounds::is_manner(&names(spot.path), is_listed) {
                 candidate.cost += MANNER;
@@ -150,6 +156,12 @@ pub(super) fn candidates(spot: &Spot<'_>, wants: &[&Want], host: &mut Host) -> V
         }
     }
     kept
+}
+
+/// Whether a rule that refuses this value most likely only says by it which objects it is for: a label of the object.
+fn chooses(spot: &Spot<'_>, test: &Test) -> bool {
+    let is_label = names(spot.path).windows(2).any(|pair| pair == ["metadata", "labels"]);
+    is_label && spot.now.is_some() && matches!(test, Test::Among(_) | Test::Prefix(_) | Test::Suffix(_))
 }
 
 /// A value that nobody but a person can know is an example: the name of another object, and what is made up.

@@ -138,7 +138,12 @@ pub(super) fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                 for (place, value) in values.enumerate() {
                     let place = u32::try_from(place).unwrap_or(9);
                     let value = json!(value);
-                    if !is_forbidden(&value) && value.as_str() != Some("") {
+                    // The opposite of what is refused is as much a choice as what is refused.
+                    let is_opposite = match (now.and_then(Json::as_str), value.as_str()) {
+                        (Some(now), Some(value)) => value.strip_prefix("Not") == Some(now),
+                        _ => false,
+                    };
+                    if !is_forbidden(&value) && !is_opposite && value.as_str() != Some("") {
                         found.push(set(value, DERIVED + place));
                     }
                 }
@@ -150,7 +155,9 @@ pub(super) fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
                     let next = number.as_i64().map_or(example, |number| number + 1);
                     let example = if example == 1 { next } else { example };
                     let is_user = name.starts_with("runAs") || name == "fsGroup";
-                    found.push(if is_user {
+                    // Beside what is refused is only where it is refused no more.
+                    let is_beside = name.to_lowercase().ends_with("port");
+                    found.push(if is_user || is_beside {
                         filled(json!(example), FILLED, meaning(spot))
                     } else {
                         set(json!(example), DERIVED)
@@ -164,7 +171,9 @@ pub(super) fn other_than(spot: &Spot<'_>, values: &[Value]) -> Vec<Candidate> {
             }
         }
     }
-    if found.is_empty() || unset_is_safe(&names(spot.path)) {
+    let path = names(spot.path);
+    let is_element = path.last().is_some_and(|name| name.parse::<usize>().is_ok());
+    if found.is_empty() || unset_is_safe(&path) || (is_element && !path.contains(&"accessModes")) {
         // With nothing there, often nothing is asked any more: a dodge, where another value would do.
         found.push(removal(spot));
     }

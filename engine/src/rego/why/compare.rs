@@ -1,5 +1,6 @@
 //! Sizes: which value of a field brings a result to the right side of a bound.
 
+use super::reads::says_how;
 use super::worlds::World;
 use super::{Blame, Goal, Maker, Origin, Place, Seg, Test, Traced, Tracer, Want};
 use crate::rego::builtins::Halt;
@@ -75,9 +76,17 @@ impl<'p> Tracer<'p, '_> {
             return self.want(&of, &test, true, source);
         }
         let mut ways = Vec::new();
-        for place in self.leaves(changed) {
-            let Some(own) = self.in_object(&place) else { continue };
-            let values = self.candidates(changed, &place, order, bound, limit);
+        let is_sum = matches!(&*changed.from, Origin::Call { builtin, .. } if builtin.name == "sum");
+        let leaves = self.leaves(changed);
+        for place in &leaves {
+            let Some(own) = self.in_object(place) else { continue };
+            let mut values = self.candidates(changed, place, order, bound, limit);
+            if is_sum && let Some(now) = self.at(place).as_ref().and_then(quantity) {
+                // One of several in a sum gives what it can spare, and not nearly all that it has.
+                let amount = |(number, unit): (f64, String)| number * factor(&unit);
+                let least = amount(now) / 4.0;
+                values.retain(|value| quantity(value).is_none_or(|value| amount(value) >= least));
+            }
             if !values.is_empty() {
                 ways.push(Goal::Want(Want {
                     place: own,
@@ -186,7 +195,13 @@ impl<'p> Tracer<'p, '_> {
                     found.push(value.clone());
                 }
             }
-            Origin::Call { args, .. } => args.iter().for_each(|arg| self.constants_below(arg, depth + 1, found)),
+            Origin::Call { builtin, args } => {
+                for (place, arg) in args.iter().enumerate() {
+                    if !says_how(builtin.name, place) {
+                        self.constants_below(arg, depth + 1, found);
+                    }
+                }
+            }
             Origin::Part { of, .. } => self.constants_below(of, depth + 1, found),
             Origin::Rule(made) => {
                 if let Maker::Rule { args, .. } = &made.by {

@@ -124,6 +124,19 @@ fn of_pattern(pattern: &Pattern, found: &mut Vec<Value>) {
     }
 }
 
+/// Whether an argument only says how a call does what it does: a layout, a format, a separator is no value of a field.
+pub(super) fn says_how(builtin: &str, place: usize) -> bool {
+    match builtin {
+        // What a message is made of.
+        "sprintf" | "concat" => true,
+        "time.parse_ns" | "regex.split" | "regex.find_n" | "regex.find_all_string_submatch_n" => place == 0,
+        "split" | "trim" | "trim_left" | "trim_right" | "indexof" | "format_int" | "replace" | "regex.replace" => {
+            place > 0
+        }
+        _ => false,
+    }
+}
+
 fn of_steps(steps: &[Step], found: &mut Vec<Value>) {
     for step in steps {
         match &step.op {
@@ -137,9 +150,10 @@ fn of_steps(steps: &[Step], found: &mut Vec<Value>) {
                 of_pattern(pattern, found);
             }
             Op::Builtin { builtin, args, out } => {
-                // What a message is made of is no value of a field.
-                if !matches!(builtin.name, "sprintf" | "concat") {
-                    args.iter().for_each(|arg| of_template(arg, found));
+                for (place, arg) in args.iter().enumerate() {
+                    if !says_how(builtin.name, place) {
+                        of_template(arg, found);
+                    }
                 }
                 of_pattern(out, found);
             }
@@ -155,5 +169,20 @@ fn of_steps(steps: &[Step], found: &mut Vec<Value>) {
             Op::Collect { steps, .. } | Op::With { steps, .. } => of_steps(steps, found),
             Op::Fail => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::says_how;
+
+    #[test]
+    fn a_layout_is_no_value_and_what_it_reads_is() {
+        assert!(says_how("time.parse_ns", 0) && !says_how("time.parse_ns", 1));
+        assert!(says_how("split", 1) && !says_how("split", 0));
+        assert!(!says_how("startswith", 1));
     }
 }
