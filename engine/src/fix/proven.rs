@@ -26,6 +26,7 @@ pub struct Fix {
     removed: Vec<String>,
     widens: bool,
     widening: Vec<String>,
+    is_written: bool,
 }
 
 impl Fix {
@@ -105,6 +106,7 @@ impl Fix {
             removed: Vec::new(),
             widens: false,
             widening: Vec::new(),
+            is_written: false,
         }
     }
 
@@ -143,6 +145,11 @@ impl Fix {
         }
     }
 
+    /// The object came from a file: no API server has filled anything in.
+    pub(super) fn set_written(&mut self) {
+        self.is_written = true;
+    }
+
     /// The change as a piece of YAML, with this pointer before each of its paths.
     pub fn snippet(&self, under: &str) -> String {
         snippet::render(&snippet::Change {
@@ -152,6 +159,7 @@ impl Fix {
             patch: &self.patch,
             placeholders: &self.placeholders,
             under,
+            is_written: self.is_written,
         })
     }
 }
@@ -198,6 +206,7 @@ pub(super) fn finished(proof: &mut Proof<'_>, edits: &[Edit], aims: &[Aim<'_>], 
         removed,
         widens: bounds::widens(proof.before(), edits),
         widening: widening(proof.before(), edits),
+        is_written: false,
     })
 }
 
