@@ -284,3 +284,28 @@ fn a_budget_is_for_the_pods_of_the_same_name() {
     assert_eq!(fix.after()["spec"]["selector"], json!({"matchLabels": {"app": "web"}}));
     assert_eq!(fix.class(), Class::Placeholder);
 }
+
+#[test]
+fn rules_that_contradict_each_other_are_named() {
+    let must = |value: &str| {
+        format!(
+            "deny contains \"traffic must be {value}\" if input.request.object.spec.externalTrafficPolicy != \"{value}\""
+        )
+    };
+    let object = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}});
+    let (local, cluster) = (must("Local"), must("Cluster"));
+    let both = format!("{local}\n\n{cluster}");
+    for (policies, policy, other) in [
+        (&[("shop", both.as_str())][..], "shop", "shop"),
+        (&[("one", local.as_str()), ("two", cluster.as_str())], "two", "one"),
+    ] {
+        let (_, remedies) = tried(policies, &object, Effort::ADMISSION);
+        let expected = format!(
+            "Two rules contradict each other here, \"traffic must be Cluster\" ({policy}) and \"traffic must be Local\" \
+             ({other}): every change that was tried for the first breaks the second. Ask who keeps them."
+        );
+        assert_eq!(remedies.policies.get(policy), Some(&Remedy::Unfixable(expected)));
+        assert!(remedies.whole.is_none());
+    }
+}
