@@ -1,5 +1,9 @@
 //! What may be shown and sent: text without control characters, values without secrets.
 
+mod hidden;
+
+pub use self::hidden::Hidden;
+
 /// The longest message of a denial, in bytes. The API server keeps more; a person does not read more.
 pub const MAX_MESSAGE: usize = 16 * 1024;
 
@@ -105,18 +109,23 @@ fn is_secret_text(value: &serde_json::Value) -> bool {
 
 /// A value that is a secret by its form: a password in an address, a bearer token, a private key, a document with secrets in it.
 fn is_credential(text: &str) -> bool {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let host = rest.split('/').next().unwrap_or_default();
-    // `registry:5000/app@sha256:…` has its @ behind the slash.
-    let has_password = host.split_once('@').is_some_and(|(user, _)| user.contains(':'));
     let lower = text.to_ascii_lowercase();
-    has_password
+    credentials(text).is_some()
         || ["Bearer ", "Basic ", "-----BEGIN"]
             .iter()
             .any(|start| text.starts_with(start))
         || ["password", "passwd", "secret\"", "token\""]
             .iter()
             .any(|word| lower.contains(word))
+}
+
+/// The user and the password of an address.
+pub(crate) fn credentials(text: &str) -> Option<&str> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let (before, host) = rest.split('/').next().unwrap_or_default().rsplit_once('@')?;
+    // The digest of an image stands behind an @ too.
+    let is_digest = host.starts_with("sha256:") || host.starts_with("sha512:");
+    (before.contains(':') && !is_digest).then_some(before)
 }
 
 /// Whether a change at this path would show what [`value`] does not: a secret that stays as it is around the change.

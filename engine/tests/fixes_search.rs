@@ -89,6 +89,11 @@ impl Score {
         self.silent += silent.count();
         let expected = object.fix;
         let whole = remedies.whole.as_ref();
+        if let Some(fix) = whole {
+            // The parser takes no key twice.
+            let shown = serde_saphyr::from_str::<Value>(&fix.snippet(""));
+            assert!(shown.is_ok(), "{name}: {shown:?}\n{}", fix.snippet(""));
+        }
         let says_nothing = whole.is_some_and(|fix| {
             let changed = review.with_object(fix.after().clone().into());
             set.evaluate(&changed).is_silent()

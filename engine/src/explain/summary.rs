@@ -26,8 +26,9 @@ pub fn request(
     deadline_ms: u64,
 ) -> ExplainRequest {
     let place = origin::of(review);
+    let hidden = redact::Hidden::of_review(review);
     let unfixable = remedies.policies.iter().filter_map(|(policy, remedy)| match remedy {
-        Remedy::Unfixable(reason) => Some((policy.clone(), redact::line(reason, MAX_REASON))),
+        Remedy::Unfixable(reason) => Some((policy.clone(), redact::line(&hidden.mask(reason), MAX_REASON))),
         Remedy::Fix(_) | Remedy::Unknown => None,
     });
     ExplainRequest {
@@ -36,8 +37,15 @@ pub fn request(
         decision: verdict.decision(),
         deadline_ms,
         review: summary(set, review),
-        violations: verdict.violations().cloned().collect(),
-        failures: verdict.failures().to_vec(),
+        violations: verdict
+            .violations()
+            .map(|violation| hidden.mask_violation(violation))
+            .collect(),
+        failures: verdict
+            .failures()
+            .iter()
+            .map(|failure| hidden.mask_failure(failure))
+            .collect(),
         fix: remedies
             .whole
             .as_ref()

@@ -107,6 +107,21 @@ impl Remedies {
         own.map_or_else(|| self.policies.get(&violation.policy), |(_, remedy)| Some(remedy))
     }
 
+    /// The same for an object that was read from a file: nothing in it is called a default.
+    #[must_use]
+    pub fn as_written(mut self) -> Self {
+        let partly = self.partly.iter_mut().map(|(_, remedy)| remedy);
+        for remedy in self.policies.values_mut().chain(partly) {
+            if let Remedy::Fix(fix) = remedy {
+                fix.set_written();
+            }
+        }
+        if let Some(fix) = &mut self.whole {
+            fix.set_written();
+        }
+        self
+    }
+
     fn set(&mut self, aim: &Aim<'_>, remedy: Remedy) {
         self.policies.insert(aim.policy.to_owned(), remedy);
     }

@@ -203,13 +203,41 @@ pub(super) fn edit(path: &[Step], candidate: &Candidate) -> Edit {
     }
 }
 
-/// Whether a new value holds some of the old one.
+/// Whether a new value holds some of the old one, or is what is left of it.
 fn is_made_from(value: &Json, now: &Json) -> bool {
     match (value, now) {
         (Json::String(value), Json::String(now)) => {
+            let (value, now) = (value.to_lowercase(), now.to_lowercase());
             let mut words = now.split(|character: char| !character.is_alphanumeric());
-            words.any(|word| word.len() > 3 && value.contains(word))
+            words.any(|word| word.len() > 3 && value.contains(word)) || is_left(&value, &now)
         }
         _ => false,
+    }
+}
+
+/// Whether the letters of a text are letters of another one, in its order.
+fn is_left(value: &str, now: &str) -> bool {
+    let mut letters = value.chars().filter(|character| character.is_alphanumeric()).peekable();
+    let mut rest = now.chars();
+    letters.peek().is_some() && value.len() > 1 && letters.all(|letter| rest.any(|other| other == letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_value_is_made_from_it() {
+        let now = json!("S3cr3t-CM");
+        for made in ["scrt", "s3cr3t-cm.0", "x-S3CR3T", "SCRTCM"] {
+            assert!(is_made_from(&json!(made), &now), "{made}");
+        }
+        for other in ["change-me", "info", "", "trs"] {
+            assert!(!is_made_from(&json!(other), &now), "{other}");
+        }
     }
 }

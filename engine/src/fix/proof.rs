@@ -20,6 +20,15 @@ pub(super) struct Proof<'p> {
     verdict: &'p Verdict,
     before: Json,
     evaluations: usize,
+    clashes: Vec<Clash>,
+}
+
+/// A change after which nothing is said of what it was for, and something else that was not said before.
+struct Clash {
+    /// The policy that it was for, and what that said.
+    mended: (String, Vec<String>),
+    /// Policies, and what they say then.
+    broken: Vec<(String, String)>,
 }
 
 /// What a change is for: that one policy says this no more.
@@ -86,6 +95,19 @@ fn is_said(violation: &Violation, said: &Value) -> bool {
     message.is_some_and(|message| message.trim() == violation.message) && paths.iter().all(is_found)
 }
 
+fn own_words(aim: &Aim<'_>) -> (String, Vec<String>) {
+    let messages = aim.violations.iter().map(|violation| violation.message.clone());
+    (aim.policy.to_owned(), messages.collect())
+}
+
+/// Whether two messages are one rule's: they are the same but for a value.
+fn alike(one: &str, other: &str) -> bool {
+    let words = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+    let (one, other) = (words(one), words(other));
+    let differing = one.iter().zip(&other).filter(|(one, other)| one != other).count();
+    one.len() == other.len() && differing * 4 < one.len()
+}
+
 /// What came of a trial.
 pub(super) struct Trial {
     /// What was aimed at is gone, and nothing is said that was not said before.
@@ -104,6 +126,7 @@ impl<'p> Proof<'p> {
             verdict,
             before,
             evaluations: 0,
+            clashes: Vec::new(),
         }
     }
 
@@ -186,6 +209,7 @@ impl<'p> Proof<'p> {
                 objecting.push(id.clone());
             }
         }
+        self.note_clash(&verdict, aim);
         let messages = |verdict: &Verdict| -> Vec<String> {
             let mine = verdict.violations().filter(|violation| violation.policy == aim.policy);
             mine.map(|violation| violation.message.clone()).collect()
@@ -195,6 +219,37 @@ impl<'p> Proof<'p> {
             moved: messages(&verdict) != messages(self.verdict),
             objecting,
         }
+    }
+
+    fn note_clash(&mut self, after: &Verdict, aim: &Aim<'_>) {
+        let is_mended = after.failures().is_empty() && !after.violations().any(|violation| aim.has(violation));
+        let new = after.violations().filter(|violation| !self.is_known(violation));
+        let broken: Vec<(String, String)> = new
+            .map(|violation| (violation.policy.clone(), violation.message.clone()))
+            .collect();
+        // A policy that says the same of another value is not mended.
+        let is_same_rule = |(policy, said): &(String, String)| {
+            policy == aim.policy && aim.violations.iter().any(|own| alike(&own.message, said))
+        };
+        if is_mended && !broken.is_empty() && !broken.iter().any(is_same_rule) {
+            self.clashes.push(Clash {
+                mended: own_words(aim),
+                broken,
+            });
+        }
+    }
+
+    /// What every change that is for this breaks: the object as it is passes it, and each one that mends the aim does not.
+    pub(super) fn clash(&self, aim: &Aim<'_>) -> Option<(&str, &str)> {
+        let mended = own_words(aim);
+        let mut all = self.clashes.iter().filter(|clash| clash.mended == mended);
+        let first = all.next()?;
+        let others: Vec<&Clash> = all.collect();
+        let broken = first
+            .broken
+            .iter()
+            .find(|broken| others.iter().all(|clash| clash.broken.contains(broken)))?;
+        Some((&broken.0, &broken.1))
     }
 
     /// What was aimed at is gone, nothing is said that was not said before, and no policy was dodged.

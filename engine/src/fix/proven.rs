@@ -25,6 +25,7 @@ pub struct Fix {
     removes: bool,
     removed: Vec<String>,
     widening: Vec<String>,
+    is_written: bool,
 }
 
 impl Fix {
@@ -103,6 +104,7 @@ impl Fix {
             removes: false,
             removed: Vec::new(),
             widening: Vec::new(),
+            is_written: false,
         }
     }
 
@@ -141,6 +143,11 @@ impl Fix {
         }
     }
 
+    /// The object came from a file: no API server has filled anything in.
+    pub(super) fn set_written(&mut self) {
+        self.is_written = true;
+    }
+
     /// The change as a piece of YAML, with this pointer before each of its paths.
     pub fn snippet(&self, under: &str) -> String {
         snippet::render(&snippet::Change {
@@ -150,6 +157,7 @@ impl Fix {
             patch: &self.patch,
             placeholders: &self.placeholders,
             under,
+            is_written: self.is_written,
         })
     }
 }
@@ -199,6 +207,7 @@ pub(super) fn finished(proof: &mut Proof<'_>, edits: &[Edit], aims: &[Aim<'_>], 
         removes: bounds::removes(proof.before(), edits),
         removed,
         widening: widening::places(proof.before(), edits),
+        is_written: false,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Why no edit of the object helps, and what does.
 
 use json_patch::PatchOperation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::proof::{Aim, Proof};
 use super::search::Nothing;
@@ -65,6 +65,42 @@ pub(super) fn of(nothing: Nothing, review: &Review) -> Option<String> {
              another person or another namespace may be allowed."
         }
         Nothing { tried: true, .. } => return None,
+        other => return standing_in_the_way(other),
+    };
+    Some(said.to_owned())
+}
+
+/// Two rules of which each passes as long as the other does not.
+pub(super) fn contradiction(proof: &Proof<'_>, aim: &Aim<'_>) -> Option<String> {
+    let (policy, message) = proof.clash(aim)?;
+    let own = aim.violations.first()?;
+    let quoted = |message: &str, policy: &str| format!("{:?} ({policy})", redact::line(message, MAX_QUOTED));
+    Some(format!(
+        "Two rules contradict each other here, {} and {}: every change that was tried for the first breaks the second. Ask who \
+         keeps them.",
+        quoted(&own.message, aim.policy),
+        quoted(message, policy)
+    ))
+}
+
+/// Parameters without which nothing passes, when they are empty.
+pub(super) fn emptiness(proof: &Proof<'_>, aim: &Aim<'_>) -> Option<String> {
+    let parameters = proof.parameters(aim.policy);
+    let is_empty = |value: &Value| match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    let (name, _) = parameters.as_object()?.iter().find(|(_, value)| is_empty(value))?;
+    Some(format!(
+        "The policy's parameter `{name}` is empty, and no change was found that passes: it seems to allow nothing. Whoever keeps the \
+         policy has to fill it in."
+    ))
+}
+
+/// What keeps a field as it is.
+pub(super) fn standing_in_the_way(nothing: Nothing) -> Option<String> {
+    let said = match nothing {
         Nothing { frozen: true, .. } => {
             "This cannot be changed on an object that exists: make a new one with the change."
         }

@@ -175,11 +175,14 @@ fn of_aim<'p>(
 /// Why no edit helps, as far as that can be found out.
 fn why_not(proof: &mut Proof<'_>, nothing: Nothing, aim: &Aim<'_>) -> Remedy {
     let review = proof.review();
-    let reason = reasons::of(nothing, review);
-    let reason = match reason {
+    let known = reasons::of(nothing, review)
+        .or_else(|| reasons::contradiction(proof, aim))
+        .or_else(|| reasons::emptiness(proof, aim));
+    let reason = match known {
         None if proof.evaluations() < MAX_EVALUATIONS => reasons::found_out(proof, aim),
         known => known,
     };
+    let reason = reason.or_else(|| reasons::standing_in_the_way(nothing));
     reason.map_or(Remedy::Unknown, Remedy::Unfixable)
 }
 

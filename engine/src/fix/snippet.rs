@@ -23,6 +23,8 @@ pub(super) struct Change<'a> {
     pub(super) placeholders: &'a [Placeholder],
     /// A pointer that is shown before every path.
     pub(super) under: &'a str,
+    /// All of the object was written by a person: nothing in it is a default.
+    pub(super) is_written: bool,
 }
 
 /// A part of the piece.
@@ -77,6 +79,7 @@ fn tree(change: &Change<'_>) -> Node {
         before,
         after,
         patch,
+        is_written,
         ..
     } = *change;
     let own = authored(before);
@@ -99,7 +102,7 @@ fn tree(change: &Change<'_>) -> Node {
     for (place, operation) in operations {
         let old = before.pointer(&place);
         let was = old.and_then(|value| redact::value(&kind.kind, &place, value));
-        let is_default = is_default(kind, before, own.as_ref(), &place);
+        let is_default = !is_written && is_default(kind, before, own.as_ref(), &place);
         let leaf = match operation {
             PatchOperation::Remove(_) => Node::Removed {
                 note: was.map_or(String::new(), |was| format!(": {was}")),
@@ -212,8 +215,7 @@ impl Writer {
         match node {
             Node::Map(children) => {
                 for (key, child) in children {
-                    let value = object.get(key).unwrap_or(&Value::Null);
-                    self.entry(&yaml_inline(&Value::from(key.as_str())), child, value, depth);
+                    self.member(key, child, object, depth);
                 }
             }
             Node::List(children) => {
@@ -246,13 +248,40 @@ impl Writer {
                 self.block(value, path, depth + 1);
             }
             Node::Map(_) | Node::List(_) => {
+                let changed: &[(String, Node)] = if let Node::Map(children) = child { children } else { &[] };
                 match identity(item) {
-                    Some((key, value)) => self.line(depth, &format!("- {key}: {}", yaml_inline(value))),
-                    None => self.line(depth, &format!("- # item {index}")),
+                    // It is itself what changes: written once, as the change.
+                    Some((key, _)) if changed.iter().any(|(known, _)| known == key) => {
+                        let start = self.text.len() + depth * 2;
+                        let (own, rest): (Vec<_>, Vec<_>) = changed.iter().partition(|(known, _)| known == key);
+                        for (key, child) in own.into_iter().chain(rest) {
+                            self.member(key, child, item, depth + 1);
+                        }
+                        self.dash(start);
+                    }
+                    Some((key, value)) => {
+                        self.line(depth, &format!("- {key}: {}", yaml_inline(value)));
+                        self.write(child, item, depth + 1);
+                    }
+                    None => {
+                        self.line(depth, &format!("- # item {index}"));
+                        self.write(child, item, depth + 1);
+                    }
                 }
-                self.write(child, item, depth + 1);
             }
         }
+    }
+
+    /// What was written from this place on is an element: its first line stands behind a dash.
+    fn dash(&mut self, start: usize) {
+        if self.text.get(start..start + 2) == Some("  ") {
+            self.text.replace_range(start..start + 2, "- ");
+        }
+    }
+
+    fn member(&mut self, key: &str, child: &Node, object: &Value, depth: usize) {
+        let value = object.get(key).unwrap_or(&Value::Null);
+        self.entry(&yaml_inline(&Value::from(key)), child, value, depth);
     }
 
     fn entry(&mut self, key: &str, child: &Node, value: &Value, depth: usize) {
@@ -297,12 +326,9 @@ impl Writer {
                         self.commented(depth, &format!("- {}", yaml_inline(item)), &note);
                         continue;
                     }
-                    // The first line of the element stands behind its dash.
                     let start = self.text.len() + depth * 2;
                     self.block(item, &below, depth + 1);
-                    if self.text.get(start..start + 2) == Some("  ") {
-                        self.text.replace_range(start..start + 2, "- ");
-                    }
+                    self.dash(start);
                 }
             }
             plain => self.line(depth, &yaml_inline(plain)),
@@ -344,10 +370,16 @@ fn yaml_inline(value: &Value) -> String {
             // JSON strings are YAML strings, also inside of brackets.
             value.to_string()
         }
-        scalar => serde_saphyr::to_string(scalar)
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned(),
+        scalar => {
+            let text = serde_saphyr::to_string(scalar).unwrap_or_default();
+            let text = text.trim_end();
+            // A long text is folded into lines, which would stand at the wrong depth.
+            if text.contains('\n') {
+                scalar.to_string()
+            } else {
+                text.to_owned()
+            }
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use crate::redact;
+
 /// What stands where only a person knows the value. Good as a label, a name, a host and a tag.
 pub(super) const FILL_IN: &str = "change-me";
 
@@ -208,6 +210,11 @@ pub(super) struct Image<'a> {
 
 impl<'a> Image<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
+        // A user and a password before the registry are no part of its name.
+        let text = match redact::credentials(text) {
+            Some(own) => text.get(own.len() + 1..).unwrap_or(text),
+            None => text,
+        };
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (text, None),
@@ -289,6 +296,13 @@ mod tests {
         assert_eq!(image.registry, Some("registry.example.com:5000"));
         assert_eq!(image.repository, "shop/web");
         assert_eq!((image.tag, image.digest), (Some("1.0"), Some("sha256:00")));
+        let image = Image::parse("user:hunter2@r.io/shop/web:1.0");
+        assert_eq!(
+            (image.registry, image.name().as_str(), image.tag),
+            (Some("r.io"), "r.io/shop/web", Some("1.0"))
+        );
+        let image = Image::parse("nginx:1.2@sha256:00");
+        assert_eq!((image.tag, image.digest), (Some("1.2"), Some("sha256:00")));
         let image = Image::parse("nginx");
         assert_eq!((image.registry, image.repository, image.tag), (None, "nginx", None));
     }

@@ -318,3 +318,28 @@ fn no_set_of_removals_empties_what_may_not_be_empty() {
         assert!(left.is_some_and(|left| !left.is_empty()), "{:?}", fix.patch());
     }
 }
+
+#[test]
+fn rules_that_contradict_each_other_are_named() {
+    let must = |value: &str| {
+        format!(
+            "deny contains \"traffic must be {value}\" if input.request.object.spec.externalTrafficPolicy != \"{value}\""
+        )
+    };
+    let object = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}});
+    let (local, cluster) = (must("Local"), must("Cluster"));
+    let both = format!("{local}\n\n{cluster}");
+    for (policies, policy, other) in [
+        (&[("shop", both.as_str())][..], "shop", "shop"),
+        (&[("one", local.as_str()), ("two", cluster.as_str())], "two", "one"),
+    ] {
+        let (_, remedies) = tried(policies, &object, Effort::ADMISSION);
+        let expected = format!(
+            "Two rules contradict each other here, \"traffic must be Cluster\" ({policy}) and \"traffic must be Local\" \
+             ({other}): every change that was tried for the first breaks the second. Ask who keeps them."
+        );
+        assert_eq!(remedies.policies.get(policy), Some(&Remedy::Unfixable(expected)));
+        assert!(remedies.whole.is_none());
+    }
+}

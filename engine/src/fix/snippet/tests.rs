@@ -13,14 +13,45 @@ fn shown(before: &Value, patch: Value, placeholders: &[Placeholder], under: &str
         version: "v1".into(),
         kind: "Pod".into(),
     };
-    render(&Change {
+    let text = render(&Change {
         kind: &kind,
         before,
         after: &after,
         patch: &patch,
         placeholders,
         under,
-    })
+        is_written: false,
+    });
+    // The parser takes no key twice.
+    if let Err(error) = serde_saphyr::from_str::<Value>(&text) {
+        panic!("no YAML: {error}\n{text}");
+    }
+    text
+}
+
+#[test]
+fn what_names_an_element_is_written_once_when_it_changes() {
+    let before = json!({"subjects": [{"kind": "Group", "name": "devs"}, {"name": "a", "apiGroup": "x"}],
+        "ports": [{"port": 22}, {"port": 22, "protocol": "UDP"}]});
+    let text = snippet(
+        &before,
+        json!([
+            {"op": "replace", "path": "/ports/1/protocol", "value": "TCP"},
+            {"op": "replace", "path": "/ports/1/port", "value": 23},
+            {"op": "remove", "path": "/subjects/1/name"},
+            {"op": "replace", "path": "/subjects/0/kind", "value": "User"},
+            {"op": "replace", "path": "/subjects/0/name", "value": format!("system:{}", "x".repeat(90))}]),
+    );
+    insta::assert_snapshot!(text.replace(&"x".repeat(90), "X"), @r#"
+    ports:
+      - port: 23 # was: 22
+        protocol: TCP # was: "UDP"
+    subjects:
+      - # was: "devs"
+        name: "system:X"
+        kind: User # was: "Group"
+      - # remove name: "a"
+    "#);
 }
 
 fn snippet(before: &Value, patch: Value) -> String {
