@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes what Envoy needs in docker-compose.yml: a certificate authority and a certificate (kept while they are good for
-# another week), the bundle of policies, and the configuration.
+# another week), the bundle of policies that it begins with, and the configuration.
 set -euo pipefail
 out=/run/whynot
 here="$(dirname "${BASH_SOURCE[0]}")"
@@ -26,8 +26,11 @@ cat >sds.json.new <<JSON
 JSON
 mv sds.json.new sds.json
 
-whynot policy build "$here/policies" -o "$out/bundle.json"
-whynot envoy render --template "$here/envoy.yaml" --bundle "$out/bundle.json" \
+# What Envoy begins with, until the explainer has answered. Written whole or not at all: with broken policies the last good ones stay,
+# and without any Envoy starts, and is not ready.
+whynot policy build "$here/policies" -o "$out/bundle.json" || echo "the policies are broken: the last good ones are used, if there are any" >&2
+whynot envoy render --template "$here/envoy.yaml" --bundle "$out/bundle.json" --live-policies \
+	--context "$here/stack/context.json" --live-context \
 	--set ADMISSION_ADDRESS=0.0.0.0 --set ADMISSION_PORT=8443 --set ADMIN_PORT=9901 \
 	--set EXPLAINER_HOST=explainer --set EXPLAINER_PORT=8080 \
 	--set TLS_SDS="$out/tls/sds.json" --set FILTER_WASM=/opt/whynot/whynot_filter.wasm \

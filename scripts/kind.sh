@@ -31,6 +31,28 @@ up)
 		say "network: Envoy joins the cluster's network as $host"
 		docker network connect --alias "$host" kind "$(envoy)"
 	fi
+	say "context: the explainer follows the cluster, with the role that its policies need"
+	kubectl=(kubectl --context "kind-$cluster")
+	docker compose exec -T explainer whynot context rbac --policies /opt/whynot/policies | "${kubectl[@]}" apply -f -
+	"${kubectl[@]}" apply -f wasm-tests/kind/explainer.yaml
+	token=''
+	for _ in $(seq 30); do # a controller writes it
+		token=$("${kubectl[@]}" --namespace whynot get secret explainer -o jsonpath='{.data.token}' | base64 -d)
+		[ -z "$token" ] || break
+		sleep 1
+	done
+	[ -n "$token" ] || die "the cluster makes no token for the explainer" "kubectl --context kind-$cluster -n whynot describe secret explainer"
+	authority=$("${kubectl[@]}" --namespace whynot get secret explainer -o jsonpath='{.data.ca\.crt}')
+	install -d -m 700 "$BUILD/kind"
+	# Readable in the container, by another user than the one that owns it here; the folder keeps others out.
+	cat >"$BUILD/kind/kubeconfig" <<-JSON
+		{"apiVersion": "v1", "kind": "Config", "current-context": "kind",
+		  "clusters": [{"name": "kind", "cluster": {"server": "https://$cluster-control-plane:6443", "certificate-authority-data": "$authority"}}],
+		  "users": [{"name": "explainer", "user": {"token": "$token"}}],
+		  "contexts": [{"name": "kind", "context": {"cluster": "kind", "user": "explainer"}}]}
+	JSON
+	chmod 644 "$BUILD/kind/kubeconfig"
+	docker compose --file docker-compose.yml --file wasm-tests/kind/compose.yaml up --detach --wait explainer
 	say "webhook: applying it"
 	ca=$(docker compose cp prepare:/run/whynot/tls/ca.crt - | tar -xO | base64 -w0)
 	sed -e "s|\${WEBHOOK_URL}|https://$host:8443/validate|" -e "s|\${CA_BUNDLE}|$ca|" wasm-tests/stack/webhook.yaml |

@@ -104,6 +104,8 @@ pub enum CallError {
     Status,
     /// More than [`MAX_EXPLANATION_BYTES`].
     TooLarge,
+    /// What it knows of the cluster is older than may be used.
+    Stale,
 }
 
 /// What the host is to do.
@@ -359,6 +361,7 @@ fn placed(
         Err(error) => Err(match error {
             CallError::Refused | CallError::NoAnswer => "the explainer, which knows the cluster, does not answer",
             CallError::Status | CallError::TooLarge => "the explainer cannot tell",
+            CallError::Stale => "what the explainer knows of the cluster is too old",
         }
         .to_owned()),
     };
@@ -444,7 +447,7 @@ pub(crate) fn why_not(error: CallError) -> &'static str {
     match error {
         CallError::Refused => "refused",
         CallError::NoAnswer => "no_answer",
-        CallError::Status => "bad_status",
+        CallError::Status | CallError::Stale => "bad_status",
         CallError::TooLarge => "too_large",
     }
 }

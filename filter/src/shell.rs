@@ -187,8 +187,8 @@ impl Request {
     }
 }
 
-/// What the explainer knows of a namespace.
-fn namespace_answer(has_headers: bool, body_size: usize) -> Result<Option<Namespace>, CallError> {
+/// What the explainer knows of a namespace, and how old that is, in milliseconds.
+fn namespace_answer(has_headers: bool, body_size: usize) -> Result<Option<(Namespace, u64)>, CallError> {
     // Without headers there was no answer, and asking for one of them would make the SDK panic.
     let status = if has_headers { host::call_status() } else { None };
     match status {
@@ -200,7 +200,9 @@ fn namespace_answer(has_headers: bool, body_size: usize) -> Result<Option<Namesp
                 labels: named.labels,
                 annotations: named.annotations,
             };
-            named.map(|named| Some(namespace(named))).map_err(|_| CallError::Status)
+            let age = host::call_header("whynot-context-age-ms").and_then(|age| age.parse().ok());
+            let known = named.map(|named| Some((namespace(named), age.unwrap_or(0))));
+            known.map_err(|_| CallError::Status)
         }
         Some(404) => Ok(None),
         Some(_) => Err(CallError::Status),
@@ -217,10 +219,19 @@ struct Named {
 impl Context for Request {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_size: usize, _trailers: usize) {
         if let Some((_, name)) = self.namespace.take_if(|(known, _)| *known == token) {
-            let answer = namespace_answer(headers > 0, body_size);
-            if let (Some(shared), Ok(Some(namespace))) = (&self.shared, &answer) {
-                shared.learn(&name, namespace.clone());
-            }
+            let answer = namespace_answer(headers > 0, body_size).and_then(|known| {
+                let Some((namespace, age_ms)) = known else {
+                    return Ok(None);
+                };
+                if self
+                    .shared
+                    .as_ref()
+                    .is_some_and(|shared| !shared.learn(&name, &namespace, age_ms))
+                {
+                    return Err(CallError::Stale);
+                }
+                Ok(Some(namespace))
+            });
             self.handle(Event::Placed(answer), Moment::Later);
             return;
         }

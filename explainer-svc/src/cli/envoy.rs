@@ -11,6 +11,7 @@ use engine::policy::compile::compile;
 use serde_json::{Value, json};
 
 use super::{Failed, Streams, files, wrap};
+use crate::delivery;
 
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -31,9 +32,10 @@ pub(crate) struct RenderArgs {
     /// Envoy's configuration in YAML.
     #[arg(long, value_name = "FILE")]
     template: PathBuf,
-    /// The bundle that `whynot policy build` wrote, or that the explainer keeps as the last good one. With --live-policies it is
-    /// what serves until the explainer has answered; without it, or when the file is not there, Envoy is not ready until then.
-    #[arg(long, value_name = "FILE", required_unless_present = "live_policies")]
+    /// The bundle that `whynot policy build` wrote, or the explainer's --state-dir, in which it keeps the last good one. With
+    /// --live-policies it is what serves until the explainer has answered; without it, or when nothing is there, Envoy is not
+    /// ready until then.
+    #[arg(long, value_name = "PATH", required_unless_present = "live_policies")]
     bundle: Option<PathBuf>,
     /// What policies may know about the cluster, in YAML or JSON. With --live-context it counts until the explainer has answered.
     #[arg(long, value_name = "FILE")]
@@ -183,6 +185,7 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
     let bundle = match &args.bundle {
         // Nobody has written it yet: the explainer keeps it once it has policies.
         Some(path) if args.live_policies && !path.exists() => None,
+        Some(path) if path.is_dir() => kept_bundle(path, args.live_policies)?,
         Some(path) => Some(checked_bundle(path, context.clone().unwrap_or_default())?),
         None => None,
     };
@@ -205,6 +208,16 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
         "validatePath": "/validate", "wrapPrefix": "/wrap/", "maxBodyBytes": args.max_body_bytes,
         "explainer": explainer, "live": live,
     }))
+}
+
+/// The last good bundle of an explainer, which it has compiled.
+fn kept_bundle(folder: &Path, may_come_later: bool) -> Result<Option<Value>, Failed> {
+    let kept = delivery::last_good(folder).map_err(|error| anyhow::anyhow!("{}: {error}", folder.display()))?;
+    match kept {
+        Some(kept) => Ok(Some(serde_json::from_slice(&kept.json)?)),
+        None if may_come_later => Ok(None),
+        None => Err(anyhow::anyhow!("{}: no policies are kept in this folder", folder.display()).into()),
+    }
 }
 
 /// The bundle as it was written, once it compiles: Envoy would only say so in its log.

@@ -127,6 +127,17 @@ impl Shelf {
             }
         };
         self.sweep(&kept);
+        let newest = self.newest(&kept);
+        (kept, newest)
+    }
+
+    /// For somebody else than the server whose folder it is: nothing is removed, what it writes now may be among it.
+    pub(super) fn look(&self) -> Result<Option<Current>, String> {
+        let kept = self.index()?;
+        Ok(kept.and_then(|kept| self.newest(&kept)))
+    }
+
+    fn newest(&self, kept: &Kept) -> Option<Current> {
         for taken in kept.history.iter().filter(|taken| !kept.is_avoided(&taken.revision)) {
             let usable = self.read(taken).and_then(|json| {
                 examine::usable(&json).map_err(|reasons| reasons.join("; "))?;
@@ -134,13 +145,12 @@ impl Shelf {
             });
             match usable {
                 Ok(json) => {
-                    let current = Current {
+                    return Some(Current {
                         revision: taken.revision.clone(),
                         json,
                         since: taken.at.parse().unwrap_or(Timestamp::UNIX_EPOCH),
                         source: taken.source.clone(),
-                    };
-                    return (kept, Some(current));
+                    });
                 }
                 Err(error) => tracing::error!(
                     event = "policies_unreadable",
@@ -150,7 +160,7 @@ impl Shelf {
                 ),
             }
         }
-        (kept, None)
+        None
     }
 
     fn index(&self) -> Result<Option<Kept>, String> {

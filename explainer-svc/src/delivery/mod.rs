@@ -19,7 +19,7 @@ mod status;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -121,6 +121,14 @@ struct State {
     refused: VecDeque<Refused>,
     last_checked: Option<(Instant, Timestamp)>,
     last_error: Option<String>,
+}
+
+/// The last good policies that a server keeps in its state folder, for an Envoy that starts while it is away.
+///
+/// # Errors
+/// What is kept cannot be read.
+pub fn last_good(state: &Path) -> Result<Option<Current>, String> {
+    Shelf::new(state.to_owned()).look()
 }
 
 impl fmt::Debug for Delivery {

@@ -278,6 +278,16 @@ fn policies_that_are_fetched_need_not_be_there_yet() {
     // A file that nobody has written yet is no mistake then, and one that is broken is.
     let absent = ["--live-policies", "--bundle", "absent.json"];
     assert_eq!(with(&absent).code, Some(0));
+    // Nor is the state folder of an explainer that has taken nothing so far.
+    std::fs::create_dir(folder.path().join("state")).unwrap();
+    assert_eq!(with(&["--live-policies", "--bundle", "state"]).code, Some(0));
+    assert_eq!(configuration(&folder)["bundle"], Value::Null);
+    let run = with(&["--bundle", "state"]);
+    assert!(
+        run.code != Some(0) && run.err.contains("no policies are kept"),
+        "{}",
+        run.err
+    );
     write(&folder, "broken.json", "{}");
     assert_ne!(with(&["--live-policies", "--bundle", "broken.json"]).code, Some(0));
     assert_ne!(with(&absent[1..]).code, Some(0));

@@ -222,11 +222,14 @@ impl Shared {
         )
     }
 
-    /// Keeps a namespace that a request asked for, for those that come.
-    pub(crate) fn learn(&self, name: &str, namespace: Namespace) {
+    /// Keeps a namespace that a request asked for, for those that come. False: it is too old, and not to be used at all.
+    pub(crate) fn learn(&self, name: &str, namespace: &Namespace, age_ms: u64) -> bool {
         let mut state = self.state.borrow_mut();
-        state.surroundings.learn(name, namespace, host::now_us());
-        state.surround(&self.plugin);
+        let is_usable = state.surroundings.learn(name, namespace, age_ms, host::now_us());
+        if is_usable {
+            state.surround(&self.plugin);
+        }
+        is_usable
     }
 
     /// The revision that serves, or why there is none, for people.

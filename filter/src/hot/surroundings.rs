@@ -22,7 +22,7 @@ pub(super) struct Surroundings {
     /// When it was right. `None`: it is no live one, and never too old.
     as_of_us: Option<u64>,
     max_age_us: u64,
-    /// With the time of asking.
+    /// With the time that they are of.
     namespaces: BTreeMap<String, (Namespace, u64)>,
     coming: Option<Coming>,
     /// A revision that is no context.
@@ -151,11 +151,18 @@ impl Surroundings {
         while self.step(now_us) == Step::More {}
     }
 
-    /// Keeps a namespace that was asked for.
-    pub(super) fn learn(&mut self, name: &str, namespace: Namespace, now_us: u64) {
-        if self.namespaces.len() < MAX_NAMESPACES {
-            self.namespaces.insert(name.to_owned(), (namespace, now_us));
+    /// Keeps a namespace that was asked for, unless it is too old to be used: false.
+    pub(super) fn learn(&mut self, name: &str, namespace: &Namespace, age_ms: u64, now_us: u64) -> bool {
+        let age_us = age_ms.saturating_mul(1000);
+        if age_us > self.max_age_us {
+            return false;
         }
+        if self.namespaces.len() < MAX_NAMESPACES {
+            // Whoever follows the cluster may have lost it for a while.
+            let known_us = now_us.saturating_sub(age_us);
+            self.namespaces.insert(name.to_owned(), (namespace.clone(), known_us));
+        }
+        true
     }
 
     /// A set that evaluates with these, or without the context.

@@ -15,7 +15,10 @@ use super::{settings::Settings, write_atomically};
 /// Long enough for a stack that somebody forgets; short enough that a lost key does not matter.
 const VALID: Duration = Duration::days(30);
 
-/// Writes the authority, the API server's, the administrator's and Envoy's certificates, the key of service accounts, and the
+/// The explainer's user in the cluster.
+pub(super) const EXPLAINER: &str = "whynot-explainer";
+
+/// Writes the authority, the API server's, the administrator's, the explainer's and Envoy's certificates, the key of service accounts, and the
 /// file by which Envoy finds its own.
 pub(super) fn write(settings: &Settings) -> Result<()> {
     let dir = settings.run_dir.join("tls");
@@ -61,6 +64,15 @@ pub(super) fn write(settings: &Settings) -> Result<()> {
         "admin",
         &[],
         &administrator,
+        ExtendedKeyUsagePurpose::ClientAuth,
+        &issuer,
+    )?;
+    // Who may read what `whynot context rbac` names, and nothing else.
+    signed(
+        &dir,
+        "explainer",
+        &[],
+        &[(DnType::CommonName, EXPLAINER)],
         ExtendedKeyUsagePurpose::ClientAuth,
         &issuer,
     )?;

@@ -2,7 +2,13 @@
 //!
 //! Every step checks what it shows: a transcript that is printed to its end is a passed test.
 
-use std::{io::Write, path::PathBuf, process::Command};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -12,6 +18,10 @@ use super::{Stack, kubernetes::run, probe, settings::root};
 /// The manifest of the demonstration, from the root of the repository.
 const POD: &str = "wasm-tests/stack/demo/pod.yaml";
 const NAMESPACE: &str = "wasm-tests/stack/demo/namespace.yaml";
+/// The explainer runs all tests of the policies before it takes them, here without a compiler's optimizations.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// What the Pod does not have, also after the fix.
+const TURNED_ON: &str = "pod-security/restricted/privilege-escalation";
 
 /// Runs the demonstration against a stack and writes its transcript.
 pub fn run_demo(stack: &Stack, out: &mut dyn Write) -> Result<()> {
@@ -30,6 +40,16 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     fn steps(&self, out: &mut dyn Write) -> Result<()> {
+        let policies = self
+            .stack
+            .settings()
+            .live
+            .as_ref()
+            .and_then(|live| live.policies.as_ref());
+        if let Some(policies) = policies {
+            // A demonstration that was killed has left its own.
+            self.switch(policies)?;
+        }
         run(self.kubectl(&["apply", "-f", NAMESPACE]), None)?;
 
         writeln!(out, "\n# 1. Somebody applies a Pod.\n")?;
@@ -71,8 +91,88 @@ impl Demo<'_> {
         }
         // Not only said: it is there.
         run(self.kubectl(&["get", "pod", "web", "--namespace=shop"]), None)?;
+        if let Some(policies) = policies {
+            let changed = self.changed_policies(out, policies, &command);
+            // As they were, whatever came of it.
+            let before = self.switch(policies);
+            changed.and(before)?;
+        }
         writeln!(out, "\nDenied, explained, fixed, admitted.")?;
         Ok(())
+    }
+
+    /// Turns a policy on in a copy of the folder that the explainer reads.
+    fn changed_policies(&self, out: &mut dyn Write, policies: &Path, command: &str) -> Result<()> {
+        writeln!(
+            out,
+            "\n# 4. Somebody turns another policy on. Nothing is restarted, and every worker has it at once.\n"
+        )?;
+        self.clean()?;
+        let copy = self.stack.settings().run_dir.join("demo-policies");
+        if copy.exists() {
+            fs::remove_dir_all(&copy)?;
+        }
+        let mut copying = Command::new("cp");
+        copying.arg("-R").arg(policies).arg(&copy);
+        run(copying, None)?;
+        let file = copy.join("policy-set.yaml");
+        let text = fs::read_to_string(&file)?;
+        let (line, policies) = (format!("  {TURNED_ON}: {{enabled: true}}\n"), "\npolicies:\n");
+        let changed = text.replacen(policies, &format!("{policies}{line}"), 1);
+        if changed == text {
+            bail!("{} has no policies", file.display());
+        }
+        fs::write(&file, changed)?;
+        write!(out, "policies/policy-set.yaml\n+{line}\n")?;
+
+        let began = Instant::now();
+        let revision = self.switch(&copy)?;
+        let arguments = ["policy", "status", "--wait", &revision];
+        let status = self.stack.whynot(arguments).output().context("running whynot")?;
+        writeln!(
+            out,
+            "$ whynot {}\n{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&status.stdout)
+        )?;
+        if !status.status.success() {
+            bail!("every worker should have the changed policies");
+        }
+        writeln!(
+            out,
+            "{:.1} s after the change, the Pod of before:\n",
+            began.elapsed().as_secs_f32()
+        )?;
+        writeln!(out, "$ {command}")?;
+        let denied = self.shell(command)?;
+        write!(out, "{}", denied.text)?;
+        if denied.success || !denied.text.contains(TURNED_ON) {
+            bail!("the policy that was turned on should have denied it");
+        }
+        Ok(())
+    }
+
+    /// Gives the explainer a folder, waits until it has other policies, and says which.
+    fn switch(&self, folder: &Path) -> Result<String> {
+        let folder = folder.canonicalize()?;
+        if self.stack.settings().policies_link().canonicalize()? == folder {
+            return self.revision();
+        }
+        let before = self.revision()?;
+        self.stack.switch_policies(&folder)?;
+        let mut now = String::new();
+        probe::until(PATIENCE, || {
+            now = self.revision()?;
+            let is_there = now != before;
+            Ok((!is_there).then(|| format!("the explainer still has the policies {before}")))
+        })?;
+        Ok(now)
+    }
+
+    fn revision(&self) -> Result<String> {
+        let status = self.explanation(&format!("{}/v1/policies/status", self.stack.explainer_url()))?;
+        let revision = status.pointer("/current/revision").and_then(Value::as_str);
+        revision.map(str::to_owned).context("the explainer has no policies")
     }
 
     fn kubectl(&self, arguments: &[&str]) -> Command {

@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::Write as _,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
-use super::{Part, Stack, probe, settings::Settings};
+use super::{Part, Stack, certs::EXPLAINER, probe, settings::Settings};
 
 pub(super) fn etcd(settings: &Settings) -> Command {
     let client = format!("http://127.0.0.1:{}", settings.ports.etcd);
@@ -76,7 +77,18 @@ pub(super) fn kubectl<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(settings: &Set
     command
 }
 
-pub(super) fn write_kubeconfig(settings: &Settings) -> Result<()> {
+/// What the explainer reads the cluster with.
+pub(super) fn explainer_kubeconfig(settings: &Settings) -> PathBuf {
+    settings.run_dir.join("explainer.kubeconfig")
+}
+
+/// The administrator's and the explainer's.
+pub(super) fn write_kubeconfigs(settings: &Settings) -> Result<()> {
+    write_kubeconfig(settings, "admin", &settings.run_dir.join("kubeconfig"))?;
+    write_kubeconfig(settings, "explainer", &explainer_kubeconfig(settings))
+}
+
+fn write_kubeconfig(settings: &Settings, user: &str, path: &Path) -> Result<()> {
     let read = |name: &str| -> Result<String> {
         let path = settings.run_dir.join(name);
         Ok(STANDARD.encode(fs::read(&path).with_context(|| format!("reading {}", path.display()))?))
@@ -85,15 +97,29 @@ pub(super) fn write_kubeconfig(settings: &Settings) -> Result<()> {
         "apiVersion": "v1", "kind": "Config", "current-context": "whynot",
         "clusters": [{"name": "whynot", "cluster": {
             "server": format!("https://127.0.0.1:{}", settings.ports.api_server), "certificate-authority-data": read("ca.crt")?}}],
-        "users": [{"name": "admin", "user": {
-            "client-certificate-data": read("tls/admin.crt")?, "client-key-data": read("tls/admin.key")?}}],
-        "contexts": [{"name": "whynot", "context": {"cluster": "whynot", "user": "admin", "namespace": "default"}}],
+        "users": [{"name": user, "user": {
+            "client-certificate-data": read(&format!("tls/{user}.crt"))?,
+            "client-key-data": read(&format!("tls/{user}.key"))?}}],
+        "contexts": [{"name": "whynot", "context": {"cluster": "whynot", "user": user, "namespace": "default"}}],
     });
     // JSON is YAML, which is all that a kubeconfig asks for.
-    super::certs::secret(
-        &settings.run_dir.join("kubeconfig"),
-        &serde_json::to_string_pretty(&config)?,
-    )
+    super::certs::secret(path, &serde_json::to_string_pretty(&config)?)
+}
+
+/// Lets the explainer read what its policies need, by the role that it prints itself.
+pub(super) fn grant(settings: &Settings) -> Result<()> {
+    const ROLE: &str = "whynot-context";
+    let mut print = Command::new(&settings.programs.whynot);
+    print.args(["context", "rbac", "--name", ROLE]);
+    if settings.live.as_ref().is_some_and(|live| live.policies.is_some()) {
+        print.arg("--policies").arg(settings.policies_link());
+    }
+    let role = run(print, None).context("asking for the explainer's role")?;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": ROLE},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ROLE},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": EXPLAINER}]});
+    let manifests = format!("{role}---\n{binding}\n");
+    run(kubectl(settings, ["apply", "-f", "-"]), Some(&manifests)).map(drop)
 }
 
 /// Applies the webhook and waits until the API server calls it: it learns of it by a watch, a moment later.

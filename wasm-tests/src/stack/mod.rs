@@ -30,7 +30,7 @@ pub use self::{
     opa::Opa,
     probe::client,
     process::Running,
-    settings::{Part, Ports, Programs, Settings, free_port},
+    settings::{Live, Part, Ports, Programs, Settings, free_port},
 };
 
 /// A stack that was started. Dropping it leaves it running: see [`TestStack`] for one that ends with its owner.
@@ -152,6 +152,24 @@ impl Stack {
         format!("http://127.0.0.1:{}", self.settings.ports.explainer)
     }
 
+    /// This project's `whynot`, with the address and the administrator's token of this stack.
+    pub fn whynot<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(&self, arguments: I) -> Command {
+        let mut command = Command::new(&self.settings.programs.whynot);
+        command
+            .env("WHYNOT_SERVER", self.explainer_url())
+            .env("WHYNOT_ADMIN_TOKEN_FILE", self.settings.token_file())
+            .args(arguments);
+        command
+    }
+
+    /// Lets the explainer of a live stack read another folder of policies from now on.
+    pub fn switch_policies(&self, folder: &Path) -> Result<()> {
+        let new = self.settings.run_dir.join("policies-source.new");
+        remove_if_there(&new)?;
+        std::os::unix::fs::symlink(folder, &new)?;
+        fs::rename(&new, self.settings.policies_link()).context("switching the policies")
+    }
+
     /// The root of Envoy's admin interface.
     pub fn admin_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.settings.ports.admin)
@@ -179,27 +197,26 @@ impl Stack {
 
     fn start_new(&mut self) -> Result<()> {
         certs::write(&self.settings).context("making the certificates")?;
-        kubernetes::write_kubeconfig(&self.settings)?;
+        kubernetes::write_kubeconfigs(&self.settings)?;
+        proxy::prepare(&self.settings)?;
         let parts: Vec<Part> = self.settings.parts.iter().copied().collect();
         self.start_all(&parts)
     }
 
     /// Starts the parts together and then waits for each: the API server takes seconds, and the others need not wait.
     fn start_all(&mut self, parts: &[Part]) -> Result<()> {
-        for &part in parts {
-            let command = match part {
-                Part::Etcd => kubernetes::etcd(&self.settings),
-                Part::ApiServer => kubernetes::api_server(&self.settings),
-                Part::Explainer => proxy::explainer(&self.settings),
-                Part::Envoy => {
-                    proxy::render(&self.settings)?;
-                    proxy::envoy(&self.settings)
-                }
-            };
-            let running = process::spawn(&command, part.name(), &self.settings.run_dir)
-                .with_context(|| format!("starting {part}"))?;
-            self.running.insert(part, running);
-            self.save()?;
+        // One that follows the cluster needs its rights there, or it is refused and waits for seconds before it asks again.
+        let needs_rights = parts.contains(&Part::ApiServer) && self.settings.follows_cluster();
+        let is_later = |part: &Part| needs_rights && *part == Part::Explainer;
+        for &part in parts.iter().filter(|part| !is_later(part)) {
+            self.spawn(part)?;
+        }
+        if needs_rights {
+            self.wait_for(Part::ApiServer)?;
+            kubernetes::grant(&self.settings).context("granting the explainer what it reads")?;
+            if parts.contains(&Part::Explainer) {
+                self.spawn(Part::Explainer)?;
+            }
         }
         for &part in parts {
             self.wait_for(part)?;
@@ -208,6 +225,22 @@ impl Stack {
             kubernetes::install_webhook(self)?;
         }
         Ok(())
+    }
+
+    fn spawn(&mut self, part: Part) -> Result<()> {
+        let command = match part {
+            Part::Etcd => kubernetes::etcd(&self.settings),
+            Part::ApiServer => kubernetes::api_server(&self.settings),
+            Part::Explainer => proxy::explainer(&self.settings),
+            Part::Envoy => {
+                proxy::render(&self.settings)?;
+                proxy::envoy(&self.settings)
+            }
+        };
+        let running = process::spawn(&command, part.name(), &self.settings.run_dir)
+            .with_context(|| format!("starting {part}"))?;
+        self.running.insert(part, running);
+        self.save()
     }
 
     fn wait_for(&self, part: Part) -> Result<()> {

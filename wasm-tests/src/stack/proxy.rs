@@ -1,11 +1,16 @@
 //! Envoy with the filter, and the explainer behind it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{kubernetes::run, settings::Settings};
+use super::certs::secret;
+use super::kubernetes::{self, run};
+use super::settings::Settings;
 
 pub(super) fn explainer(settings: &Settings) -> Command {
     let mut command = Command::new(&settings.programs.whynot);
@@ -17,7 +22,37 @@ pub(super) fn explainer(settings: &Settings) -> Command {
         .arg(format!("sqlite://{}", settings.run_dir.join("whynot.db").display()))
         .arg("--public-url")
         .arg(format!("http://127.0.0.1:{}", settings.ports.explainer));
+    if let Some(live) = &settings.live {
+        command
+            .arg("--state-dir")
+            .arg(settings.state_dir())
+            .arg("--admin-token-file")
+            .arg(settings.token_file())
+            .arg("--context")
+            .arg(&settings.context);
+        if live.policies.is_some() {
+            command.arg("--policies").arg(settings.policies_link());
+        }
+        if settings.follows_cluster() {
+            command
+                .arg("--kubeconfig")
+                .arg(kubernetes::explainer_kubeconfig(settings));
+        }
+        command.args(&live.serve_arguments);
+    }
     command
+}
+
+/// What a live stack has before its explainer starts: the folder of policies, and who may push.
+pub(super) fn prepare(settings: &Settings) -> Result<()> {
+    let Some(live) = &settings.live else { return Ok(()) };
+    let mut token = [0; 24];
+    File::open("/dev/urandom")?.read_exact(&mut token)?;
+    secret(&settings.token_file(), &STANDARD.encode(token))?;
+    match &live.policies {
+        Some(folder) => symlink(folder, settings.policies_link()).context("linking the policies"),
+        None => Ok(()),
+    }
 }
 
 /// Writes Envoy's configuration, policies included, to the run folder.
@@ -31,11 +66,24 @@ pub(super) fn render(settings: &Settings) -> Result<()> {
     } else {
         command.args(["envoy", "render"]);
     }
+    // What the explainer took last, for the time in which it is away.
+    let is_kept = settings.live.is_some() && settings.state_dir().exists();
+    let bundle = if is_kept {
+        &settings.state_dir()
+    } else {
+        &settings.bundle
+    };
+    if settings.live.is_some() {
+        command.arg("--live-policies");
+    }
+    if settings.follows_cluster() {
+        command.arg("--live-context");
+    }
     command
         .arg("--template")
         .arg(&settings.envoy_template)
         .arg("--bundle")
-        .arg(&settings.bundle)
+        .arg(bundle)
         .arg("--context")
         .arg(&settings.context);
     for (name, value) in [

@@ -209,9 +209,23 @@ pub struct Settings {
     /// Envoy reads its listeners, and the policies with them, from [`Settings::listeners_file`], also when that is replaced.
     #[serde(default)]
     pub listeners_in_file: bool,
+    /// Envoy takes policies and, in a stack with an API server, the context from the explainer, while both run.
+    #[serde(default)]
+    pub live: Option<Live>,
     /// What Envoy has to answer before it counts as started: `/readyz`, or `/healthz` when it is to have no policies yet.
     #[serde(default = "readiness")]
     pub envoy_probe: String,
+}
+
+/// How policies get into a stack in which they may change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Live {
+    /// The folder that the explainer reads; without it policies are pushed.
+    ///
+    /// It is read through a link in the run folder ([`Settings::policies_link`]), which another folder can take over at once.
+    pub policies: Option<PathBuf>,
+    /// Further arguments for `whynot serve`.
+    pub serve_arguments: Vec<String>,
 }
 
 fn readiness() -> String {
@@ -223,7 +237,12 @@ impl Settings {
     pub fn local() -> Result<Self> {
         let root = root();
         let run_dir = env::var_os("WHYNOT_RUN_DIR").map_or_else(|| root.join("build/run"), PathBuf::from);
-        Self::new(run_dir, Ports::from_env()?)
+        let mut settings = Self::new(run_dir, Ports::from_env()?)?;
+        settings.live = Some(Live {
+            policies: Some(root.join("policies")),
+            serve_arguments: Vec::new(),
+        });
+        Ok(settings)
     }
 
     /// A stack of a test's own: free ports, a folder that nobody else uses.
@@ -248,6 +267,7 @@ impl Settings {
             webhook: root.join("wasm-tests/stack/webhook.yaml"),
             concurrency: 2,
             listeners_in_file: false,
+            live: None,
             envoy_probe: readiness(),
         })
     }
@@ -255,6 +275,26 @@ impl Settings {
     /// Where the listeners are. In a folder of its own, because Envoy watches all of it.
     pub fn listeners_file(&self) -> PathBuf {
         self.run_dir.join("listeners/listeners.json")
+    }
+
+    /// Where the explainer of a live stack keeps the policies that it has taken.
+    pub fn state_dir(&self) -> PathBuf {
+        self.run_dir.join("policies")
+    }
+
+    /// The link by which the explainer of a live stack finds its folder of policies.
+    pub fn policies_link(&self) -> PathBuf {
+        self.run_dir.join("policies-source")
+    }
+
+    /// A file with the token of who may push policies to a live stack and roll them back.
+    pub fn token_file(&self) -> PathBuf {
+        self.run_dir.join("admin-token")
+    }
+
+    /// Whether the explainer follows this stack's API server.
+    pub(super) fn follows_cluster(&self) -> bool {
+        self.live.is_some() && self.parts.contains(&Part::ApiServer)
     }
 
     /// Without etcd and the API server: for tests that send reviews to Envoy themselves.
@@ -296,7 +336,8 @@ impl Settings {
         let is_fetched = self
             .render_arguments
             .iter()
-            .any(|argument| argument == "--live-policies");
+            .any(|argument| argument == "--live-policies")
+            || self.live.is_some();
         if self.parts.contains(&Part::Envoy) && !is_fetched {
             files.push((&*self.bundle, "just bundle"));
         }

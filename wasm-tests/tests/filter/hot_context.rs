@@ -133,6 +133,32 @@ fn a_namespace_that_does_not_exist_is_unknown_and_one_that_nobody_knows_is_a_fai
 }
 
 #[test]
+fn a_namespace_that_is_known_from_before_the_bound_is_not_used() {
+    let host = host(&[BY_LABEL], json!({"namespaces": {}}));
+    let body = json!({"name": "shop", "labels": {}, "annotations": {}}).to_string();
+    let told = |age: &str| {
+        let request = ask(&host);
+        let headers = [(":status", "200"), ("whynot-context-age-ms", age)];
+        host.answer_call(last(&host, "/v1/context/namespaces/shop").token, headers, body.as_str());
+        answer(&host, &request)
+    };
+    let stale = told("61000");
+    assert_eq!(
+        (stale.allowed, &stale.annotations["failed"]),
+        (false, &json!("tests/by-label"))
+    );
+    assert!(stale.message.contains("too old"), "{}", stale.message);
+    assert!(told("59000").allowed);
+    // It ages here too: a second later it may be used, three seconds later it is asked for again.
+    let calls = host.calls().len();
+    assert!(answer(&host, &ask(&host)).allowed);
+    assert_eq!(host.calls().len(), calls);
+    host.advance_clock(Duration::from_secs(3));
+    tick(&host, 1);
+    assert!(ask(&host).responses().is_empty());
+}
+
+#[test]
 fn who_looks_at_no_namespace_asks_for_none() {
     let host = host(&[PLAIN], json!({"namespaces": {}}));
     assert!(answer(&host, &ask(&host)).allowed);
