@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use clap::Args;
 
+use crate::clients::Clients;
 use crate::context::{ClusterArgs, Source};
 use crate::delivery::{PolicyArgs, Settings};
 use crate::ledger::Rules;
@@ -59,6 +60,10 @@ pub struct ServeArgs {
     pub(crate) context: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    /// A file with the tokens of who may ask for words (POST /v1/explain), as lines of `NAME TOKEN` or `NAME sha256:HEX`; read
+    /// again when it changes. Without it whoever reaches this server may ask.
+    #[arg(long, env = "WHYNOT_API_TOKEN_FILE", value_name = "FILE")]
+    api_token_file: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, env = "WHYNOT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,
@@ -90,6 +95,8 @@ pub struct Config {
     pub context: Source,
     /// How policies get in.
     pub policies: Settings,
+    /// Who may ask for words; `None`: whoever reaches the server.
+    pub clients: Option<Clients>,
 }
 
 /// A JSON document with its entity tag.
@@ -156,6 +163,7 @@ impl Config {
             shutdown_timeout: Duration::from_secs(10),
             context: Source::default(),
             policies: Settings::default(),
+            clients: None,
         }
     }
 }
@@ -184,6 +192,7 @@ impl ServeArgs {
         }
         let database = self.database.unwrap_or_else(default_database);
         let policies = self.policies.settings()?;
+        let clients = self.api_token_file.map(Clients::open).transpose()?;
         let concurrency = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
         Ok(Config {
             public_url: self.public_url,
@@ -199,6 +208,7 @@ impl ServeArgs {
             },
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
             policies,
+            clients,
             ..Config::new(self.listen, database)
         })
     }

@@ -6,6 +6,7 @@
 pub mod api;
 mod assembly;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod context;
 pub mod delivery;
@@ -16,3 +17,4 @@ pub mod sources;
 pub mod store;
 pub mod telemetry;
 pub mod ui;
+pub mod upstream;

@@ -23,6 +23,7 @@ use crate::explain::Explainer;
 use crate::ledger::days;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::upstream::Upstreams;
 
 /// How often retention is looked after.
 const PURGE_EVERY: Duration = Duration::from_hours(1);
@@ -38,6 +39,7 @@ pub struct Server {
     explainer: Explainer,
     context: LiveContext,
     delivery: Delivery,
+    upstreams: Upstreams,
     metrics: Metrics,
     config: Config,
 }
@@ -63,11 +65,15 @@ impl Server {
         delivery.begin().await?;
         let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
         metrics.of_context(context.clone());
+        let upstreams = Upstreams::new(delivery.clone(), context.clone());
         let state = api::AppState {
             delivery: delivery.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
             context: context.clone(),
+            upstreams: upstreams.clone(),
+            clients: config.clients.clone(),
+            bodies: api::Bodies::new(config.limits.body),
         };
         let router = api::router(state, &config.limits);
         Ok(Self {
@@ -77,6 +83,7 @@ impl Server {
             explainer,
             context,
             delivery,
+            upstreams,
             metrics,
             config,
         })
@@ -96,6 +103,7 @@ impl Server {
         ));
         let following = tokio::spawn(self.delivery.clone().follow());
         let watching = tokio::spawn(watch_what_policies_read(self.delivery.clone(), self.context.clone()));
+        let compiling = tokio::spawn(self.upstreams.clone().follow());
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
@@ -107,6 +115,7 @@ impl Server {
         self.delivery.stop();
         following.abort();
         watching.abort();
+        compiling.abort();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {

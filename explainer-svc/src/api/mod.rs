@@ -1,5 +1,8 @@
 //! The HTTP interface: one file a resource. Extract, call, answer.
 
+mod body;
+mod change;
+mod client;
 mod context;
 mod explain;
 mod explanations;
@@ -12,6 +15,7 @@ mod policies;
 mod problem;
 mod schema;
 mod violations;
+mod webhook;
 
 use std::time::Duration;
 
@@ -20,15 +24,19 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 
+pub use body::Bodies;
+pub(crate) use change::Change;
 pub use limits::{hardened, limited};
 pub use openapi::document;
 pub use problem::Problem;
 
+use crate::clients::Clients;
 use crate::config::Limits;
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
+use crate::upstream::Upstreams;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -41,6 +49,12 @@ pub struct AppState {
     pub metrics: Metrics,
     /// What policies know of the cluster.
     pub context: LiveContext,
+    /// Explains what other webhooks say.
+    pub upstreams: Upstreams,
+    /// Who may ask for words; `None`: whoever reaches the server.
+    pub clients: Option<Clients>,
+    /// How their questions are read.
+    pub bodies: Bodies,
 }
 
 /// Every route, with its limits.
