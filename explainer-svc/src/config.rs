@@ -54,16 +54,16 @@ pub struct ServeArgs {
     #[arg(long, env = "WHYNOT_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000,
         value_parser = clap::value_parser!(u64).range(0..=300_000))]
     shutdown_timeout_ms: u64,
+    /// A file with the tokens of who may ask for words (POST /v1/explain), as lines of `NAME TOKEN` or `NAME sha256:HEX`; read
+    /// again when it changes. Without it whoever reaches this server may ask.
+    #[arg(long, env = "WHYNOT_API_TOKEN_FILE", value_name = "FILE")]
+    api_token_file: Option<PathBuf>,
     /// What policies know of the cluster, in YAML or JSON, read again when it changes; with --kubernetes all but namespaces and
     /// inventory.
     #[arg(long, env = "WHYNOT_CONTEXT", value_name = "FILE")]
     pub(crate) context: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
-    /// A file with the tokens of who may ask for words (POST /v1/explain), as lines of `NAME TOKEN` or `NAME sha256:HEX`; read
-    /// again when it changes. Without it whoever reaches this server may ask.
-    #[arg(long, env = "WHYNOT_API_TOKEN_FILE", value_name = "FILE")]
-    api_token_file: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, env = "WHYNOT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Json)]
     log_format: LogFormat,

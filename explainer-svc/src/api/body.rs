@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use mediatype::{MediaType, names};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Problem;
@@ -104,6 +105,11 @@ impl Bodies {
         }
         let request: ExplainRequest = from_json(body)?;
         version(&request.api_version)?;
+        // The wire type takes any JSON there.
+        let is_patch = |patch: &Value| patch.as_array().is_some_and(|steps| steps.iter().all(Value::is_object));
+        if request.fix.as_ref().is_some_and(|fix| !is_patch(&fix.patch)) {
+            return Err(Problem::bad_request("Expected the operations of an RFC 6902 patch.").at("fix.patch"));
+        }
         Ok(Question::Filter(Box::new(request)))
     }
 }

@@ -23,7 +23,7 @@ use crate::explain::SOURCE;
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 pub(super) enum ExplainBody {
     /// The filter, with what it decided: no `kind`.
-    Filter(schema::ExplainRequest),
+    Filter(Box<schema::ExplainRequest>),
     /// A webhook, with what it said.
     Webhook(WebhookRequest),
 }
@@ -41,7 +41,7 @@ pub(super) enum ExplainAnswer {
 
 /// Records a decision and words it.
 ///
-/// The filter sends what it decided, without the object. A webhook of anybody's sends its own words and the AdmissionReview; the
+/// The filter sends what it decided, without the object. A webhook of anybody's sends its own words and the `AdmissionReview`; the
 /// policies that say the same are looked for, and a fix is searched that they pass.
 #[utoipa::path(
     post, path = "/v1/explain", tag = "filter", operation_id = "explain",

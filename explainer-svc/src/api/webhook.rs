@@ -35,7 +35,7 @@ pub(super) struct WebhookRequest {
     /// Its own words. They come back whole, below the explanation.
     #[schema(max_length = 131_072)]
     pub(super) message: String,
-    /// The AdmissionReview that it was asked, as the API server sent it; at most 15 MiB.
+    /// The `AdmissionReview` that it was asked, as the API server sent it; at most 15 MiB.
     #[schema(value_type = AdmissionReview)]
     pub(super) admission_review: Box<RawValue>,
     /// How long the caller waits, in milliseconds. With little time no fix is searched.
@@ -90,7 +90,7 @@ pub(super) struct AdmissionReview {
     request: AdmissionRequest,
 }
 
-/// The request of an AdmissionReview.
+/// The request of an `AdmissionReview`.
 #[derive(ToSchema)]
 #[schema(as = AdmissionRequest)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
