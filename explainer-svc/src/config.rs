@@ -9,6 +9,7 @@ use axum::http::Uri;
 use clap::Args;
 
 use crate::audit::{self, AuditArgs};
+use crate::clients::Clients;
 use crate::context::{ClusterArgs, Source};
 use crate::delivery::{PolicyArgs, Settings};
 use crate::ledger::Rules;
@@ -54,6 +55,10 @@ pub struct ServeArgs {
     #[arg(long, env = "WHYNOT_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value_t = 10_000,
         value_parser = clap::value_parser!(u64).range(0..=300_000))]
     shutdown_timeout_ms: u64,
+    /// A file with the tokens of who may ask for words (POST /v1/explain), as lines of `NAME TOKEN` or `NAME sha256:HEX`; read
+    /// again when it changes. Without it whoever reaches this server may ask.
+    #[arg(long, env = "WHYNOT_API_TOKEN_FILE", value_name = "FILE")]
+    api_token_file: Option<PathBuf>,
     /// What policies know of the cluster, in YAML or JSON, read again when it changes; with --kubernetes all but namespaces and
     /// inventory.
     #[arg(long, env = "WHYNOT_CONTEXT", value_name = "FILE")]
@@ -95,6 +100,8 @@ pub struct Config {
     pub policies: Settings,
     /// The audit log.
     pub audit: audit::Settings,
+    /// Who may ask for words; `None`: whoever reaches the server.
+    pub clients: Option<Clients>,
 }
 
 /// A JSON document with its entity tag.
@@ -162,6 +169,7 @@ impl Config {
             shutdown_timeout: Duration::from_secs(10),
             context: Source::default(),
             policies: Settings::default(),
+            clients: None,
         }
     }
 }
@@ -204,6 +212,7 @@ impl ServeArgs {
         }
         let database = self.database.unwrap_or_else(default_database);
         let policies = self.policies.settings()?;
+        let clients = self.api_token_file.map(Clients::open).transpose()?;
         let concurrency = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
         Ok(Config {
             audit: self.audit.settings(&database, self.public_url.as_deref()),
@@ -220,6 +229,7 @@ impl ServeArgs {
             },
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
             policies,
+            clients,
             ..Config::new(self.listen, database)
         })
     }

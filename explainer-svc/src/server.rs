@@ -24,6 +24,7 @@ use crate::explain::Explainer;
 use crate::ledger::days;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::upstream::Upstreams;
 
 /// How often retention is looked after.
 const PURGE_EVERY: Duration = Duration::from_hours(1);
@@ -40,6 +41,7 @@ pub struct Server {
     context: LiveContext,
     delivery: Delivery,
     audit: Log,
+    upstreams: Upstreams,
     metrics: Metrics,
     config: Config,
 }
@@ -68,12 +70,16 @@ impl Server {
         metrics.of_context(context.clone());
         let explainer = explainer.with_audit(audit.clone());
         audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
+        let upstreams = Upstreams::new(delivery.clone(), context.clone());
         let state = api::AppState {
             delivery: delivery.clone(),
             audit: audit.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
             context: context.clone(),
+            upstreams: upstreams.clone(),
+            clients: config.clients.clone(),
+            bodies: api::Bodies::new(config.limits.body),
         };
         let router = api::router(state, &config.limits);
         Ok(Self {
@@ -84,6 +90,7 @@ impl Server {
             context,
             delivery,
             audit,
+            upstreams,
             metrics,
             config,
         })
@@ -107,6 +114,7 @@ impl Server {
             self.context.clone(),
             self.audit.clone(),
         ));
+        let compiling = tokio::spawn(self.upstreams.clone().follow());
         let retention = tokio::spawn(self.audit.clone().retain(self.config.audit.retention_days));
         let connections = GracefulShutdown::new();
         tokio::select! {
@@ -120,6 +128,7 @@ impl Server {
         following.abort();
         watching.abort();
         retention.abort();
+        compiling.abort();
         drop(self.listener);
         tracing::info!(connections = connections.count(), "shutting down");
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {

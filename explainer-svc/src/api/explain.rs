@@ -1,73 +1,111 @@
-//! `POST /v1/explain`: the filter asks for words.
+//! `POST /v1/explain`: the filter, or a webhook of anybody's, asks for words.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
-use engine::explain::wire::{API_VERSION, ExplainRequest, ExplainResponse};
-use mediatype::{MediaType, names};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use engine::upstream::with_original;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{AppState, Problem, schema};
+use super::body::{self, Question};
+use super::client::Client;
+use super::webhook::{WebhookRequest, WebhookResponse};
+use super::{AppState, Change, Problem, schema};
+use crate::explain::SOURCE;
+
+/// Who asks, and what.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is read elsewhere")]
+pub(super) enum ExplainBody {
+    /// The filter, with what it decided: no `kind`.
+    Filter(Box<schema::ExplainRequest>),
+    /// A webhook, with what it said.
+    Webhook(WebhookRequest),
+}
+
+/// The answer for who asked.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is answered elsewhere")]
+pub(super) enum ExplainAnswer {
+    /// For the filter.
+    Filter(schema::ExplainResponse),
+    /// For a webhook.
+    Webhook(WebhookResponse),
+}
 
 /// Records a decision and words it.
+///
+/// The filter sends what it decided, without the object. A webhook of anybody's sends its own words and the `AdmissionReview`; the
+/// policies that say the same are looked for, and a fix is searched that they pass.
 #[utoipa::path(
     post, path = "/v1/explain", tag = "filter", operation_id = "explain",
-    request_body = schema::ExplainRequest,
+    security(("client" = []), ()),
+    request_body = ExplainBody,
     responses(
-        (status = 200, description = "The words, and where they stay readable", body = schema::ExplainResponse),
+        (status = 200, description = "The words, and where they stay readable", body = ExplainAnswer),
         (status = 400, description = "The body is not such a request; `path` says where", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is over 4 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Tokens are configured, and this is none of them", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not come in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is over 4 MiB, with an AdmissionReview over 16 MiB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not declared as application/json", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "No words in time; the caller uses its own", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn post(
+    Client(client): Client,
     State(state): State<AppState>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<ExplainResponse>, Problem> {
-    require_json(&headers)?;
-    let request = parse(&body?)?;
-    let deadline = Duration::from_millis(request.deadline_ms);
+    sent: Body,
+) -> Result<Response, Problem> {
+    let begun = Instant::now();
+    body::require_json(&headers)?;
+    let (bytes, _place) = state.bodies.read(sent).await?;
+    let client = client.as_deref();
+    match state.bodies.parse(&bytes)? {
+        Question::Filter(request) => {
+            drop(bytes);
+            let deadline = Duration::from_millis(request.deadline_ms);
+            let now = jiff::Timestamp::now().as_millisecond();
+            tracing::debug!(client, uid = request.review.uid, "the filter asks");
+            Ok(Json(state.explainer.explain(*request, now, deadline).await?).into_response())
+        }
+        Question::Webhook(request) => {
+            drop(bytes);
+            tracing::debug!(client, webhook = request.webhook, "a webhook asks");
+            Ok(Json(webhook(&state, *request, begun).await?).into_response())
+        }
+    }
+}
+
+async fn webhook(state: &AppState, sent: WebhookRequest, begun: Instant) -> Result<WebhookResponse, Problem> {
     let now = jiff::Timestamp::now().as_millisecond();
-    Ok(Json(state.explainer.explain(request, now, deadline).await?))
-}
-
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_json = declared
-        .and_then(|text| MediaType::parse(text).ok())
-        .is_some_and(|media| media.ty == names::APPLICATION && media.subty == names::JSON && media.suffix.is_none());
-    if is_json {
-        return Ok(());
-    }
-    Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "Send the body as content-type application/json.",
-    ))
-}
-
-/// The place of an error; `.` is the whole body, also when it is no JSON.
-fn place(path: &serde_path_to_error::Path) -> String {
-    match path.to_string() {
-        unknown if unknown == "?" => ".".to_owned(),
-        known => known,
-    }
-}
-
-fn parse(body: &[u8]) -> Result<ExplainRequest, Problem> {
-    let deserializer = &mut serde_json::Deserializer::from_slice(body);
-    let request: ExplainRequest = serde_path_to_error::deserialize(&mut *deserializer)
-        .map_err(|error| Problem::bad_request(error.inner().to_string()).at(place(error.path())))?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::bad_request(error.to_string()).at("."))?;
-    if request.api_version != API_VERSION {
-        let detail = format!("This server speaks {API_VERSION:?} only.");
-        return Err(Problem::bad_request(detail).at("apiVersion"));
-    }
-    Ok(request)
+    let deadline = Duration::from_millis(sent.deadline_ms);
+    let left = || deadline.saturating_sub(begun.elapsed());
+    let review = Box::<str>::from(sent.admission_review).into_string().into_bytes();
+    let explained = state
+        .upstreams
+        .explain(review, &sent.webhook, &sent.message, left())
+        .await;
+    let (mut request, revision) = explained?;
+    request.deadline_ms = sent.deadline_ms;
+    let items = request.upstream.as_ref().map(|upstream| upstream.items.clone());
+    let fix = request.fix.clone().and_then(Change::new);
+    let worded = state.explainer.explain(request, now, left()).await?;
+    Ok(WebhookResponse {
+        id: worded.id,
+        url: worded.url,
+        message: with_original(&worded.message, &sent.webhook, &sent.message),
+        explanation: worded.message,
+        warnings: worded.warnings,
+        fix,
+        items: items.unwrap_or_default(),
+        source: SOURCE,
+        revision,
+    })
 }

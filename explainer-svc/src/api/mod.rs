@@ -1,6 +1,9 @@
 //! The HTTP interface: one file a resource. Extract, call, answer.
 
 mod audit;
+mod body;
+mod change;
+mod client;
 mod context;
 mod explain;
 mod explanations;
@@ -13,6 +16,7 @@ mod policies;
 mod problem;
 mod schema;
 mod violations;
+mod webhook;
 
 use std::time::Duration;
 
@@ -21,17 +25,21 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 
+pub use body::Bodies;
+pub(crate) use change::Change;
 pub use limits::{hardened, limited};
 pub use openapi::document;
 pub use problem::Problem;
 
 pub(crate) use audit::Proof;
 
+use crate::clients::Clients;
 use crate::config::Limits;
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::telemetry::Metrics;
+use crate::upstream::Upstreams;
 
 /// What handlers work with.
 #[derive(Debug, Clone)]
@@ -46,6 +54,12 @@ pub struct AppState {
     pub metrics: Metrics,
     /// What policies know of the cluster.
     pub context: LiveContext,
+    /// Explains what other webhooks say.
+    pub upstreams: Upstreams,
+    /// Who may ask for words; `None`: whoever reaches the server.
+    pub clients: Option<Clients>,
+    /// How their questions are read.
+    pub bodies: Bodies,
 }
 
 /// Every route, with its limits.

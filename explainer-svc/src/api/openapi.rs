@@ -14,7 +14,7 @@ use super::{audit, context, explain, explanations, filters, health, policies, vi
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
-        (name = "filter", description = "What the filter in Envoy asks"),
+        (name = "filter", description = "What the filter in Envoy and other webhooks ask"),
         (name = "people", description = "What a denied person opens"),
         (name = "ledger", description = "Which team hit which rule"),
         (name = "policies", description = "What filters and `whynot check --server` decide with, and who has it"),
@@ -27,14 +27,14 @@ use super::{audit, context, explain, explanations, filters, health, policies, vi
         audit::consistency, audit::events, health::alive,
         health::ready, health::metrics, get
     ),
-    modifiers(&Administrators)
+    modifiers(&Callers)
 )]
 struct Api;
 
-/// How administrators say who they are.
-struct Administrators;
+/// How administrators and clients say who they are.
+struct Callers;
 
-impl Modify for Administrators {
+impl Modify for Callers {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
@@ -42,6 +42,13 @@ impl Modify for Administrators {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("administrator", SecurityScheme::Http(bearer));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "One of the file of --api-token-file; without that file none is needed",
+            ))
+            .build();
+        components.add_security_scheme("client", SecurityScheme::Http(bearer));
     }
 }
 

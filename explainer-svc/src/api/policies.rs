@@ -158,14 +158,7 @@ impl FromRequestParts<AppState> for Administrator {
                           --admin-token-file FILE.";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail).into_response());
         };
-        let given = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let given = given.and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
+        let given = super::client::bearer(&parts.headers);
         let is_administrator = token.is(given.unwrap_or_default()).map_err(|reason| {
             tracing::error!(
                 event = "admin_token_unreadable",
@@ -183,11 +176,7 @@ impl FromRequestParts<AppState> for Administrator {
             "somebody without the token wanted to change policies"
         );
         let detail = "This needs the administrator's token: authorization: Bearer TOKEN.";
-        let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Err(response)
+        Err(Problem::new(StatusCode::UNAUTHORIZED, detail).into_response())
     }
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::explain::ExplainError;
 use crate::store::StoreError;
+use crate::upstream::UpstreamError;
 
 /// When to try again after 503, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -81,6 +82,9 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -102,6 +106,17 @@ impl From<ExplainError> for Problem {
             ExplainError::Store(_) | ExplainError::Stopped | ExplainError::Id(_) => {
                 "The attempt could not be recorded; use your own words."
             }
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+impl From<UpstreamError> for Problem {
+    fn from(error: UpstreamError) -> Self {
+        let detail = match error {
+            UpstreamError::Review(error) => return Self::bad_request(error.reason).at("admissionReview"),
+            UpstreamError::Busy => "Too many reviews are being evaluated; use your own words.",
+            UpstreamError::Failed => "The review could not be evaluated; use your own words.",
         };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }

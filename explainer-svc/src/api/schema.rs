@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ExplainRequest {
     /// `whynot.dev/v1`.
+    #[schema(value_type = super::webhook::ExplainVersion)]
     api_version: String,
     /// The revision of the policy set that decided.
     revision: String,

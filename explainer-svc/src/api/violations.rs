@@ -26,10 +26,12 @@ pub(super) struct Conditions {
     /// In this namespace.
     namespace: Option<String>,
     /// `deny`, `warn` or `audit`.
+    #[param(value_type = Option<super::schema::Action>, inline)]
     action: Option<String>,
     /// Last seen since: a time (`2026-11-22T10:00:00Z`), a day in UTC (`2026-11-22`) or a span back from now (`14d`, `36h`).
     since: Option<String>,
     /// At most this many, from 1 to 1000; 100 when not said.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
     /// `next` of the page before.
     cursor: Option<i64>,

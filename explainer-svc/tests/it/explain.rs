@@ -62,6 +62,8 @@ async fn what_is_wrong_with_a_body_is_said_with_its_place() {
     missing["review"].as_object_mut().unwrap().remove("uid");
     let mut unknown = denial();
     unknown["violations"][0]["actoin"] = "deny".into();
+    let mut patch = denial();
+    patch["fix"]["patch"] = json!([null]);
     let mut version = denial();
     version["apiVersion"] = "whynot.dev/v2".into();
     for body in [
@@ -70,6 +72,7 @@ async fn what_is_wrong_with_a_body_is_said_with_its_place() {
         missing.to_string(),
         unknown.to_string(),
         with_review(denial(), "dryRun", "yes").to_string(),
+        patch.to_string(),
         version.to_string(),
         denial().to_string() + "{}",
     ] {

@@ -42,6 +42,10 @@ mod limits;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod other_webhooks;
+#[cfg(test)]
+mod other_webhooks_clients;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod policy_tests;

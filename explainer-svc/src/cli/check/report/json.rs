@@ -1,12 +1,12 @@
 //! The report as JSON: the schema of docs/check.md.
 
-use engine::fix::Placeholder;
 use engine::verdict::{Action, Failure, Severity, Violation};
 use serde::Serialize;
 
 use super::super::judge::{Checked, Objection, Proposal, Reference};
 use super::super::work::Trouble;
 use super::Report;
+use crate::api::Change;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,7 +27,7 @@ struct Entry<'a> {
     /// What the API server would answer.
     message: Option<&'a str>,
     warnings: &'a [String],
-    fix: Option<Change<'a>>,
+    fix: Option<Change>,
     violations: Vec<Problem<'a>>,
     failures: &'a [Failure],
 }
@@ -41,24 +41,8 @@ struct Problem<'a> {
     paths: Vec<&'a str>,
     lines: &'a [usize],
     explanation: String,
-    fix: Option<Change<'a>>,
+    fix: Option<Change>,
     unfixable: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the schema's members")]
-struct Change<'a> {
-    /// Nothing else is ever called a fix.
-    verified: bool,
-    class: engine::fix::Class,
-    source: engine::fix::Source,
-    patch: &'a json_patch::Patch,
-    placeholders: &'a [Placeholder],
-    snippet: &'a str,
-    diff: &'a str,
-    removes: bool,
-    widens: bool,
-    complete: bool,
 }
 
 /// Where to look when a violation has no fix of its own.
@@ -119,7 +103,7 @@ pub(super) fn explanation(violation: &Violation) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-fn change(proposal: &Proposal) -> Change<'_> {
+fn change(proposal: &Proposal) -> Change {
     let Proposal {
         patch,
         class,
@@ -135,10 +119,10 @@ fn change(proposal: &Proposal) -> Change<'_> {
         verified: true,
         class: *class,
         source: *source,
-        patch,
-        placeholders,
-        snippet,
-        diff: &shown.diff,
+        patch: patch.clone(),
+        placeholders: placeholders.clone(),
+        snippet: snippet.clone(),
+        diff: shown.diff.clone(),
         removes: *removes,
         widens: *widens,
         complete: *complete,
