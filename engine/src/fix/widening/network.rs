@@ -148,9 +148,8 @@ fn wider(place: &Place<'_>) -> bool {
 
 fn ingress(place: &Place<'_>) -> bool {
     match place.names {
-        ["spec", "tls"] if place.is_element => place.after.is_none(),
-        ["spec", "tls", "hosts"] if !place.is_element => lets_all(place),
-        ["spec", "tls", "hosts"] => place.after.is_none(),
+        ["spec", "tls"] | ["spec", "tls", "hosts"] if place.is_element => place.after.is_none(),
+        ["spec", "tls", "hosts"] => lets_all(place),
         ["spec", "defaultBackend"] => place.before.is_none(),
         ["spec", "rules"] if place.is_element => place.before.is_none(),
         // Without one it is every host.
