@@ -1,4 +1,4 @@
-//! Where a change allows or opens more than there was. What is compared are the two objects, place by place, so that it does not
+//! Where a change allows or opens more than there was. The two objects are compared, place by place, so that it does not
 //! matter by which edits one becomes the other.
 
 mod network;
@@ -113,7 +113,7 @@ fn aligned(before: &Json, edits: &[Edit]) -> Option<Json> {
     Some(change::apply(before, &kept)?.0)
 }
 
-/// The lists of which no element is left, because all are removed, or only examples of one: then all are rather filled in.
+/// The lists of which no element is left, because all are removed, or only examples: then all are rather filled in.
 pub(super) fn emptied(before: &Json, edits: &[Edit]) -> Vec<Vec<String>> {
     let Some(after) = aligned(before, edits) else {
         return Vec::new();

@@ -72,8 +72,7 @@ fn rule(place: &Place<'_>, direction: &str) -> bool {
     direction == "egress" && place.before.is_some() && place.after.is_none() && !guards
 }
 
-/// Whether the list that an element comes to had any: for rules, whether there were some; for peers, it is told by the element
-/// alone that the list is there.
+/// Whether the list that an element comes to had any: rules in a direction, or peers and ports in one of the rules.
 fn had_any(place: &Place<'_>) -> bool {
     let list = ["spec", place.names.get(1).copied().unwrap_or_default()];
     let rules = place
