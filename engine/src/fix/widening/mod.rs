@@ -1,4 +1,4 @@
-//! Where a change allows or opens more than there was. What is compared are the two objects, place by place, so that it does not
+//! Where a change allows or opens more than there was. The two objects are compared, place by place, so that it does not
 //! matter by which edits one becomes the other.
 
 mod network;
@@ -113,7 +113,7 @@ fn aligned(before: &Json, edits: &[Edit]) -> Option<Json> {
     Some(change::apply(before, &kept)?.0)
 }
 
-/// The lists that had elements and have none any more, because all of them are removed.
+/// The lists of which no element is left, because all are removed, or only examples: then all are rather filled in.
 pub(super) fn emptied(before: &Json, edits: &[Edit]) -> Vec<Vec<String>> {
     let Some(after) = aligned(before, edits) else {
         return Vec::new();
@@ -122,7 +122,13 @@ pub(super) fn emptied(before: &Json, edits: &[Edit]) -> Vec<Vec<String>> {
     let lists = removed.filter_map(|edit| {
         let (_, above) = edit.path.split_last()?;
         list_at(before, above)?;
-        let is_empty = list_at(&after, above)?.iter().all(Json::is_null);
+        let is_example = |place: usize| {
+            let path = [above, &[Step::Key(place.to_string())]].concat();
+            let mut edits = edits.iter();
+            edits.any(|edit| edit.placeholder.is_some() && edit.path.starts_with(&path))
+        };
+        let mut elements = list_at(&after, above)?.iter().enumerate();
+        let is_empty = elements.all(|(place, element)| element.is_null() || is_example(place));
         is_empty.then(|| change::names(above).into_iter().map(str::to_owned).collect())
     });
     let mut lists: Vec<Vec<String>> = lists.collect();

@@ -72,8 +72,7 @@ fn rule(place: &Place<'_>, direction: &str) -> bool {
     direction == "egress" && place.before.is_some() && place.after.is_none() && !guards
 }
 
-/// Whether the list that an element comes to had any: for rules, whether there were some; for peers, it is told by the element
-/// alone that the list is there.
+/// Whether the list that an element comes to had any: rules in a direction, or peers and ports in one of the rules.
 fn had_any(place: &Place<'_>) -> bool {
     let list = ["spec", place.names.get(1).copied().unwrap_or_default()];
     let rules = place
@@ -148,9 +147,8 @@ fn wider(place: &Place<'_>) -> bool {
 
 fn ingress(place: &Place<'_>) -> bool {
     match place.names {
-        ["spec", "tls"] if place.is_element => place.after.is_none(),
-        ["spec", "tls", "hosts"] if !place.is_element => lets_all(place),
-        ["spec", "tls", "hosts"] => place.after.is_none(),
+        ["spec", "tls"] | ["spec", "tls", "hosts"] if place.is_element => place.after.is_none(),
+        ["spec", "tls", "hosts"] => lets_all(place),
         ["spec", "defaultBackend"] => place.before.is_none(),
         ["spec", "rules"] if place.is_element => place.before.is_none(),
         // Without one it is every host.
