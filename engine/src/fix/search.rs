@@ -203,8 +203,10 @@ impl<'a, 'p> Search<'a, 'p> {
             place -= 1;
             let mut fewer = edits.clone();
             let edit = fewer.remove(place);
-            if change::names(&edit.path).contains(&"valueFrom") {
-                // A variable without its value is no use.
+            let names = change::names(&edit.path);
+            let spreads = names.contains(&"topologySpreadConstraints") && names.last() == Some(&"labelSelector");
+            if names.contains(&"valueFrom") || spreads {
+                // A variable without its value is no use, nor is to spread no Pods.
                 continue;
             }
             let Some((after, _)) = change::apply(self.proof.before(), &fewer) else {

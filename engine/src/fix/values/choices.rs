@@ -55,7 +55,7 @@ pub(super) fn among(spot: &Spot<'_>, values: &[Value], source: Source, is_list: 
             Source::Rule | Source::Parameter => {
                 let several = values.len().max(spot.options) > 1;
                 let is_quantity = matches!(spot.field.map(Field::form), Some(Form::Quantity));
-                (is_list && several && near == 0 && json.is_string() && is_free_text(spot))
+                ((is_list || spot.is_part) && several && near == 0 && json.is_string() && is_free_text(spot))
                     || (source == Source::Parameter && spot.now.is_none() && is_quantity)
             }
             _ => false,

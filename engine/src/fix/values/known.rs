@@ -223,6 +223,12 @@ pub(super) fn renamed(spot: &Spot<'_>, now: &str) -> Candidate {
                 .unwrap_or(FILL_IN);
             set(json!(own), DERIVED)
         }
+        // A time that any part of a schedule can be.
+        [.., "schedule"] if spot.is_part => filled(
+            json!(if now == "1" { "2" } else { "1" }),
+            FILLED,
+            "when it shall start".to_owned(),
+        ),
         [.., "verbs", _] if now == "*" => filled(
             json!("get"),
             FILLED,
