@@ -83,6 +83,12 @@ pub(super) fn contradiction(proof: &Proof<'_>, aim: &Aim<'_>) -> Option<String> 
     ))
 }
 
+/// In names of parameters that allow more, or as much, when they are empty.
+const MAY_BE_EMPTY: [&str; 14] = [
+    "exempt", "exclu", "ignore", "except", "skip", "deny", "denied", "forbid", "disallow", "block", "banned",
+    "prohibit", "require", "label",
+];
+
 /// Parameters without which nothing passes, when they are empty.
 pub(super) fn emptiness(proof: &Proof<'_>, aim: &Aim<'_>) -> Option<String> {
     let parameters = proof.parameters(aim.policy);
@@ -91,7 +97,13 @@ pub(super) fn emptiness(proof: &Proof<'_>, aim: &Aim<'_>) -> Option<String> {
         Value::Object(members) => members.is_empty(),
         _ => false,
     };
-    let (name, _) = parameters.as_object()?.iter().find(|(_, value)| is_empty(value))?;
+    // A list of exceptions, or of what is refused, may well be empty.
+    let may_be_empty = |name: &str| {
+        let name = name.to_lowercase();
+        MAY_BE_EMPTY.iter().any(|word| name.contains(word))
+    };
+    let mut parameters = parameters.as_object()?.iter();
+    let (name, _) = parameters.find(|(name, value)| is_empty(value) && !may_be_empty(name))?;
     Some(format!(
         "The policy's parameter `{name}` is empty, and no change was found that passes: it seems to allow nothing. Whoever keeps the \
          policy has to fill it in."

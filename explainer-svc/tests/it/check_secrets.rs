@@ -102,6 +102,41 @@ fn what_is_written_is_whole() {
     assert_eq!(written, expected);
 }
 
+/// A policy says what it likes.
+#[test]
+fn a_message_that_quotes_a_secret_hides_it() {
+    let folder = folder();
+    write(
+        &folder,
+        "policies/general/open/policy.rego",
+        "package general.open\n\nimport rego.v1\n\n\
+         containers := input.request.object.spec.containers\n\n\
+         deny contains sprintf(\"%s holds %s\", [e.name, e.value]) if some e in containers[_].env\n\n\
+         deny contains sprintf(\"%s is old\", [c.image]) if some c in containers\n\n\
+         deny contains sprintf(\"%s=%s\", [k, v]) if some k, v in input.request.object.data\n",
+    );
+    write(
+        &folder,
+        "policies/policy-set.yaml",
+        "policies: {'*': {enabled: false}, general/open: {enabled: true}}\n",
+    );
+    write(
+        &folder,
+        "manifests/shop.yaml",
+        "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: app,\n\
+           image: 'user:hunter2@r.io/shop/web:1', env: [{name: KEY, value: hunter2-x}]}]}}\n\
+         ---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {key: hunter2-y}}\n",
+    );
+    for output in ["text", "json", "sarif", "junit", "github"] {
+        let run = check(&folder, &["--output", output]);
+        assert_eq!(run.code, Some(1), "{}", run.err);
+        assert!(!run.out.contains("hunter2"), "{}", run.out);
+        for words in ["KEY holds (hidden)", "(hidden)@r.io/shop/web:1 is old", "key=(hidden)"] {
+            assert!(run.out.contains(words), "{words}: {}", run.out);
+        }
+    }
+}
+
 /// One that cannot be read may be anything.
 #[test]
 fn a_mistake_is_told_without_its_text() {

@@ -140,10 +140,17 @@ pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked 
     let verdict = set.evaluate(review);
     let only_denials = verdict.violations().all(|violation| violation.action == Action::Deny);
     // What admission itself looks for: its words have this fix and no other.
-    let admission = fix::remedies(set, review, &verdict, Effort::ADMISSION);
+    let written = |remedies: Remedies| {
+        if read.is_manifest {
+            remedies.as_written()
+        } else {
+            remedies
+        }
+    };
+    let admission = written(fix::remedies(set, review, &verdict, Effort::ADMISSION));
     let mut decided = answer::with_remedies(set, review, &verdict, &admission);
     let needs_all = !only_denials && (wanted.each || wanted.fail_on > FailOn::Deny);
-    let all = needs_all.then(|| fix::remedies(set, review, &verdict, Effort::ALL));
+    let all = needs_all.then(|| written(fix::remedies(set, review, &verdict, Effort::ALL)));
     let each: &Remedies = all.as_ref().unwrap_or(&admission);
     let whole = match &all {
         Some(all) if wanted.fail_on > FailOn::Deny => all.whole.as_ref(),
@@ -151,6 +158,9 @@ pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked 
     };
     let mut proposals = Proposals::new(&read, wanted);
     let proposed = whole.map(|fix| proposals.of(fix));
+    if read.is_manifest {
+        decided.request.defaulted.clear();
+    }
     if let (true, Some(fix)) = (read.is_manifest, &mut decided.request.fix) {
         // kubectl would change every document of the file, and apply it; here nothing was to be applied yet.
         fix.kubectl = match &proposed {
@@ -160,11 +170,12 @@ pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked 
         };
     }
     let own = decided.own_answer();
+    let hidden = redact::Hidden::of_review(review);
     let together = whole.map(|fix| fix.summary().policies).unwrap_or_default();
     let violations: Vec<Objection> = verdict
         .violations()
         .map(|violation| {
-            let remedy = each.policies.get(&violation.policy);
+            let remedy = each.of(violation);
             let only_together = !matches!(remedy, Some(Remedy::Fix(_))) && together.contains(&violation.policy);
             Objection {
                 lines: lines(violation, &read),
@@ -173,11 +184,11 @@ pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked 
                     _ => None,
                 },
                 unfixable: match remedy {
-                    Some(Remedy::Unfixable(reason)) if !only_together => Some(reason.clone()),
+                    Some(Remedy::Unfixable(reason)) if !only_together => Some(hidden.mask(reason)),
                     _ => None,
                 },
                 only_together,
-                violation: violation.clone(),
+                violation: hidden.mask_violation(violation),
             }
         })
         .collect();
@@ -197,7 +208,7 @@ pub(super) fn judge(set: &PolicySet, read: Read<'_>, wanted: Wanted) -> Checked 
         denial: own.denial,
         warnings: own.warnings,
         violations,
-        failures: verdict.failures().to_vec(),
+        failures: decided.request.failures.clone(),
         fix: proposed,
         place: read.place,
     }

@@ -17,9 +17,11 @@ use super::remote::Remote;
 use crate::sources;
 
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("deciding").args(["policies", "server"]).required(true))]
 pub(super) struct PolicyArgs {
     /// Folders, single files and bundles, as `whynot policy build` takes them; their policy-set.yaml applies.
-    #[arg(long, value_name = "PATH", num_args = 1.., required_unless_present = "server")]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     policies: Vec<PathBuf>,
     /// A running explainer, whose policies and context are used.
     #[arg(long, value_name = "URL", conflicts_with_all = ["policies", "context"], value_parser = Remote::parse)]

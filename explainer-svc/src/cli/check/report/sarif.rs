@@ -158,16 +158,24 @@ fn change(fix: &Proposal, uri: &str) -> Value {
         })
     };
     let replacements: Vec<Value> = fix.shown.replacements.iter().map(replacement).collect();
-    let text = match &*fix.placeholders {
-        [] => "Tried: the policy passes with it.".to_owned(),
-        some => {
-            let open: Vec<String> = some
-                .iter()
-                .map(|placeholder| format!("{}: {}", placeholder.path, placeholder.meaning))
-                .collect();
-            format!("Tried: the policy passes with it. Fill in {}.", open.join("; "))
+    let mut text = "Tried: the policy passes with it.".to_owned();
+    // Somebody accepts this with one click, and sees no more than this line.
+    for (holds, says) in [
+        (fix.removes, " It removes something that was there."),
+        (fix.widens, " It gives more access than before."),
+    ] {
+        if holds {
+            text.push_str(says);
         }
-    };
+    }
+    if !fix.placeholders.is_empty() {
+        let open: Vec<String> = fix
+            .placeholders
+            .iter()
+            .map(|placeholder| format!("{}: {}", placeholder.path, placeholder.meaning))
+            .collect();
+        text.push_str(&format!(" Fill in {}.", open.join("; ")));
+    }
     json!({
         "description": {"text": text},
         "artifactChanges": [{"artifactLocation": {"uri": uri}, "replacements": replacements}],
