@@ -150,12 +150,11 @@ fn ingress(place: &Place<'_>) -> bool {
         ["spec", "tls"] | ["spec", "tls", "hosts"] if place.is_element => place.after.is_none(),
         ["spec", "tls", "hosts"] => lets_all(place),
         ["spec", "defaultBackend"] => place.before.is_none(),
-        ["spec", "rules"] if place.is_element => place.before.is_none(),
+        ["spec", "rules"] | ["spec", "rules", "http", "paths"] if place.is_element => place.before.is_none(),
         // Without one it is every host.
         ["spec", "rules", "host"] => {
             place.was().is_some_and(|host| !host.is_empty()) && place.is().is_none_or(str::is_empty)
         }
-        ["spec", "rules", "http", "paths"] if place.is_element => place.before.is_none(),
         ["spec", "rules", "http", "paths", "path"] => place
             .was()
             .is_some_and(|old| !place.is().is_some_and(|new| is_below(new, old))),
