@@ -43,8 +43,9 @@ impl Part {
     /// How long it may take to answer: several times what a loaded machine with two cores needs.
     pub(super) fn patience(self) -> Duration {
         Duration::from_secs(match self {
-            Self::ApiServer => 90,
-            Self::Etcd | Self::Envoy | Self::Explainer => 40,
+            // Envoy compiles the filter first, and the explainer runs the tests of its policies.
+            Self::ApiServer | Self::Envoy | Self::Explainer => 120,
+            Self::Etcd => 40,
         })
     }
 

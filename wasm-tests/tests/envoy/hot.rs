@@ -18,7 +18,7 @@ use crate::support::{Envoy, Explainer, settings};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A set of which every policy says the same number, so that an answer of two sets would show.
-fn set(number: usize) -> Bundle {
+pub(crate) fn set(number: usize) -> Bundle {
     let mut sources = vec![PRIVILEGED.to_owned()];
     for policy in 0..20 {
         sources.push(format!(
@@ -38,12 +38,12 @@ fn live(name: &str, bundle: &Bundle) -> (Settings, Delivery) {
     (settings, delivery)
 }
 
-fn numbered() -> Vec<u8> {
+pub(crate) fn numbered() -> Vec<u8> {
     let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "numbered", "namespace": "shop"}});
     review_bytes(&object)
 }
 
-fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut is_there: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_there() {
         assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");

@@ -10,6 +10,7 @@ mod explainer;
 mod failures;
 mod fake;
 mod hot;
+mod live;
 mod observed;
 mod reload;
 mod support;
