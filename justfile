@@ -63,6 +63,11 @@ test *arguments: (setup "run" "test") wasm bundle
     @scripts/cargo.sh test --workspace --locked {{ arguments }}
     @scripts/wasm-unit-tests.sh
 
+# requests made from openapi.json, right ones and wrong ones, to a running service (argument: the seed of a run that failed)
+[group("check")]
+fuzz-api *seed: (setup "run" "test") build
+    @scripts/fuzz-api.sh {{ seed }}
+
 # latency, throughput and memory: the filter against Envoy without it, Gatekeeper and OPA (arguments: scenarios, --quick, --help)
 [group("check")]
 bench *arguments: (setup "run" "bench") wasm bundle

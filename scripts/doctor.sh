@@ -46,6 +46,7 @@ go=$(find_go || true)
 row "Go 1.26" "$go" "$([ -z "$go" ] || GOTOOLCHAIN=local "$go" env GOVERSION)" "compiling the three above" "just setup" "$([ -z "$kube" ] || echo optional)"
 tool "Node" "$(find_node || true)" --version "the engine's tests in wasm" "just setup test"
 tool "wasm-bindgen-test-runner" "$([ -x "$BIN/wasm-bindgen-test-runner" ] && echo "$BIN/wasm-bindgen-test-runner" || true)" --version "the engine's tests in wasm" "just setup test"
+tool "schemathesis" "$(find_schemathesis || true)" --version "just fuzz-api" "just setup test"
 tool "cargo-deny" "$(in_cache_or_path cargo-deny)" --version "just deny" "just setup lint"
 wrk=$(command -v wrk || true)
 row "wrk" "$wrk" "$([ -z "$wrk" ] || { "$wrk" --version 2>&1 || true; } | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" "just bench" "just setup bench"

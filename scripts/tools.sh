@@ -35,6 +35,12 @@ find_envoy() {
 	return 1
 }
 
+# find_schemathesis — of exactly the version that is named: what another one generates, and finds, is something else.
+find_schemathesis() {
+	local schemathesis="$VENV/bin/schemathesis"
+	[ -x "$schemathesis" ] && stamped tool-schemathesis "$SCHEMATHESIS_VERSION" && printf '%s\n' "$schemathesis"
+}
+
 # go build -v names every package once it is compiled: with the number of packages that makes a progress report.
 counted() {
 	local total=$1 n=0 last=$SECONDS started=$SECONDS line

@@ -2,6 +2,7 @@
 //! request needs of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use engine::context::Context;
 use engine::eval::PolicySet;
@@ -158,6 +159,37 @@ pub struct Explainer {
     /// How long before the webhook's own deadline the answer must leave, in milliseconds.
     #[serde(default = "margin_ms")]
     pub margin_ms: u64,
+    /// What shows the explainer who asks.
+    pub token: Option<Token>,
+}
+
+/// A bearer token. It is shown nowhere.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Token(String);
+
+impl Token {
+    /// The header `authorization`.
+    pub fn authorization(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl TryFrom<String> for Token {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+            return Err("the token has letters that a header cannot have, or none");
+        }
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// Everything that a request needs. Which policies and which context, it keeps from its decision to its end.
@@ -321,6 +353,33 @@ mod tests {
             error.contains("a.rego:") && error.contains("b.rego: there is no rule `deny`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_token_is_taken_and_never_shown() {
+        let bundle = Bundle::new(policy::settings::Settings::default(), []);
+        let bundle = String::from_utf8(bundle.to_json()).unwrap();
+        let config = |token: &str| {
+            let explainer = format!(r#"{{"cluster": "e", "authority": "e", "path": "/v1/explain", "token": {token}}}"#);
+            Plugin::parse(format!(r#"{{"bundle": {bundle}, "explainer": {explainer}}}"#).as_bytes())
+        };
+        let plugin = config(r#""topsecrettopsecret""#).unwrap();
+        let token = plugin.explainer.clone().unwrap().token.unwrap();
+        assert_eq!(token.authorization(), "Bearer topsecrettopsecret");
+        assert!(!format!("{plugin:?}").contains("topsecret"));
+        for wrong in [
+            r#""""#,
+            r#""topsecret\ntopsecret""#,
+            r#""topsecret topsecret""#,
+            r#""topsecret\u00e4""#,
+        ] {
+            let error = config(wrong).unwrap_err().to_string();
+            assert!(
+                error.contains("explainer.token") && !error.contains("topsecret"),
+                "{error}"
+            );
+        }
+        assert!(config("null").unwrap().explainer.unwrap().token.is_none());
     }
 
     #[test]

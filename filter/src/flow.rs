@@ -629,6 +629,7 @@ mod tests {
             path: "/".into(),
             timeout_ms: 800,
             margin_ms: 200,
+            token: None,
         };
         assert_eq!(patience(&explainer, 10_000), Some(800));
         assert_eq!(patience(&explainer, 700), Some(500));

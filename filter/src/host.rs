@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
-use crate::config::Explainer;
+use crate::config::{Explainer, Token};
 use crate::flow::Response;
 
 /// Writes to Envoy's log.
@@ -158,13 +158,15 @@ pub(crate) fn node_id() -> String {
 
 /// Calls the explainer. `None` when Envoy did not take the call.
 pub(crate) fn call(explainer: &Explainer, body: &[u8], timeout: Duration) -> Option<u32> {
-    let headers = vec![
+    let authorization = explainer.token.as_ref().map(Token::authorization);
+    let mut headers = vec![
         (":method", "POST"),
         (":path", explainer.path.as_str()),
         (":authority", explainer.authority.as_str()),
         ("content-type", "application/json"),
         ("accept", "application/json"),
     ];
+    headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
     hostcalls::dispatch_http_call(&explainer.cluster, headers, Some(body), vec![], timeout).ok()
 }
 

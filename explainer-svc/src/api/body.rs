@@ -21,6 +21,9 @@ const MAX_BYTES: usize = MAX_REVIEW_BYTES + (1 << 20);
 /// Bodies over the usual limit that are read or worked on at a time.
 const LARGE: usize = 8;
 
+/// Nobody waits longer than a day; the filter waits for seconds.
+const MAX_DEADLINE_MS: u64 = 86_400_000;
+
 /// How bodies are read by one server.
 #[derive(Debug, Clone)]
 pub struct Bodies {
@@ -105,6 +108,9 @@ impl Bodies {
         }
         let request: ExplainRequest = from_json(body)?;
         version(&request.api_version)?;
+        if request.deadline_ms > MAX_DEADLINE_MS {
+            return Err(Problem::bad_request(format!("Expected at most {MAX_DEADLINE_MS}.")).at("deadlineMs"));
+        }
         // The wire type takes any JSON there.
         let is_patch = |patch: &Value| patch.as_array().is_some_and(|steps| steps.iter().all(Value::is_object));
         if request.fix.as_ref().is_some_and(|fix| !is_patch(&fix.patch)) {

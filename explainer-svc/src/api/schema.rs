@@ -17,6 +17,7 @@ pub(super) struct ExplainRequest {
     revision: String,
     decision: Decision,
     /// How long the caller waits, in milliseconds from when it sent this.
+    #[schema(maximum = 86_400_000)]
     deadline_ms: u64,
     review: ReviewSummary,
     /// What the policies found, of every action.

@@ -64,6 +64,10 @@ pub(crate) struct RenderArgs {
     /// How long the filter waits for the explainer, at most.
     #[arg(long, value_name = "MS", default_value_t = 800, value_parser = clap::value_parser!(u64).range(1..=30_000))]
     explainer_timeout_ms: u64,
+    /// A file with the token that the filter shows the explainer, as one that was started with --api-token-file asks for. What is
+    /// written holds it: keep that from whoever may not ask for words.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_explainer")]
+    explainer_token_file: Option<PathBuf>,
     /// How much of the webhook's own deadline is kept for the way back.
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     margin_ms: u64,
@@ -197,12 +201,17 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
             "maxContextAgeSeconds": args.max_context_age_seconds,
         })
     });
-    let explainer = (!args.no_explainer).then(|| {
+    let mut explainer = (!args.no_explainer).then(|| {
         json!({
             "cluster": args.explainer_cluster, "authority": args.explainer_cluster, "path": "/v1/explain",
             "timeoutMs": args.explainer_timeout_ms, "marginMs": args.margin_ms,
         })
     });
+    if let Some(path) = &args.explainer_token_file
+        && let Some(members) = explainer.as_mut().and_then(Value::as_object_mut)
+    {
+        members.insert("token".to_owned(), token(path)?.into());
+    }
     Ok(json!({
         "bundle": bundle, "context": context,
         "validatePath": "/validate", "wrapPrefix": "/wrap/", "maxBodyBytes": args.max_body_bytes,
@@ -218,6 +227,17 @@ fn kept_bundle(folder: &Path, may_come_later: bool) -> Result<Option<Value>, Fai
         None if may_come_later => Ok(None),
         None => Err(anyhow::anyhow!("{}: no policies are kept in this folder", folder.display()).into()),
     }
+}
+
+/// The token of a file, as a header can have it.
+fn token(path: &Path) -> Result<String, Failed> {
+    let text = files::read(path)?;
+    let token = text.trim();
+    if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+        let expected = "expected a token alone, without blanks; make one with: openssl rand -hex 32";
+        return Err(anyhow::anyhow!("{}: {expected}", path.display()).into());
+    }
+    Ok(token.to_owned())
 }
 
 /// The bundle as it was written, once it compiles: Envoy would only say so in its log.

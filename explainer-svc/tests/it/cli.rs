@@ -330,6 +330,25 @@ fn envoys_configuration_is_rendered() {
 }
 
 #[test]
+fn the_filter_gets_a_token_for_the_explainer() {
+    let folder = folder();
+    write(&folder, "token", "0123456789abcdef\n");
+    let arguments = ["--set", "PORT=1", "--explainer-token-file", "token"];
+    assert_eq!(render(&folder, &arguments).code, Some(0));
+    assert_eq!(configuration(&folder)["explainer"]["token"], "0123456789abcdef");
+    for wrong in ["", "two words", "line\nline"] {
+        write(&folder, "token", wrong);
+        let run = render(&folder, &arguments);
+        assert_eq!(run.code, Some(1), "{}", run.err);
+        assert!(
+            run.err.contains("openssl rand") && !run.err.contains("words"),
+            "{}",
+            run.err
+        );
+    }
+}
+
+#[test]
 fn listeners_are_rendered_into_a_file_that_envoy_watches() {
     let folder = folder();
     let file = folder.path().join("listeners/listeners.json");
