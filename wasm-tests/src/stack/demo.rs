@@ -19,7 +19,7 @@ use super::{Stack, kubernetes::run, probe, settings::root};
 const POD: &str = "wasm-tests/stack/demo/pod.yaml";
 const NAMESPACE: &str = "wasm-tests/stack/demo/namespace.yaml";
 /// The explainer runs all tests of the policies before it takes them, here without a compiler's optimizations.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// What the Pod does not have, also after the fix.
 const TURNED_ON: &str = "pod-security/restricted/privilege-escalation";
 
