@@ -153,14 +153,14 @@ impl Surroundings {
 
     /// Keeps a namespace that was asked for, unless it is too old to be used: false.
     pub(super) fn learn(&mut self, name: &str, namespace: &Namespace, age_ms: u64, now_us: u64) -> bool {
-        let age_us = age_ms.saturating_mul(1000);
-        if age_us > self.max_age_us {
+        // Whoever follows the cluster may have lost it for a while.
+        let old_us = age_ms.saturating_mul(1000);
+        if old_us > self.max_age_us {
             return false;
         }
         if self.namespaces.len() < MAX_NAMESPACES {
-            // Whoever follows the cluster may have lost it for a while.
-            let known_us = now_us.saturating_sub(age_us);
-            self.namespaces.insert(name.to_owned(), (namespace.clone(), known_us));
+            self.namespaces
+                .insert(name.to_owned(), (namespace.clone(), now_us.saturating_sub(old_us)));
         }
         true
     }

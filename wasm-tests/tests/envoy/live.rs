@@ -22,7 +22,7 @@ fn live(name: &str, serve_arguments: &[&str]) -> Settings {
     settings
         .render_arguments
         .extend(["--live-pause-ms", "100"].map(str::to_owned));
-    settings.envoy_probe = "/healthz".to_owned();
+    "/healthz".clone_into(&mut settings.envoy_probe);
     settings.live = Some(Live {
         policies: None,
         serve_arguments: serve_arguments.iter().map(|&argument| argument.to_owned()).collect(),
@@ -63,10 +63,8 @@ impl<'a> Policies<'a> {
     }
 
     fn current(&self) -> String {
-        self.status()["current"]["revision"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let revision = self.status().pointer("/current/revision").cloned().unwrap_or_default();
+        revision.as_str().unwrap_or_default().to_owned()
     }
 
     fn serves(&self, revision: &str) {
@@ -156,7 +154,7 @@ fn bad_policies_are_refused_with_the_reason_and_the_old_ones_serve_on() {
     let policies = Policies::of(&envoy);
     assert!(policies.push(&set(1)));
     policies.serves(&set(1).revision);
-    let test = "package tests.a_test\n\nimport data.tests.a\n\ntest_it if count(a.deny) == 5\n";
+    let failing = "package tests.a_test\n\nimport data.tests.a\n\ntest_it if count(a.deny) == 5\n";
     let policy = "package tests.a\n\ndeny contains \"no\" if input.request.name == \"no\"\n";
     let good = archive(&[("a.rego", policy)]);
     let whole = set(2).to_json();
@@ -168,7 +166,7 @@ fn bad_policies_are_refused_with_the_reason_and_the_old_ones_serve_on() {
         ),
         (
             "tests fail",
-            archive(&[("a.rego", policy), ("a_test.rego", test)]),
+            archive(&[("a.rego", policy), ("a_test.rego", failing)]),
             "test_it failed",
         ),
         ("truncated", good[..good.len() / 2].to_vec(), "unreadable"),

@@ -9,7 +9,7 @@ use wasm_tests::stack::{Live, Part, Settings, TestStack, client};
 
 use crate::support::{kubectl, pod};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// What it says is the namespace's own label, so nobody can guess it.
 const POLICY: &str = r#"# METADATA
