@@ -273,10 +273,7 @@ fn kinds_may_come_and_go() {
     };
     bare.apply(&definition("example.test", "Widget", "v1", "Cluster"));
     bare.apply(&definition("syncset.gatekeeper.sh", "SyncSet", "v1alpha1", "Cluster"));
-    bare.kubectl(
-        &["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"],
-        None,
-    );
+    bare.established();
     bare.apply(&json!({"apiVersion": "example.test/v1", "kind": "Widget", "metadata": {"name": "w"}, "size": 3}));
     bare.apply(
         &json!({"apiVersion": "syncset.gatekeeper.sh/v1alpha1", "kind": "SyncSet", "metadata": {"name": "s"},

@@ -53,6 +53,20 @@ impl Bare {
         said.text
     }
 
+    /// Waits until all definitions of kinds are served. kubectl gives up at once on one that has no conditions yet.
+    pub(super) fn established(&self) {
+        let arguments = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"];
+        let begun = Instant::now();
+        loop {
+            let said = kubectl(&self.stack(), "default", &arguments, None);
+            if said.success {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{}", said.text);
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     pub(super) fn apply(&self, manifest: &Value) {
         self.kubectl(&["apply", "-f", "-"], Some(manifest));
     }
