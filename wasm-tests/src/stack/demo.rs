@@ -127,17 +127,7 @@ impl Demo<'_> {
 
         let began = Instant::now();
         let revision = self.switch(&copy)?;
-        let arguments = ["policy", "status", "--wait", &revision];
-        let status = self.stack.whynot(arguments).output().context("running whynot")?;
-        writeln!(
-            out,
-            "$ whynot {}\n{}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&status.stdout)
-        )?;
-        if !status.status.success() {
-            bail!("every worker should have the changed policies");
-        }
+        self.until_reported(&revision, &["idle", "serving"])?;
         writeln!(
             out,
             "{:.1} s after the change, the Pod of before:\n",
@@ -149,7 +139,36 @@ impl Demo<'_> {
         if denied.success || !denied.text.contains(TURNED_ON) {
             bail!("the policy that was turned on should have denied it");
         }
+        self.until_reported(&revision, &["serving"])?;
+        writeln!(out)?;
+        let arguments = ["policy", "status", "--wait", &revision];
+        let status = self.stack.whynot(arguments).output().context("running whynot")?;
+        write!(
+            out,
+            "$ whynot {}\n{}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&status.stdout)
+        )?;
+        if !status.status.success() {
+            bail!("every worker should have the changed policies");
+        }
         Ok(())
+    }
+
+    /// Waits until a worker in one of these states says that it has this revision: they report every few seconds.
+    fn until_reported(&self, revision: &str, having: &[&str]) -> Result<()> {
+        probe::until(PATIENCE, || {
+            let status = self.status()?;
+            let proxies = status.get("proxies").and_then(Value::as_array).into_iter().flatten();
+            let mut workers = proxies
+                .filter_map(|proxy| proxy.get("workers").and_then(Value::as_array))
+                .flatten();
+            let is_there = workers.any(|worker| {
+                let text = |key: &str| worker.get(key).and_then(Value::as_str).unwrap_or_default();
+                having.contains(&text("state")) && text("active") == revision
+            });
+            Ok((!is_there).then(|| format!("no worker says that it has {revision}: {status}")))
+        })
     }
 
     /// Gives the explainer a folder, waits until it has other policies, and says which.
@@ -169,8 +188,12 @@ impl Demo<'_> {
         Ok(now)
     }
 
+    fn status(&self) -> Result<Value> {
+        self.explanation(&format!("{}/v1/policies/status", self.stack.explainer_url()))
+    }
+
     fn revision(&self) -> Result<String> {
-        let status = self.explanation(&format!("{}/v1/policies/status", self.stack.explainer_url()))?;
+        let status = self.status()?;
         let revision = status.pointer("/current/revision").and_then(Value::as_str);
         revision.map(str::to_owned).context("the explainer has no policies")
     }
