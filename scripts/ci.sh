@@ -20,5 +20,6 @@ for crate in engine filter explainer-svc probe wasm-tests; do
 	check "$crate alone" scripts/cargo.sh check --package "$crate" --locked
 done
 check "tests" just test
+check "the API against its description" just fuzz-api
 check "compose file" scripts/compose-config.sh
 say "ci: all green after $((SECONDS - started)) s"

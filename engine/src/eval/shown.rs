@@ -1,6 +1,7 @@
 //! What a policy sees of a review, and what it says of it.
 
-use super::{MAX_REVIEW_WORK, Memos, Policy, PolicySet, Stop, Task, is_namespace};
+use super::tasks::{Task, is_namespace};
+use super::{MAX_REVIEW_WORK, Memos, Policy, PolicySet, Stop};
 use crate::admission::Review;
 use crate::document::Document;
 use crate::finding::{self, Finding};

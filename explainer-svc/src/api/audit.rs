@@ -176,11 +176,13 @@ pub(super) struct Conditions {
     /// Not written before this time, for example 2026-11-22T10:00:00Z.
     since: Option<String>,
     /// At most this many, from 1 to 1000; 100 when not said.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u64>,
 }
 
 /// A page of the log, the oldest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = AuditPage)]
 pub(super) struct Page {
     items: Vec<Item>,
     /// The `from` of the next page; null when there are no more now.
@@ -189,6 +191,7 @@ pub(super) struct Page {
 
 /// One event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
 pub(super) struct Item {
     /// The leaf's number.
     index: u64,
@@ -222,6 +225,9 @@ pub(super) async fn events(
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::bad_request(format!("Expected a number from 1 to {MAX_LIMIT}.")).at("limit"));
+    }
+    if from.is_some_and(|from| i64::try_from(from).is_err()) {
+        return Err(Problem::bad_request("Expected the number of a leaf.").at("from"));
     }
     let since = since.map(|since| since.parse::<jiff::Timestamp>()).transpose();
     let since = since.map_err(|_| Problem::bad_request("Expected a time like 2026-11-22T10:00:00Z.").at("since"))?;

@@ -1,0 +1,98 @@
+use super::*;
+
+#[test]
+fn deadlines_are_read_as_go_writes_them() {
+    for (query, expected) in [
+        ("timeout=5s", 5_000),
+        ("a=b&timeout=1m0s", 60_000),
+        ("timeout=1.5s", 1_500),
+        ("timeout=250ms", 250),
+        ("timeout=", DEFAULT_DEADLINE_MS),
+        ("timeout=garbage", DEFAULT_DEADLINE_MS),
+        ("timeout=-5s", DEFAULT_DEADLINE_MS),
+        ("timeout=999h", DEFAULT_DEADLINE_MS),
+        ("", DEFAULT_DEADLINE_MS),
+    ] {
+        assert_eq!(deadline_ms(query), expected, "{query}");
+    }
+}
+
+const BY_LABEL: &str = "package a\n\ndeny contains \"locked\" if input.namespace.labels.locked == \"yes\"\n";
+
+fn placing(namespace_timeout_ms: Option<u64>) -> (Config, State, Vec<Effect>) {
+    let bundle = engine::policy::bundle::Bundle::new(
+        engine::policy::settings::Settings::default(),
+        [("a.rego".to_owned(), BY_LABEL.to_owned())],
+    );
+    let json = format!(r#"{{"bundle": {}}}"#, String::from_utf8(bundle.to_json()).unwrap());
+    let plugin = crate::config::Plugin::parse(json.as_bytes()).unwrap();
+    let config = Config {
+        namespace_timeout_ms,
+        ..plugin.with(plugin.compile().unwrap().unwrap())
+    };
+    let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
+        "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{}}}}"#;
+    let target = Target {
+        webhook: None,
+        deadline_ms: 1_000,
+    };
+    let (state, effects) = step(State::Receiving(target), Event::Complete(review.into()), &config);
+    (config, state, effects)
+}
+
+fn answer_of(effects: &[Effect]) -> String {
+    match effects.last() {
+        Some(Effect::Respond(response)) => String::from_utf8(response.body.clone()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_namespace_that_is_not_known_is_asked_for_and_counts() {
+    let labels = [("locked".to_owned(), "yes".to_owned())].into();
+    let locked = Namespace {
+        labels,
+        ..Namespace::default()
+    };
+    for (answer, expected) in [
+        (Ok(Some(locked)), "locked"),
+        (Ok(Some(Namespace::default())), "\"allowed\":true"),
+        (Ok(None), "\"allowed\":true"),
+        (Err(CallError::NoAnswer), "does not answer"),
+        (Err(CallError::Status), "cannot tell"),
+    ] {
+        let (config, state, effects) = placing(Some(800));
+        let asked = Effect::Place {
+            namespace: "shop".to_owned(),
+            timeout_ms: 500,
+        };
+        assert_eq!(effects, [asked, Effect::Wait]);
+        let (state, effects) = step(state, Event::Placed(answer), &config);
+        assert!(matches!(state, State::Done), "{state:?}");
+        let text = answer_of(&effects);
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn without_somebody_to_ask_it_stays_unknown() {
+    let (_, state, effects) = placing(None);
+    assert!(matches!(state, State::Done));
+    assert!(answer_of(&effects).contains("\"allowed\":true"));
+}
+
+#[test]
+fn the_explainer_gets_what_the_deadline_leaves() {
+    let explainer = Explainer {
+        cluster: "e".into(),
+        authority: "e".into(),
+        path: "/".into(),
+        timeout_ms: 800,
+        margin_ms: 200,
+        token: None,
+    };
+    assert_eq!(patience(&explainer, 10_000), Some(800));
+    assert_eq!(patience(&explainer, 700), Some(500));
+    assert_eq!(patience(&explainer, 200), None);
+    assert_eq!(patience(&explainer, 0), None);
+}
