@@ -10,6 +10,7 @@ pub mod config;
 pub mod context;
 pub mod delivery;
 pub mod explain;
+pub mod gateway;
 pub mod ledger;
 pub mod server;
 pub mod sources;
