@@ -25,22 +25,56 @@ pub struct Agent {
     pub requests_per_minute: Option<u32>,
 }
 
-/// Whose token it is. All are compared, so that the time tells nothing.
-pub(super) fn authenticated<'a>(agents: &'a [Agent], token: &str) -> Result<Option<&'a Agent>, String> {
-    let given = Digested::of(token);
-    let mut found = None;
-    let mut unreadable = None;
-    for agent in agents {
-        match agent.token.as_ref().map(Source::read) {
-            Some(Ok(key)) if key.is_long() && key.digest().is(&given) => found = Some(agent),
-            Some(Err(problem)) => unreadable = Some(problem),
-            _ => {}
+/// How long digests of tokens are used before the files are read again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The tokens of agents, as digests. Files are not read for each call, and a new token counts at once: a token that
+/// nobody has makes them read again.
+#[derive(Debug, Default)]
+pub(super) struct Keys(Mutex<Option<(Instant, Vec<Key>)>>);
+
+type Key = Result<Option<Digested>, String>;
+
+impl Keys {
+    /// Whose token it is. All are compared, so that the time tells nothing.
+    pub(super) fn owner<'a>(&self, agents: &'a [Agent], token: &str) -> Result<Option<&'a Agent>, String> {
+        let given = Digested::of(token);
+        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, keys)) = &*read
+            && at.elapsed() < FRESH
+            && let Some(owner) = found(agents, keys, &given)
+        {
+            return Ok(Some(owner));
+        }
+        let keys: Vec<Key> = agents.iter().map(key).collect();
+        let owner = found(agents, &keys, &given);
+        let unreadable = keys.iter().find_map(|key| key.as_ref().err().cloned());
+        *read = Some((Instant::now(), keys));
+        match (owner, unreadable) {
+            (None, Some(problem)) => Err(problem),
+            (owner, _) => Ok(owner),
         }
     }
-    match (found, unreadable) {
-        (None, Some(problem)) => Err(problem),
-        (found, _) => Ok(found),
+}
+
+fn key(agent: &Agent) -> Key {
+    let Some(source) = &agent.token else {
+        return Ok(None);
+    };
+    let key = source.read()?;
+    Ok(key.is_long().then(|| key.digest()))
+}
+
+fn found<'a>(agents: &'a [Agent], keys: &[Key], given: &Digested) -> Option<&'a Agent> {
+    let mut owner = None;
+    for (agent, key) in agents.iter().zip(keys) {
+        if let Ok(Some(key)) = key
+            && key.is(given)
+        {
+            owner = Some(agent);
+        }
     }
+    owner
 }
 
 /// How often agents may call: a burst of a sixth of a minute's, and then evenly.
@@ -48,7 +82,8 @@ pub(super) fn authenticated<'a>(agents: &'a [Agent], token: &str) -> Result<Opti
 pub(super) struct Rates(Mutex<HashMap<String, Instant>>);
 
 impl Rates {
-    /// Takes a place, or says how long to wait. Nobody but configured agents gets here, so the map is as large as their list.
+    /// Takes a place, or says how long to wait. Nobody but configured agents gets here, so the map is as large as their
+    /// list.
     pub(super) fn take(&self, agent: &Agent, now: Instant) -> Result<(), Duration> {
         let Some(per_minute) = agent.requests_per_minute else {
             return Ok(());
@@ -110,11 +145,22 @@ mod tests {
             agent("a", source("a", "token-of-agent-a-1234"), 1),
             agent("b", source("b", "token-of-agent-b-1234"), 1),
         ];
-        let who = |token: &str| authenticated(&agents, token).map(|agent| agent.map(|agent| agent.name.as_str()));
+        let who = |token: &str| {
+            let owner = Keys::default().owner(&agents, token);
+            owner.map(|agent| agent.map(|agent| agent.name.as_str()))
+        };
         assert_eq!(who("token-of-agent-b-1234"), Ok(Some("b")));
         assert_eq!(who(""), Ok(None));
         assert_eq!(who("token-of-agent-c-1234"), Ok(None));
+        let keys = Keys::default();
+        assert!(keys.owner(&agents, "token-of-agent-a-1234").unwrap().is_some());
         source("a", "another-token-of-a-1234");
+        let owner = keys.owner(&agents, "another-token-of-a-1234").unwrap();
+        assert_eq!(
+            owner.map(|agent| agent.name.as_str()),
+            Some("a"),
+            "a new token counts at once"
+        );
         assert_eq!(who("token-of-agent-a-1234"), Ok(None));
         assert_eq!(who("another-token-of-a-1234"), Ok(Some("a")));
         std::fs::remove_file(folder.path().join("a")).unwrap();

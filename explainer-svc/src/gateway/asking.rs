@@ -211,11 +211,15 @@ impl Inner {
                 }
                 Err(fault) => {
                     match fault.began {
-                        Some(usage) => drop(self.settle(call, place, reservation, usage)),
+                        Some(usage) => {
+                            self.settle(call, place, reservation, usage);
+                        }
                         None => drop(reservation),
                     }
                     let now = Instant::now();
-                    match (fault.kind.breaks(), fault.retry_after) {
+                    // Who has no time says nothing about the provider.
+                    let breaks = fault.kind.breaks() && now < call.deadline;
+                    match (breaks, fault.retry_after) {
                         (true, _) => place.breaker.failed(now),
                         (false, Some(wait)) => place.breaker.quiet(now, wait),
                         (false, None) => place.breaker.over(),

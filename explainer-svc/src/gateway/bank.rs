@@ -1,7 +1,8 @@
 //! Spends what budgets have: an amount is reserved before a call and settled after it.
 //!
-//! One task writes. What waits for it is one transaction, in which what comes back is settled before anything new is reserved. Who
-//! asks for what others have only reserved waits until they settle: so what fits is spent, and nothing over.
+//! One task writes. What waits for it is one transaction, in which what comes back is settled before anything new is
+//! reserved. Who asks for what others have only reserved waits until they settle: so what fits is spent, and nothing
+//! over.
 
 mod writing;
 

@@ -75,16 +75,6 @@ pub(super) struct Amount {
     pub(super) requests: u64,
 }
 
-impl Amount {
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            money: self.money.saturating_add(other.money),
-            tokens: self.tokens.saturating_add(other.tokens),
-            requests: self.requests.saturating_add(other.requests),
-        }
-    }
-}
-
 /// A call as budgets see it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spender<'a> {

@@ -1,4 +1,5 @@
-//! Answers that are kept, as the model gave them, so that the next team to hit the same rule in the same way costs nothing.
+//! Answers that are kept, as the model gave them, so that the next team to hit the same rule in the same way costs
+//! nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -106,10 +106,10 @@ impl Inner {
         if self.is_killed() {
             return Err(Refused::Killed);
         }
-        if let Some(key) = key.filter(|_| !from_cache) {
-            if let Err(error) = self.cache.put(&key, &kept).await {
-                tracing::error!(%error, "an answer cannot be kept");
-            }
+        if let Some(key) = key.filter(|_| !from_cache)
+            && let Err(error) = self.cache.put(&key, &kept).await
+        {
+            tracing::error!(%error, "an answer cannot be kept");
         }
         let payload = self.described(call, route, &guarded, &clean, &kept, &source, begun);
         let event = Event {
@@ -245,11 +245,7 @@ impl Inner {
         source: &Source,
         begun: Instant,
     ) -> Value {
-        let sent: String = guarded
-            .messages
-            .iter()
-            .map(|message| format!("{message:?}\n"))
-            .collect();
+        let sent = serde_json::to_string(&guarded.messages).unwrap_or_default();
         let region = self
             .settings
             .providers

@@ -1,5 +1,7 @@
 //! The gateway's file: YAML becomes [`Settings`], whole or refused.
 
+mod raw;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -7,11 +9,12 @@ use std::time::Duration;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::Url;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::raw::{Kind, MaxTokensField, Output};
+use self::raw::{Raw, RawAgent, RawAllow, RawBudget, RawLimit, RawLimits, RawProvider, RawRoute, RawTarget};
 use super::agents::Agent;
-use super::budget::{Budget, Limit, Per, Period};
+use super::budget::{Budget, Limit};
 use super::policy::Policy;
 use super::prices::{self, Prices, billionths};
 use super::secret::Source;
@@ -26,252 +29,6 @@ pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         "." => error.inner().to_string(),
         path => format!("{path}: {}", error.inner()),
     })
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Raw {
-    api_version: String,
-    kind: String,
-    providers: Vec<RawProvider>,
-    routes: Vec<RawRoute>,
-    #[serde(default)]
-    default_route: Option<String>,
-    #[serde(default)]
-    allow: RawAllow,
-    #[serde(default)]
-    agents: Vec<RawAgent>,
-    #[serde(default)]
-    budgets: Vec<RawBudget>,
-    #[serde(default)]
-    prices: Option<PathBuf>,
-    #[serde(default)]
-    policy: Vec<PathBuf>,
-    #[serde(default)]
-    limits: RawLimits,
-    #[serde(default)]
-    cache: RawCache,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawProvider {
-    name: String,
-    kind: Kind,
-    url: String,
-    region: String,
-    models: Vec<String>,
-    #[serde(default)]
-    key: Option<Source>,
-    #[serde(default)]
-    ca_file: Option<PathBuf>,
-    #[serde(default)]
-    api_version: Option<String>,
-    #[serde(default)]
-    plaintext: bool,
-    #[serde(default)]
-    output: Output,
-    #[serde(default)]
-    max_tokens_field: MaxTokensField,
-    #[serde(default = "yes")]
-    stream: bool,
-    #[serde(default = "eight")]
-    concurrency: usize,
-    #[serde(default)]
-    connect_timeout_ms: Option<u64>,
-    #[serde(default)]
-    first_byte_timeout_ms: Option<u64>,
-    #[serde(default)]
-    idle_timeout_ms: Option<u64>,
-    #[serde(default)]
-    breaker: RawBreaker,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-const fn eight() -> usize {
-    8
-}
-
-/// Which protocol a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Chat completions, as `OpenAI`, vLLM, Ollama and llama.cpp have them.
-    Openai,
-    /// The same below a deployment's name, with `api-key` and `api-version`.
-    Azure,
-    /// Anthropic's Messages.
-    Anthropic,
-}
-
-/// How a provider is asked for JSON.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Output {
-    /// It takes a schema.
-    #[default]
-    Schema,
-    /// It can be told that JSON is wanted.
-    Object,
-    /// It cannot be told. What it says is checked all the same.
-    Text,
-}
-
-/// What a provider calls the limit of the answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MaxTokensField {
-    /// As most do.
-    #[default]
-    MaxTokens,
-    /// As `OpenAI`'s newer models do.
-    MaxCompletionTokens,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct RawBreaker {
-    failures: u32,
-    open_ms: u64,
-}
-
-impl Default for RawBreaker {
-    fn default() -> Self {
-        Self {
-            failures: 5,
-            open_ms: 30_000,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawRoute {
-    model: String,
-    targets: Vec<RawTarget>,
-    #[serde(default = "two")]
-    attempts: u32,
-    #[serde(default)]
-    attempt_timeout_ms: Option<u64>,
-}
-
-const fn two() -> u32 {
-    2
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawTarget {
-    provider: String,
-    model: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct RawAllow {
-    providers: Option<Vec<String>>,
-    models: Option<Vec<String>>,
-    regions: Option<Vec<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawAgent {
-    name: String,
-    team: String,
-    #[serde(default)]
-    token: Option<Source>,
-    models: Vec<String>,
-    purposes: Vec<String>,
-    #[serde(default)]
-    requests_per_minute: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawBudget {
-    name: String,
-    #[serde(default)]
-    per: Per,
-    period: Period,
-    #[serde(default)]
-    only: RawOnly,
-    #[serde(default)]
-    dollars: RawLimit<f64>,
-    #[serde(default)]
-    tokens: RawLimit<u64>,
-    #[serde(default)]
-    requests: RawLimit<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct RawOnly {
-    agents: Option<Vec<String>>,
-    teams: Option<Vec<String>>,
-    models: Option<Vec<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RawLimit<T> {
-    #[serde(default = "none")]
-    soft: Option<T>,
-    #[serde(default = "none")]
-    hard: Option<T>,
-}
-
-fn none<T>() -> Option<T> {
-    None
-}
-
-impl<T> Default for RawLimit<T> {
-    fn default() -> Self {
-        Self { soft: None, hard: None }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct RawLimits {
-    concurrency: usize,
-    deadline_ms: u64,
-    answer_bytes: usize,
-    request_bytes: usize,
-    max_tokens: u32,
-    budget_wait_ms: u64,
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        Self {
-            concurrency: 256,
-            deadline_ms: 60_000,
-            answer_bytes: 256 << 10,
-            request_bytes: 1 << 20,
-            max_tokens: 4096,
-            budget_wait_ms: 10_000,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct RawCache {
-    entries: u32,
-    hours: u32,
-}
-
-impl Default for RawCache {
-    fn default() -> Self {
-        Self {
-            entries: 10_000,
-            hours: 24 * 30,
-        }
-    }
 }
 
 /// What the gateway runs with.
@@ -445,7 +202,7 @@ impl Settings {
         };
         let prices = prices.map_err(|problem| problems.push(format!("prices: {problem}")));
         let policy = rego(&policy, folder, &agents).map_err(|problem| problems.push(format!("policy: {problem}")));
-        let limits = self::limits(limits).map_err(|problem| problems.push(format!("limits.{problem}")));
+        let limits = self::limits(&limits).map_err(|problem| problems.push(format!("limits.{problem}")));
         let (Ok(prices), Ok(policy), Ok(limits), true) = (prices, policy, limits, problems.is_empty()) else {
             return Err(problems.join("; "));
         };
@@ -727,7 +484,7 @@ fn rego(paths: &[PathBuf], folder: &Path, agents: &[Agent]) -> Result<Policy, St
     Policy::compile(&files, agents)
 }
 
-fn limits(raw: RawLimits) -> Result<Limits, String> {
+fn limits(raw: &RawLimits) -> Result<Limits, String> {
     let RawLimits {
         concurrency,
         deadline_ms,
@@ -735,7 +492,7 @@ fn limits(raw: RawLimits) -> Result<Limits, String> {
         request_bytes,
         max_tokens,
         budget_wait_ms,
-    } = raw;
+    } = *raw;
     let within = |field: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
         if range.contains(&value) {
             return Ok(());

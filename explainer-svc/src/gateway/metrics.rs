@@ -165,8 +165,12 @@ impl GatewayMetrics {
             model: model.to_owned(),
         };
         match money {
-            Some(money) => drop(self.dollars.get_or_create(&model).inc_by(money.dollars())),
-            None => drop(self.unpriced.get_or_create(&model).inc()),
+            Some(money) => {
+                self.dollars.get_or_create(&model).inc_by(money.dollars());
+            }
+            None => {
+                self.unpriced.get_or_create(&model).inc();
+            }
         }
     }
 

@@ -6,9 +6,9 @@
 //!      -> guards out -> kill switch -> audit log -> Completion
 //! ```
 //!
-//! Whatever goes wrong is a [`Refused`], and never a wait past the deadline: who asked has words of its own. Answers are read whole
-//! before guards see them, and nobody sees them before the guards did. A model decides nothing: it has no tools, and a change that
-//! it proposes is only text until the engine's policies passed.
+//! Whatever goes wrong is a [`Refused`], and never a wait past the deadline: who asked has words of its own. Answers
+//! are read whole before guards see them, and nobody sees them before the guards did. A model decides nothing: it has
+//! no tools, and a change that it proposes is only text until the engine's policies passed.
 
 pub mod agents;
 mod asking;
@@ -26,7 +26,9 @@ pub mod prices;
 pub mod provider;
 pub mod seams;
 pub mod secret;
+mod setup;
 mod store;
+pub mod usage;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,9 +43,10 @@ pub use self::call::{Call, Completion, Refused};
 pub use self::config::Settings;
 pub use self::metrics::GatewayMetrics;
 pub use self::seams::{Guards, Trail};
+pub use self::setup::{GatewayArgs, Neighbours, Setup};
 pub use self::store::StoreError;
 
-use self::agents::{Agent, Rates};
+use self::agents::{Agent, Keys, Rates};
 use self::bank::Bank;
 use self::breaker::Breaker;
 use self::cache::Cache;
@@ -88,6 +91,7 @@ struct Inner {
     cache: Cache,
     switch: Switch,
     rates: Rates,
+    keys: Keys,
     places: Arc<Semaphore>,
     tasks: TaskTracker,
     store: Store,
@@ -182,6 +186,7 @@ impl Gateway {
             cache,
             switch,
             rates: Rates::default(),
+            keys: Keys::default(),
             places,
             tasks: TaskTracker::new(),
             store,
@@ -201,7 +206,27 @@ impl Gateway {
     /// # Errors
     /// A token cannot be read now.
     pub fn agent(&self, token: &str) -> Result<Option<&Agent>, String> {
-        agents::authenticated(&self.0.settings.agents, token)
+        self.0.keys.owner(&self.0.settings.agents, token)
+    }
+
+    /// The routes of which an agent may use at least one place.
+    pub fn models(&self, agent: &Agent, purpose: &str) -> Vec<String> {
+        let call = Call {
+            agent: agent.name.clone(),
+            team: agent.team.clone(),
+            purpose: purpose.to_owned(),
+            policy: None,
+            model: None,
+            messages: Vec::new(),
+            form: None,
+            sampling: call::Sampling::default(),
+            max_tokens: 0,
+            deadline: tokio::time::Instant::now(),
+            cache: None,
+        };
+        let routes = self.0.settings.routes.values();
+        let usable = routes.filter(|route| self.0.objections(&call, route).iter().any(Option::is_none));
+        usable.map(|route| route.name.clone()).collect()
     }
 
     /// Whether models are off.
@@ -244,6 +269,9 @@ impl Gateway {
     /// Closes the database, once [`Self::drained`] is done.
     pub async fn close(&self) {
         self.0.writer.abort();
+        while !self.0.writer.is_finished() {
+            tokio::task::yield_now().await;
+        }
         self.0.store.close().await;
     }
 }

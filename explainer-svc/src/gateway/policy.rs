@@ -96,7 +96,7 @@ impl Policy {
             )
         });
         let agents: serde_json::Map<String, serde_json::Value> = each.collect();
-        let texts: String = files.iter().map(|(file, text)| format!("{file}\0{text}\0")).collect();
+        let texts = serde_json::to_string(files).map_err(|error| error.to_string())?;
         Ok(Self {
             deny: program.locate(RULE),
             program,

@@ -1,4 +1,5 @@
-//! What models cost: data with a date. A model that is not in it has no price, which is not the same as costing nothing.
+//! What models cost: data with a date. A model that is not in it has no price, which is not the same as costing
+//! nothing.
 
 use std::collections::BTreeMap;
 
@@ -153,10 +154,7 @@ mod tests {
                 "asOf: 2026-01-02\nmodels: {m: {input: -1, output: 0}}",
                 "models.m.input",
             ),
-            (
-                "asOf: 2026-01-02\nmodels: {m: {input: .nan, output: 0}}",
-                "models.m.input",
-            ),
+            ("asOf: 2026-01-02\nmodels: {m: {input: .nan, output: 0}}", "non-finite"),
             ("asOf: soon\nmodels: {}", "asOf"),
             (
                 "asOf: 2026-01-02\nmodels: {m: {input: 1, output: 1, outptu: 1}}",

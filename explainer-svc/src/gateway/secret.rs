@@ -1,4 +1,5 @@
-//! Keys, from files or the environment. They are read when they are needed, because files are replaced; nothing prints them.
+//! Keys, from files or the environment. They are read when they are needed, because files are replaced; nothing prints
+//! them.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -164,12 +164,11 @@ impl Writer {
             let spent = balance(connection, budget, line).await?;
             let reserved = reserved(connection, budget, line).await?;
             match budget.room(spent, reserved, reserve.asked) {
-                Room::Enough => {}
                 Room::Held if room == Room::Enough => {
                     room = Room::Held;
                     full = full.or(Some((line, budget, spent)));
                 }
-                Room::Held => {}
+                Room::Enough | Room::Held => {}
                 Room::None => {
                     room = Room::None;
                     full = Some((line, budget, spent));

@@ -68,6 +68,7 @@ pub(super) fn body(provider: &Provider, question: &Question<'_>) -> Value {
 }
 
 #[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the interface")]
 struct Used {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,

@@ -239,7 +239,8 @@ impl Remote {
         Ok(request)
     }
 
-    /// What a status that is not 200 means. Bodies of errors may repeat the question, so only codes are taken out of them.
+    /// What a status that is not 200 means. Bodies of errors may repeat the question, so only codes are taken out of
+    /// them.
     async fn refusal(&self, mut response: Response) -> Fault {
         let status = response.status();
         let kind = match status.as_u16() {
