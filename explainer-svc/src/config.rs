@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::context::{ClusterArgs, Source};
 use crate::delivery::{PolicyArgs, Settings};
+use crate::gateway::{GatewayArgs, Setup};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
 
@@ -67,6 +68,8 @@ pub struct ServeArgs {
     log_level: tracing::Level,
     #[command(flatten)]
     policies: PolicyArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
 }
 
 /// What the server runs with.
@@ -90,6 +93,8 @@ pub struct Config {
     pub context: Source,
     /// How policies get in.
     pub policies: Settings,
+    /// How models are asked; `None` when none is.
+    pub gateway: Option<Setup>,
 }
 
 /// A JSON document with its entity tag.
@@ -156,6 +161,7 @@ impl Config {
             shutdown_timeout: Duration::from_secs(10),
             context: Source::default(),
             policies: Settings::default(),
+            gateway: None,
         }
     }
 }
@@ -199,6 +205,7 @@ impl ServeArgs {
             },
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
             policies,
+            gateway: self.gateway.setup(),
             ..Config::new(self.listen, database)
         })
     }

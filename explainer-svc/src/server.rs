@@ -20,6 +20,7 @@ use crate::config::{Config, Limits};
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
 use crate::explain::Explainer;
+use crate::gateway::Gateway;
 use crate::ledger::days;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -38,6 +39,7 @@ pub struct Server {
     explainer: Explainer,
     context: LiveContext,
     delivery: Delivery,
+    gateway: Option<Gateway>,
     metrics: Metrics,
     config: Config,
 }
@@ -63,7 +65,12 @@ impl Server {
         delivery.begin().await?;
         let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
         metrics.of_context(context.clone());
+        let gateway = match &config.gateway {
+            Some(setup) => Some(setup.open(&config.database, metrics.gateway().clone()).await?),
+            None => None,
+        };
         let state = api::AppState {
+            gateway: gateway.clone(),
             delivery: delivery.clone(),
             explainer: explainer.clone(),
             metrics: metrics.clone(),
@@ -77,6 +84,7 @@ impl Server {
             explainer,
             context,
             delivery,
+            gateway,
             metrics,
             config,
         })
@@ -112,9 +120,15 @@ impl Server {
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {
             connections.shutdown().await;
             self.explainer.drained().await;
+            if let Some(gateway) = &self.gateway {
+                gateway.drained().await;
+            }
         });
         if drained.await.is_err() {
             tracing::warn!("requests were still being answered when the time for a shutdown was over");
+        }
+        if let Some(gateway) = &self.gateway {
+            gateway.close().await;
         }
         // SQLite's own wait for a lock bounds this; what is not closed is rolled back when the file is opened again.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.explainer.store().close()).await;

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 pub use self::policies::{PolicyEvent, PolicyMetrics};
 use crate::context::LiveContext;
 use crate::context::metrics::ContextMetrics;
+use crate::gateway::GatewayMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 
@@ -64,6 +65,7 @@ struct Inner {
     seconds: Family<RouteKey, Histogram>,
     context: ContextMetrics,
     policies: PolicyMetrics,
+    gateway: GatewayMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -93,6 +95,7 @@ impl Default for Metrics {
             }),
             context: ContextMetrics::default(),
             policies: PolicyMetrics::default(),
+            gateway: GatewayMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -129,6 +132,7 @@ impl Default for Metrics {
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         registry.register_collector(Box::new(inner.context.clone()));
         inner.policies.register(registry);
+        inner.gateway.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -196,6 +200,11 @@ impl Metrics {
     /// Of policies on their way in.
     pub fn policies(&self) -> &PolicyMetrics {
         &self.0.policies
+    }
+
+    /// Of models.
+    pub fn gateway(&self) -> &GatewayMetrics {
+        &self.0.gateway
     }
 
     /// All of it as text.

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{context, explain, explanations, filters, health, policies, violations};
+use super::{chat, context, explain, explanations, filters, gateway, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -18,11 +18,12 @@ use super::{context, explain, explanations, filters, health, policies, violation
         (name = "people", description = "What a denied person opens"),
         (name = "ledger", description = "Which team hit which rule"),
         (name = "policies", description = "What filters and `whynot check --server` decide with, and who has it"),
+        (name = "models", description = "Words of models: for agents, and what administrators do with them"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
         explain::post, explanations::get, violations::list, policies::policies, policies::status, policies::push,
-        policies::rollback, filters::report, context::context, context::namespace, context::status, health::alive,
+        policies::rollback, chat::completions, chat::models, gateway::kill, gateway::usage, filters::report, context::context, context::namespace, context::status, health::alive,
         health::ready, health::metrics, get
     ),
     modifiers(&Administrators)
@@ -40,6 +41,11 @@ impl Modify for Administrators {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("administrator", SecurityScheme::Http(bearer));
+        let agent = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The token of an agent of the gateway's file"))
+            .build();
+        components.add_security_scheme("agent", SecurityScheme::Http(agent));
     }
 }
 

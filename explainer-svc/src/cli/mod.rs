@@ -7,6 +7,7 @@ mod check;
 mod context;
 mod envoy;
 mod files;
+mod gateway;
 mod man;
 mod policy;
 mod serve;
@@ -88,6 +89,9 @@ enum Command {
     /// What policies know of the cluster.
     #[command(subcommand)]
     Context(context::ContextCommand),
+    /// The gateway to models.
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Makes Envoy's configuration.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -112,6 +116,7 @@ impl Cli {
             Command::Check(args) => check::run(&args, streams),
             Command::Policy(command) => command.run(streams),
             Command::Context(command) => command.run(streams),
+            Command::Gateway(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
             Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),

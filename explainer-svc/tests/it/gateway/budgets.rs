@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::provider::{Provider, Step, answer, response, stream_head};
-use super::{TestTrail, call, folder, parts, settings, stand};
+use super::{TestTrail, call, folder, parts, patient, settings, unhurried};
 
 fn budget(limits: &str) -> String {
     format!("budgets:\n  - {{name: monthly, per: team, period: month, {limits}}}\nlimits: {{concurrency: 1000}}\n")
@@ -20,7 +20,7 @@ fn budget(limits: &str) -> String {
 fn question() -> Call {
     Call {
         model: Some("only-a".to_owned()),
-        deadline: Instant::now() + Duration::from_secs(60),
+        deadline: Instant::now() + Duration::from_mins(1),
         ..call("why?")
     }
 }
@@ -38,7 +38,7 @@ async fn rush(gateway: &Gateway) -> usize {
         match call.await.unwrap() {
             Ok(_) => answered += 1,
             Err(Refused::Budget { budget, scope, .. }) => {
-                assert_eq!((budget.as_str(), scope.as_str()), ("monthly", "platform"))
+                assert_eq!((budget.as_str(), scope.as_str()), ("monthly", "platform"));
             }
             Err(other) => panic!("{other:?}"),
         }
@@ -56,7 +56,7 @@ async fn of_200_at_once_exactly_those_that_fit_are_answered() {
             steps
         })
         .await;
-        let stand = stand(&provider.url(), &provider.url(), &budget(limits)).await;
+        let stand = patient(&provider.url(), &provider.url(), &budget(limits)).await;
         assert_eq!(rush(&stand.gateway).await, 50, "{limits}");
         assert_eq!(provider.count(), 50, "{limits}");
         assert!(
@@ -75,9 +75,9 @@ async fn of_200_at_once_exactly_those_that_fit_are_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_reserved_and_not_spent_is_spent_by_those_who_wait() {
-    // 10 are reserved and 4 spent each time: 49 fit (48 * 4 + 10 > 200 is false, 48 * 4 = 192), and nothing is over.
+    // 200 tokens are paid for, 10 reserved and 4 spent each time.
     let provider = Provider::start(|_, _| answer("because", 3, 4)).await;
-    let stand = stand(
+    let stand = patient(
         &provider.url(),
         &provider.url(),
         &budget("dollars: {soft: 0.0001, hard: 0.0002}"),
@@ -103,7 +103,7 @@ async fn a_failure_gives_back_and_an_answer_that_began_is_charged() {
         _ => answer("because", 3, 10),
     })
     .await;
-    let stand = stand(&provider.url(), &provider.url(), &budget("requests: {hard: 2}")).await;
+    let stand = patient(&provider.url(), &provider.url(), &budget("requests: {hard: 2}")).await;
     assert!(matches!(
         stand.gateway.complete(question()).await,
         Err(Refused::Providers(_))
@@ -197,10 +197,7 @@ async fn crashing() {
 }
 
 async fn crashable(folder: &Path, url: &str) -> Gateway {
-    let settings = settings(url, url, &budget("requests: {hard: 5}"));
-    let settings = settings
-        .replace("firstByteTimeoutMs: 400", "firstByteTimeoutMs: 60000")
-        .replace("attemptTimeoutMs: 1500", "attemptTimeoutMs: 60000");
+    let settings = unhurried(&settings(url, url, &budget("requests: {hard: 5}")));
     let settings = Settings::parse(&settings, folder).unwrap();
     let trail = Arc::new(TestTrail::default());
     Gateway::open(parts(settings, folder, trail, GatewayMetrics::default()))
@@ -213,7 +210,7 @@ async fn what_a_killed_process_had_reserved_is_released() {
     let folder: TempDir = folder();
     // The first five are never answered.
     let provider = Provider::start(|number, _| match number {
-        0..5 => vec![Step::Wait(Duration::from_secs(600))],
+        0..5 => vec![Step::Wait(Duration::from_mins(10))],
         _ => answer("because", 1, 1),
     })
     .await;
@@ -227,7 +224,7 @@ async fn what_a_killed_process_had_reserved_is_released() {
     let begun = Instant::now();
     while provider.count() < 5 {
         assert!(
-            begun.elapsed() < Duration::from_secs(60),
+            begun.elapsed() < Duration::from_mins(1),
             "it asked {} times",
             provider.count()
         );
@@ -247,9 +244,10 @@ async fn what_a_killed_process_had_reserved_is_released() {
 
 #[tokio::test]
 async fn a_message_of_the_conversation_is_never_free() {
-    // Reserved for the question: a token is at least a byte, so a budget of tokens holds whatever the model's tokens are.
+    // Reserved for the question: a token is at least a byte, so a budget of tokens holds whatever the model's tokens
+    // are.
     let provider = Provider::start(|_, _| answer("because", 1000, 10)).await;
-    let stand = stand(&provider.url(), &provider.url(), &budget("tokens: {hard: 500}")).await;
+    let stand = patient(&provider.url(), &provider.url(), &budget("tokens: {hard: 500}")).await;
     let refused = stand
         .gateway
         .complete(Call {

@@ -4,6 +4,7 @@ mod provider;
 
 mod budgets;
 mod faults;
+mod http;
 mod rules;
 
 use std::path::Path;
@@ -100,10 +101,6 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    pub(crate) async fn with(settings: &str) -> Self {
-        Self::at(TempDir::new().unwrap(), settings).await
-    }
-
     pub(crate) async fn at(folder: TempDir, settings: &str) -> Self {
         let trail = Arc::new(TestTrail::default());
         let metrics = GatewayMetrics::default();
@@ -165,7 +162,8 @@ pub(crate) fn cache_key(shape: &str) -> CacheKey {
     }
 }
 
-/// The agents and what they cost, for all tests here; `url` for the providers a (`OpenAI`'s protocol) and b (Anthropic's).
+/// The agents and what they cost, for all tests here; `url` for the providers a (`OpenAI`'s protocol) and b
+/// (Anthropic's).
 pub(crate) fn settings(first: &str, second: &str, more: &str) -> String {
     format!(
         "
@@ -197,4 +195,16 @@ pub(crate) fn folder() -> TempDir {
 
 pub(crate) async fn stand(first: &str, second: &str, more: &str) -> Stand {
     Stand::at(folder(), &settings(first, second, more)).await
+}
+
+/// The same, with as much time as a busy machine may need.
+pub(crate) async fn patient(first: &str, second: &str, more: &str) -> Stand {
+    Stand::at(folder(), &unhurried(&settings(first, second, more))).await
+}
+
+pub(crate) fn unhurried(settings: &str) -> String {
+    settings
+        .replace("firstByteTimeoutMs: 400", "firstByteTimeoutMs: 60000")
+        .replace("idleTimeoutMs: 300", "idleTimeoutMs: 60000")
+        .replace("attemptTimeoutMs: 1500", "attemptTimeoutMs: 60000")
 }

@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) enum Step {
     Write(Vec<u8>),
     Wait(Duration),
+    /// The end of the connection, in order.
+    Close,
     /// An RST.
     Reset,
 }
@@ -95,6 +97,10 @@ async fn serve(
                     }
                 }
                 Step::Wait(time) => tokio::time::sleep(time).await,
+                Step::Close => {
+                    open.fetch_sub(1, Ordering::SeqCst);
+                    return;
+                }
                 Step::Reset => {
                     open.fetch_sub(1, Ordering::SeqCst);
                     let _ = stream.set_zero_linger();
@@ -169,7 +175,7 @@ pub(super) fn streamed(text: &str, input: u64, output: u64) -> Vec<Step> {
     ));
     steps.push(event(&json!({"choices": [], "usage": usage(input, output)})));
     steps.push(Step::Write(b"data: [DONE]\n\n".to_vec()));
-    steps.push(Step::Reset);
+    steps.push(Step::Close);
     steps
 }
 
