@@ -18,6 +18,8 @@ pub mod budget;
 mod cache;
 pub mod call;
 mod complete;
+mod guarding;
+pub mod guards;
 pub mod config;
 mod kill;
 pub mod metrics;
@@ -41,6 +43,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::call::{Call, Completion, Refused};
 pub use self::config::Settings;
+pub use self::guarding::Guarding;
 pub use self::metrics::GatewayMetrics;
 pub use self::seams::{Guards, Trail};
 pub use self::setup::{GatewayArgs, Neighbours, Setup};
