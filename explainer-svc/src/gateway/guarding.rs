@@ -75,7 +75,11 @@ fn report(report: &guards::Report) -> Value {
 }
 
 fn counts(report: &guards::Report) -> Vec<(&'static str, u64)> {
-    report.guards.iter().map(|(guard, times)| (guard.name(), *times as u64)).collect()
+    report
+        .guards
+        .iter()
+        .map(|(guard, times)| (guard.name(), *times as u64))
+        .collect()
 }
 
 fn fired(fired: guards::Fired) -> seams::Fired {

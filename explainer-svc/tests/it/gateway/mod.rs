@@ -4,6 +4,7 @@ mod provider;
 
 mod budgets;
 mod faults;
+mod guarded;
 mod http;
 mod rules;
 
