@@ -12,6 +12,7 @@ use crate::audit::{self, AuditArgs};
 use crate::clients::Clients;
 use crate::context::{ClusterArgs, Source};
 use crate::delivery::{PolicyArgs, Settings};
+use crate::gateway::{GatewayArgs, Setup};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
 
@@ -75,6 +76,8 @@ pub struct ServeArgs {
     log_level: tracing::Level,
     #[command(flatten)]
     policies: PolicyArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
 }
 
 /// What the server runs with.
@@ -102,6 +105,8 @@ pub struct Config {
     pub audit: audit::Settings,
     /// Who may ask for words; `None`: whoever reaches the server.
     pub clients: Option<Clients>,
+    /// How models are asked; `None` when none is.
+    pub gateway: Option<Setup>,
 }
 
 /// A JSON document with its entity tag.
@@ -170,6 +175,7 @@ impl Config {
             context: Source::default(),
             policies: Settings::default(),
             clients: None,
+            gateway: None,
         }
     }
 }
@@ -230,6 +236,7 @@ impl ServeArgs {
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
             policies,
             clients,
+            gateway: self.gateway.setup(),
             ..Config::new(self.listen, database)
         })
     }

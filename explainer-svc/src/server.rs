@@ -21,6 +21,7 @@ use crate::config::{Config, Limits};
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
 use crate::explain::Explainer;
+use crate::gateway::Gateway;
 use crate::ledger::days;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -42,6 +43,7 @@ pub struct Server {
     delivery: Delivery,
     audit: Log,
     upstreams: Upstreams,
+    gateway: Option<Gateway>,
     metrics: Metrics,
     config: Config,
 }
@@ -71,7 +73,12 @@ impl Server {
         let explainer = explainer.with_audit(audit.clone());
         audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
         let upstreams = Upstreams::new(delivery.clone(), context.clone());
+        let gateway = match &config.gateway {
+            Some(setup) => Some(setup.open(&config.database, &audit, metrics.gateway().clone()).await?),
+            None => None,
+        };
         let state = api::AppState {
+            gateway: gateway.clone(),
             delivery: delivery.clone(),
             audit: audit.clone(),
             explainer: explainer.clone(),
@@ -91,6 +98,7 @@ impl Server {
             delivery,
             audit,
             upstreams,
+            gateway,
             metrics,
             config,
         })
@@ -134,9 +142,15 @@ impl Server {
         let drained = tokio::time::timeout(self.config.shutdown_timeout, async {
             connections.shutdown().await;
             self.explainer.drained().await;
+            if let Some(gateway) = &self.gateway {
+                gateway.drained().await;
+            }
         });
         if drained.await.is_err() {
             tracing::warn!("requests were still being answered when the time for a shutdown was over");
+        }
+        if let Some(gateway) = &self.gateway {
+            gateway.close().await;
         }
         // SQLite's own wait for a lock bounds this; what is not closed is rolled back when the file is opened again.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.explainer.store().close()).await;

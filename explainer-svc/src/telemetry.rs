@@ -16,6 +16,7 @@ pub use self::policies::{PolicyEvent, PolicyMetrics};
 use crate::audit;
 use crate::context::LiveContext;
 use crate::context::metrics::ContextMetrics;
+use crate::gateway::GatewayMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 
@@ -66,6 +67,7 @@ struct Inner {
     seconds: Family<RouteKey, Histogram>,
     context: ContextMetrics,
     policies: PolicyMetrics,
+    gateway: GatewayMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -96,6 +98,7 @@ impl Default for Metrics {
             }),
             context: ContextMetrics::default(),
             policies: PolicyMetrics::default(),
+            gateway: GatewayMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -133,6 +136,7 @@ impl Default for Metrics {
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         registry.register_collector(Box::new(inner.context.clone()));
         inner.policies.register(registry);
+        inner.gateway.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -205,6 +209,11 @@ impl Metrics {
     /// Of policies on their way in.
     pub fn policies(&self) -> &PolicyMetrics {
         &self.0.policies
+    }
+
+    /// Of models.
+    pub fn gateway(&self) -> &GatewayMetrics {
+        &self.0.gateway
     }
 
     /// All of it as text.

@@ -3,11 +3,13 @@
 mod audit;
 mod body;
 mod change;
+mod chat;
 mod client;
 mod context;
 mod explain;
 mod explanations;
 mod filters;
+mod gateway;
 mod health;
 mod limits;
 mod negotiate;
@@ -38,6 +40,7 @@ use crate::config::Limits;
 use crate::context::LiveContext;
 use crate::delivery::Delivery;
 use crate::explain::Explainer;
+use crate::gateway::Gateway;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 
@@ -60,6 +63,8 @@ pub struct AppState {
     pub clients: Option<Clients>,
     /// How their questions are read.
     pub bodies: Bodies,
+    /// Asks models; `None` when none is asked.
+    pub gateway: Option<Gateway>,
 }
 
 /// Every route, with its limits.
@@ -70,6 +75,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/violations", get(violations::list))
         .route("/v1/filter/status", post(filters::report))
         .route("/v1/policies/status", get(policies::status))
+        .route("/v1/gateway/kill", post(gateway::kill))
+        .route("/v1/gateway/usage", get(gateway::usage))
         .route("/e/{id}", get(explanations::get))
         .merge(audit::routes());
     // An administrator's bundle is large, and its tests take their time; a second one need not be read meanwhile.
@@ -99,7 +106,22 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/context", get(context::context))
         .route("/v1/context/namespaces/{name}", get(context::namespace))
         .route("/v1/context/status", get(context::status));
+    // A model takes its time. The gateway has places and deadlines of its own; these are beyond them.
+    let of_models = state.gateway.as_ref().map(|gateway| gateway.settings().limits.clone());
+    let models = Router::new()
+        .route("/v1/chat/completions", post(chat::completions))
+        .route("/v1/models", get(chat::models));
+    let models = limited(
+        models,
+        &Limits {
+            concurrency: limits.connections,
+            body: of_models.as_ref().map_or(1 << 20, |of| of.request_bytes),
+            request: of_models.map_or(limits.request, |of| of.deadline + Duration::from_secs(5)),
+            ..limits.clone()
+        },
+    );
     let routes = limited(work, limits)
+        .merge(models)
         .merge(administration)
         .merge(policies)
         .merge(limited(waits, &waiting))

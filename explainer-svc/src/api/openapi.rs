@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, context, explain, explanations, filters, health, policies, violations};
+use super::{audit, chat, context, explain, explanations, filters, gateway, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -19,12 +19,14 @@ use super::{audit, context, explain, explanations, filters, health, policies, vi
         (name = "ledger", description = "Which team hit which rule"),
         (name = "policies", description = "What filters and `whynot check --server` decide with, and who has it"),
         (name = "audit", description = "What was decided, provably"),
+        (name = "models", description = "Words of models: for agents, and what administrators do with them"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
         explain::post, explanations::get, violations::list, policies::policies, policies::status, policies::push,
-        policies::rollback, filters::report, context::context, context::namespace, context::status, audit::checkpoint, audit::tile, audit::proof,
-        audit::consistency, audit::events, health::alive,
+        policies::rollback, chat::completions, chat::models, gateway::kill, gateway::usage, filters::report, context::context,
+        context::namespace, context::status, audit::checkpoint, audit::tile, audit::proof, audit::consistency, audit::events,
+        health::alive,
         health::ready, health::metrics, get
     ),
     modifiers(&Callers)
@@ -49,6 +51,11 @@ impl Modify for Callers {
             ))
             .build();
         components.add_security_scheme("client", SecurityScheme::Http(bearer));
+        let agent = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The token of an agent of the gateway's file"))
+            .build();
+        components.add_security_scheme("agent", SecurityScheme::Http(agent));
     }
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod context;
 mod envoy;
 mod files;
+mod gateway;
 mod man;
 mod policy;
 mod serve;
@@ -92,6 +93,9 @@ enum Command {
     /// Checks, exports and watches the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// The gateway to models.
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Makes Envoy's configuration.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -117,6 +121,7 @@ impl Cli {
             Command::Policy(command) => command.run(streams),
             Command::Context(command) => command.run(streams),
             Command::Audit(command) => command.run(streams),
+            Command::Gateway(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
             Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),

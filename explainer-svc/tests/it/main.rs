@@ -36,6 +36,8 @@ mod explain;
 #[cfg(test)]
 mod explanations;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod limits;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 /// A privileged container.
 pub(super) fn request() -> ExplainRequest {
     ExplainRequest {
+        upstream: None,
         api_version: API_VERSION.to_owned(),
         revision: "000000000000".to_owned(),
         decision: Decision::Deny,
@@ -48,7 +49,6 @@ pub(super) fn request() -> ExplainRequest {
         unfixable: std::collections::BTreeMap::new(),
         origin: None,
         defaulted: Vec::new(),
-        upstream: None,
     }
 }
 

@@ -1,0 +1,342 @@
+//! Down a route: who is asked, how often, and what it is charged to. The first answer counts.
+
+use std::time::Duration;
+
+use backon::BackoffBuilder as _;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::Inner;
+use super::bank::{Reservation, Spent, Used};
+use super::breaker::Breaker;
+use super::budget::{Amount, Spender};
+use super::call::{Call, Fallback, Message, Money, Refused, Usage};
+use super::config::{Route, Target};
+use super::policy;
+use super::prices::Price;
+use super::provider::{Answered, Fault, FaultKind, Question, Remote, bounds, input_bound};
+
+/// Reasons of places that were passed over, beside those of faults.
+const NOT_ALLOWED: &str = "not-allowed";
+const OVER_BUDGET: &str = "budget";
+const WITHOUT_PRICE: &str = "no-price";
+const SATURATED: &str = "saturated";
+
+/// What came of a route.
+#[derive(Debug)]
+pub(super) struct Won {
+    pub(super) target: Target,
+    pub(super) answered: Answered,
+    pub(super) usage: Usage,
+    pub(super) cost: Option<Money>,
+    pub(super) fallbacks: Vec<Fallback>,
+}
+
+/// No answer, and what was tried.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) refused: Refused,
+    pub(super) fallbacks: Vec<Fallback>,
+}
+
+/// A place of a route, ready to be asked.
+struct Place<'a> {
+    target: &'a Target,
+    remote: &'a Remote,
+    places: &'a tokio::sync::Semaphore,
+    breaker: &'a Breaker,
+    price: Option<Price>,
+}
+
+/// Why a place gave no answer.
+enum Passed {
+    /// On to the next one.
+    Over(Fallback, Option<Refused>),
+    /// No other one will do.
+    End(Refused),
+}
+
+impl Inner {
+    /// Why the policy denies the places of a route; `None` where it does not.
+    pub(super) fn objections(&self, call: &Call, route: &Route) -> Vec<Option<Vec<String>>> {
+        let now = Timestamp::now();
+        let each = route.targets.iter().map(|target| {
+            let Some(lane) = self.lanes.get(&target.provider) else {
+                return Some(vec!["there is no such provider".to_owned()]);
+            };
+            let lines = self.bank.lines(&spender(call, route, target), now);
+            let reasons = self.settings.policy.objections(&policy::Question {
+                agent: &call.agent,
+                team: &call.team,
+                purpose: &call.purpose,
+                policy: call.policy.as_deref(),
+                model: &route.name,
+                target: policy::Place::new(lane.remote.provider(), &target.model),
+                budget: self.bank.standing(&lines),
+            });
+            (!reasons.is_empty()).then_some(reasons)
+        });
+        each.collect()
+    }
+
+    /// Asks down a route.
+    pub(super) async fn ask(
+        &self,
+        call: &Call,
+        route: &Route,
+        objections: &[Option<Vec<String>>],
+        messages: &[Message],
+    ) -> Result<Won, Lost> {
+        let mut fallbacks = Vec::new();
+        // What the caller is told when nobody could be asked at all.
+        let mut refusal = None;
+        for (target, objection) in route.targets.iter().zip(objections) {
+            let (Some(lane), Some(breaker)) = (self.lanes.get(&target.provider), self.breaker(target)) else {
+                continue;
+            };
+            let place = Place {
+                target,
+                remote: &lane.remote,
+                places: &lane.places,
+                breaker,
+                price: self.settings.prices.of(&target.provider, &target.model),
+            };
+            if objection.is_some() {
+                fallbacks.push(place.passed_over(NOT_ALLOWED, ""));
+                continue;
+            }
+            match self.tried(call, route, &place, messages).await {
+                Ok((answered, usage, cost)) => {
+                    return Ok(Won {
+                        target: target.clone(),
+                        answered,
+                        usage,
+                        cost,
+                        fallbacks,
+                    });
+                }
+                Err(Passed::Over(fallback, told)) => {
+                    tracing::warn!(
+                        event = "model_fallback",
+                        provider = fallback.provider,
+                        model = fallback.model,
+                        reason = fallback.reason,
+                        detail = fallback.detail,
+                        "a model gave no answer"
+                    );
+                    fallbacks.push(fallback);
+                    refusal = refusal.or(told);
+                }
+                Err(Passed::End(refused)) => return Err(Lost { refused, fallbacks }),
+            }
+        }
+        let asked = fallbacks.iter().any(|fallback| fallback.attempts > 0);
+        let refused = match refusal {
+            Some(refusal) if !asked => refusal,
+            _ => Refused::Providers(fallbacks.clone()),
+        };
+        Err(Lost { refused, fallbacks })
+    }
+
+    /// Asks one place, several times when that may help.
+    async fn tried(
+        &self,
+        call: &Call,
+        route: &Route,
+        place: &Place<'_>,
+        messages: &[Message],
+    ) -> Result<(Answered, Usage, Option<Money>), Passed> {
+        let question = Question {
+            model: &place.target.model,
+            messages,
+            form: call.form.as_ref(),
+            sampling: &call.sampling,
+            max_tokens: call.max_tokens,
+        };
+        let mut pauses = backon::ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(2))
+            .with_jitter()
+            .build();
+        let mut last: Option<Fault> = None;
+        let mut attempts = 0;
+        while attempts < route.attempts {
+            if self.is_killed() {
+                return Err(Passed::End(Refused::Killed));
+            }
+            if Instant::now() >= call.deadline {
+                return Err(Passed::End(Refused::Deadline));
+            }
+            if let Err(reason) = place.breaker.admit(Instant::now(), route.attempt_timeout) {
+                return Err(Passed::Over(place.fallback(reason, last, attempts), None));
+            }
+            let reservation = match self.reserved(call, route, place, messages).await {
+                Ok(reservation) => reservation,
+                Err(refused) => {
+                    place.breaker.over();
+                    let reason = match &refused {
+                        Refused::Budget { .. } => OVER_BUDGET,
+                        Refused::NoPrice(_) => WITHOUT_PRICE,
+                        _ => return Err(Passed::End(refused)),
+                    };
+                    return Err(Passed::Over(place.fallback(reason, last, attempts), Some(refused)));
+                }
+            };
+            // Somebody else on the route may have a place at once; the last has all the time that is left.
+            let patience = call.deadline.min(Instant::now() + route.attempt_timeout);
+            let Ok(Ok(_permit)) = tokio::time::timeout_at(patience, place.places.acquire()).await else {
+                place.breaker.over();
+                return Err(Passed::Over(
+                    place.fallback(SATURATED, last, attempts),
+                    Some(Refused::Busy),
+                ));
+            };
+            attempts += 1;
+            let until = call.deadline.min(Instant::now() + route.attempt_timeout);
+            let result = tokio::time::timeout_at(until, place.remote.ask(&question)).await;
+            let result = result.unwrap_or_else(|_| {
+                Err(Fault {
+                    // It may have begun to answer.
+                    began: Some(bounds(&question, "")),
+                    ..Fault::new(FaultKind::Stalled, "the attempt took too long")
+                })
+            });
+            match result {
+                Ok(answered) => {
+                    let usage = answered.usage.unwrap_or_else(|| bounds(&question, &answered.text));
+                    let cost = self.settle(call, place, reservation, usage);
+                    place.breaker.succeeded();
+                    self.observed(place, "answered");
+                    return Ok((answered, usage, cost));
+                }
+                Err(fault) => {
+                    match fault.began {
+                        Some(usage) => {
+                            self.settle(call, place, reservation, usage);
+                        }
+                        None => drop(reservation),
+                    }
+                    let now = Instant::now();
+                    // Who has no time says nothing about the provider.
+                    let breaks = fault.kind.breaks() && now < call.deadline;
+                    match (breaks, fault.retry_after) {
+                        (true, _) => place.breaker.failed(now),
+                        (false, Some(wait)) => place.breaker.quiet(now, wait),
+                        (false, None) => place.breaker.over(),
+                    }
+                    self.observed(place, fault.kind.name());
+                    let pause = fault.retry_after.or_else(|| pauses.next()).unwrap_or_default();
+                    let goes_on = fault.kind.may_pass() && attempts < route.attempts;
+                    last = Some(fault);
+                    // What would come too late is not waited for: there may be another place.
+                    if !goes_on
+                        || now + pause + Duration::from_millis(50) >= call.deadline
+                        || pause > route.attempt_timeout
+                    {
+                        break;
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+        if Instant::now() >= call.deadline {
+            return Err(Passed::End(Refused::Deadline));
+        }
+        let reason = last.as_ref().map_or(SATURATED, |fault| fault.kind.name());
+        Err(Passed::Over(place.fallback(reason, last, attempts), None))
+    }
+
+    async fn reserved(
+        &self,
+        call: &Call,
+        route: &Route,
+        place: &Place<'_>,
+        messages: &[Message],
+    ) -> Result<Reservation, Refused> {
+        let lines = self.bank.lines(&spender(call, route, place.target), Timestamp::now());
+        let most = Usage {
+            input: input_bound(messages, call.form.as_ref()),
+            cached: 0,
+            output: u64::from(call.max_tokens),
+            estimated: true,
+        };
+        let money = match place.price {
+            Some(price) => price.cost(&most),
+            None => match self.bank.money(&lines) {
+                Some(budget) => return Err(Refused::NoPrice(budget.to_owned())),
+                None => Money::default(),
+            },
+        };
+        let asked = Amount {
+            money: money.0,
+            tokens: most.total(),
+            requests: 1,
+        };
+        self.bank
+            .reserve(lines, asked, call.deadline, self.settings.limits.budget_wait)
+            .await
+    }
+
+    fn settle(&self, call: &Call, place: &Place<'_>, reservation: Reservation, usage: Usage) -> Option<Money> {
+        let Target { provider, model } = place.target;
+        let money = place.price.map(|price| price.cost(&usage));
+        self.metrics.spent(provider, model, &usage, money);
+        let used = used(call, place.target);
+        reservation.settle(
+            used,
+            Spent {
+                usage,
+                money,
+                kept: false,
+            },
+        );
+        money
+    }
+
+    fn observed(&self, place: &Place<'_>, outcome: &'static str) {
+        let Target { provider, model } = place.target;
+        self.metrics.attempted(provider, model, outcome);
+        self.metrics
+            .breaker(provider, model, place.breaker.state(Instant::now()));
+    }
+}
+
+impl Place<'_> {
+    fn passed_over(&self, reason: &'static str, detail: &str) -> Fallback {
+        Fallback {
+            provider: self.target.provider.clone(),
+            model: self.target.model.clone(),
+            region: self.remote.provider().region.clone(),
+            reason,
+            detail: detail.to_owned(),
+            attempts: 0,
+        }
+    }
+
+    fn fallback(&self, reason: &'static str, fault: Option<Fault>, attempts: u32) -> Fallback {
+        Fallback {
+            attempts,
+            ..self.passed_over(reason, &fault.map(|fault| fault.to_string()).unwrap_or_default())
+        }
+    }
+}
+
+/// Under what a call's usage is counted.
+pub(super) fn used(call: &Call, target: &Target) -> Used {
+    Used {
+        agent: call.agent.clone(),
+        team: call.team.clone(),
+        policy: call.policy.clone().unwrap_or_default(),
+        provider: target.provider.clone(),
+        model: target.model.clone(),
+    }
+}
+
+fn spender<'a>(call: &'a Call, route: &'a Route, target: &'a Target) -> Spender<'a> {
+    Spender {
+        agent: &call.agent,
+        team: &call.team,
+        route: &route.name,
+        model: &target.model,
+    }
+}

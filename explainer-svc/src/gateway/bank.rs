@@ -1,0 +1,236 @@
+//! Spends what budgets have: an amount is reserved before a call and settled after it.
+//!
+//! One task writes. What waits for it is one transaction, in which what comes back is settled before anything new is
+//! reserved. Who asks for what others have only reserved waits until they settle: so what fits is spent, and nothing
+//! over.
+
+mod writing;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use self::writing::Writer;
+use super::budget::{Amount, Budget, Line, Spender, Standing};
+use super::call::{Money, Refused, Usage};
+use super::seams::Trail;
+use super::store::{Store, StoreError};
+
+/// Reservations outlive the deadline of their call by this: what is settled at the last moment finds them.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Under what a call's usage is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Used {
+    pub(super) agent: String,
+    pub(super) team: String,
+    pub(super) policy: String,
+    pub(super) provider: String,
+    pub(super) model: String,
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spent {
+    pub(super) usage: Usage,
+    pub(super) money: Option<Money>,
+    pub(super) kept: bool,
+}
+
+#[derive(Debug)]
+struct Reserve {
+    lines: Vec<Line>,
+    asked: Amount,
+    /// Milliseconds since 1970.
+    expires: i64,
+    /// How long to wait for what others have reserved.
+    until: Instant,
+    reply: oneshot::Sender<Result<Reservation, Refused>>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Reserve(Reserve),
+    Settle {
+        call: u64,
+        lines: Vec<Line>,
+        used: Used,
+        spent: Spent,
+        at: Timestamp,
+    },
+    Release {
+        call: u64,
+        lines: Vec<Line>,
+    },
+    /// Done when all before it is.
+    Flush(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+struct Shared {
+    budgets: Vec<Budget>,
+    /// Settlements must never be lost for want of room; there are as many as there are calls, and those are limited.
+    commands: mpsc::UnboundedSender<Command>,
+    /// What is known to be spent, for the policy on agents.
+    known: RwLock<HashMap<Line, Amount>>,
+    failing: AtomicBool,
+    next: AtomicU64,
+}
+
+/// The budgets of one gateway.
+#[derive(Debug, Clone)]
+pub(super) struct Bank(Arc<Shared>);
+
+/// What a call may spend. Dropped without a settlement, it is given back.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    bank: Bank,
+    call: u64,
+    lines: Vec<Line>,
+    open: bool,
+}
+
+impl Reservation {
+    /// Charges what was spent, and gives back the rest.
+    pub(super) fn settle(mut self, used: Used, spent: Spent) {
+        self.open = false;
+        self.bank.send(Command::Settle {
+            call: self.call,
+            lines: std::mem::take(&mut self.lines),
+            used,
+            spent,
+            at: Timestamp::now(),
+        });
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.open && !self.lines.is_empty() {
+            let lines = std::mem::take(&mut self.lines);
+            self.bank.send(Command::Release { call: self.call, lines });
+        }
+    }
+}
+
+impl Bank {
+    /// Gives back what calls of an earlier process had reserved, and begins to work.
+    pub(super) async fn open(
+        store: Store,
+        budgets: Vec<Budget>,
+        trail: Arc<dyn Trail>,
+    ) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let released = writing::release_all(&store).await?;
+        if released > 0 {
+            tracing::info!(
+                released,
+                "gave back what calls had reserved when the process before ended"
+            );
+        }
+        let known = writing::known(&store, &budgets).await?;
+        let (commands, queue) = mpsc::unbounded_channel();
+        let bank = Self(Arc::new(Shared {
+            budgets,
+            commands,
+            known: RwLock::new(known),
+            failing: AtomicBool::new(false),
+            next: AtomicU64::new(1),
+        }));
+        let writer = Writer::new(bank.clone(), store, trail);
+        Ok((bank, tokio::spawn(writer.run(queue))))
+    }
+
+    fn send(&self, command: Command) {
+        if self.0.commands.send(command).is_err() {
+            tracing::error!("budgets are not written any more");
+        }
+    }
+
+    /// The budgets that a call is charged to.
+    pub(super) fn lines(&self, spender: &Spender<'_>, now: Timestamp) -> Vec<Line> {
+        let each = self.0.budgets.iter().enumerate();
+        each.filter_map(|(index, budget)| budget.line(index, spender, now))
+            .collect()
+    }
+
+    /// The first of them that is one of money.
+    pub(super) fn money(&self, lines: &[Line]) -> Option<&str> {
+        let budgets = lines.iter().filter_map(|line| self.0.budgets.get(line.budget));
+        budgets
+            .filter(|budget| budget.limits_money())
+            .map(|budget| budget.name.as_str())
+            .next()
+    }
+
+    /// How they stand.
+    pub(super) fn standing(&self, lines: &[Line]) -> std::collections::BTreeMap<&str, Standing> {
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        let each = lines.iter().filter_map(|line| {
+            let budget = self.0.budgets.get(line.budget)?;
+            let spent = known.get(line).copied().unwrap_or_default();
+            Some((budget.name.as_str(), budget.standing(spent)))
+        });
+        each.collect()
+    }
+
+    /// Reserves, and waits for what others have reserved, at most `wait`.
+    pub(super) async fn reserve(
+        &self,
+        lines: Vec<Line>,
+        asked: Amount,
+        deadline: Instant,
+        wait: Duration,
+    ) -> Result<Reservation, Refused> {
+        if self.0.failing.load(Ordering::Relaxed) && lines.is_empty() {
+            // Its usage could not be counted.
+            let (reply, answer) = oneshot::channel();
+            self.send(Command::Flush(reply));
+            let _ = tokio::time::timeout_at(deadline, answer).await;
+            if self.0.failing.load(Ordering::Relaxed) {
+                return Err(Refused::Unrecorded("budgets"));
+            }
+        }
+        if lines.is_empty() {
+            return Ok(self.reservation(lines));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let until = Instant::now() + left.min(wait);
+        let expires =
+            Timestamp::now().as_millisecond() + i64::try_from((left + GRACE).as_millis()).unwrap_or(i64::MAX / 2);
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Reserve(Reserve {
+            lines,
+            asked,
+            expires,
+            until,
+            reply,
+        }));
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(reserved)) => reserved,
+            Ok(Err(_)) => Err(Refused::Unrecorded("budgets")),
+            Err(_) => Err(Refused::Deadline),
+        }
+    }
+
+    fn reservation(&self, lines: Vec<Line>) -> Reservation {
+        Reservation {
+            bank: self.clone(),
+            call: self.0.next.fetch_add(1, Ordering::Relaxed),
+            lines,
+            open: true,
+        }
+    }
+
+    /// Done when all that was settled until now is written.
+    pub(super) async fn flushed(&self) {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Flush(reply));
+        let _ = answer.await;
+    }
+}

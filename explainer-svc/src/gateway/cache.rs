@@ -1,0 +1,131 @@
+//! Answers that are kept, as the model gave them, so that the next team to hit the same rule in the same way costs
+//! nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::Row as _;
+use tokio::sync::Mutex as Turn;
+
+use super::call::{Call, Form, Stop};
+use super::config::CacheLimits;
+use super::store::{Store, StoreError};
+
+/// Keys that somebody works on, before those that nobody does are forgotten.
+const TURNS: usize = 1024;
+
+/// A kept answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) provider: String,
+    pub(super) model: String,
+    pub(super) stop: Stop,
+    pub(super) text: String,
+}
+
+/// The answers that are kept.
+#[derive(Debug)]
+pub(super) struct Cache {
+    store: Store,
+    limits: CacheLimits,
+    turns: Mutex<HashMap<String, Arc<Turn<()>>>>,
+}
+
+impl Cache {
+    pub(super) fn new(store: Store, limits: CacheLimits) -> Self {
+        Self {
+            store,
+            limits,
+            turns: Mutex::default(),
+        }
+    }
+
+    /// Under what the answer to a call is kept; `None` when it is not.
+    pub(super) fn key(&self, call: &Call, route: &str) -> Option<String> {
+        let super::call::CacheKey {
+            revision,
+            rule,
+            shape,
+            prompt,
+        } = call.cache.as_ref().filter(|_| self.limits.entries > 0)?;
+        let form = match &call.form {
+            None => String::new(),
+            Some(Form::Object) => "object".to_owned(),
+            Some(Form::Schema(schema)) => schema.to_string(),
+        };
+        let limit = call.max_tokens.to_string();
+        // JSON, so that no two lists of parts are the same bytes.
+        let parts = serde_json::json!([revision, rule, shape, prompt, route, call.purpose, form, limit]);
+        Some(super::sha256(&parts.to_string()))
+    }
+
+    /// One call at a time works on a key: those after it find its answer.
+    pub(super) fn turn(&self, key: &str) -> Arc<Turn<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= TURNS {
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        Arc::clone(turns.entry(key.to_owned()).or_default())
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Kept>, StoreError> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let row = sqlx::query("SELECT at, provider, model, stop, text FROM answer WHERE key = ?")
+            .bind(key)
+            .fetch_optional(&self.store.read)
+            .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let at: i64 = row.try_get("at")?;
+        let age = i64::try_from(self.limits.age.as_millis()).unwrap_or(i64::MAX);
+        if now.saturating_sub(at) > age {
+            return Ok(None);
+        }
+        let stop: String = row.try_get("stop")?;
+        sqlx::query("UPDATE answer SET last_used = ? WHERE key = ?")
+            .bind(now)
+            .bind(key)
+            .execute(&self.store.write)
+            .await?;
+        Ok(Some(Kept {
+            provider: row.try_get("provider")?,
+            model: row.try_get("model")?,
+            stop: if stop == "length" { Stop::Length } else { Stop::Stop },
+            text: row.try_get("text")?,
+        }))
+    }
+
+    /// Keeps an answer, and forgets those that were not used for longest.
+    pub(super) async fn put(&self, key: &str, kept: &Kept) -> Result<(), StoreError> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let stop = match kept.stop {
+            Stop::Stop => "stop",
+            Stop::Length => "length",
+        };
+        let mut transaction = self.store.write.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query(
+            "INSERT INTO answer (key, at, last_used, provider, model, stop, text) VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (key) DO UPDATE SET at = excluded.at, last_used = excluded.last_used, provider = excluded.provider,
+                 model = excluded.model, stop = excluded.stop, text = excluded.text",
+        )
+        .bind(key)
+        .bind(now)
+        .bind(now)
+        .bind(&kept.provider)
+        .bind(&kept.model)
+        .bind(stop)
+        .bind(&kept.text)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "DELETE FROM answer WHERE key IN
+                 (SELECT key FROM answer ORDER BY last_used DESC, key LIMIT -1 OFFSET ?)",
+        )
+        .bind(i64::from(self.limits.entries))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! Turns models off: by a file, or by an administrator. What cannot be told counts as off.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+
+use super::seams::{Event, Happened, Trail};
+use super::store::{Store, StoreError};
+
+/// Under which name it outlives a restart.
+const SETTING: &str = "killed";
+
+/// The switch of one gateway.
+pub(super) struct Switch {
+    file: Option<PathBuf>,
+    by_call: AtomicBool,
+    /// What was last seen of the file, so that a change is told once.
+    by_file: Mutex<bool>,
+    store: Store,
+    trail: Arc<dyn Trail>,
+}
+
+impl Switch {
+    pub(super) async fn open(file: Option<PathBuf>, store: Store, trail: Arc<dyn Trail>) -> Result<Self, StoreError> {
+        let by_call = store.setting(SETTING).await?.is_some_and(|value| value != "off");
+        Ok(Self {
+            file,
+            by_call: AtomicBool::new(by_call),
+            by_file: Mutex::new(false),
+            store,
+            trail,
+        })
+    }
+
+    /// Whether models are off now.
+    pub(super) fn is_on(&self) -> bool {
+        let by_file = self
+            .file
+            .as_ref()
+            .is_some_and(|path| match std::fs::symlink_metadata(path) {
+                Ok(_) => true,
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            });
+        let changed = {
+            let mut seen = self.by_file.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *seen, by_file) != by_file
+        };
+        if changed {
+            self.tell(by_file, "file", "");
+        }
+        by_file || self.by_call.load(Ordering::SeqCst)
+    }
+
+    /// Turns models off, or on again unless the file is there. Off is off at once, whether or not it can be kept.
+    pub(super) async fn set(&self, on: bool, reason: &str) -> Result<(), StoreError> {
+        if on {
+            self.by_call.store(true, Ordering::SeqCst);
+        }
+        self.store.set(SETTING, if on { "on" } else { "off" }).await?;
+        self.by_call.store(on, Ordering::SeqCst);
+        self.tell(on, "call", reason);
+        Ok(())
+    }
+
+    fn tell(&self, on: bool, by: &str, reason: &str) {
+        tracing::warn!(
+            event = "kill_switch",
+            models_off = on,
+            by,
+            reason,
+            "models were turned off or on"
+        );
+        self.trail.record(Event {
+            kind: Happened::KillSwitch,
+            subject: if on { "off" } else { "on" }.to_owned(),
+            payload: json!({"models": if on { "off" } else { "on" }, "by": by, "reason": reason}),
+        });
+    }
+}

@@ -1,0 +1,380 @@
+//! Asking one provider once. What comes back is read whole, within limits of size and time, before anybody sees it.
+
+mod anthropic;
+mod events;
+mod gathered;
+mod openai;
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, Url};
+use serde_json::Value;
+
+use self::events::Events;
+use self::gathered::Gathered;
+use super::call::{Form, Message, Sampling, Stop, Usage};
+use super::config::{Kind, Provider};
+
+/// Bytes of an error's body that are looked at.
+const ERROR_BYTES: usize = 16 << 10;
+/// How much larger a stream is than the text in it.
+const FRAMING: usize = 64;
+/// The longest wait that a provider can ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+
+/// What a provider is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) model: &'a str,
+    pub(super) messages: &'a [Message],
+    pub(super) form: Option<&'a Form>,
+    pub(super) sampling: &'a Sampling,
+    pub(super) max_tokens: u32,
+}
+
+/// What it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) text: String,
+    pub(super) tool_calls: usize,
+    pub(super) stop: Stop,
+    /// `None` when it did not say.
+    pub(super) usage: Option<Usage>,
+}
+
+/// Why it did not. The names are stable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", kind.name())]
+pub(super) struct Fault {
+    pub(super) kind: FaultKind,
+    /// For the log. Never what it was asked or answered, and never its key.
+    pub(super) detail: String,
+    /// How long it wants to be left alone.
+    pub(super) retry_after: Option<Duration>,
+    /// What it may charge for: it had begun to answer.
+    pub(super) began: Option<Usage>,
+}
+
+/// What went wrong with a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No connection, or one that broke before the answer.
+    Connection,
+    /// No headers in time.
+    Slow,
+    /// An answer that stopped coming.
+    Stalled,
+    /// An answer that ended too early.
+    Cut,
+    /// 429.
+    RateLimited,
+    /// 5xx.
+    Server,
+    /// Any other status: the request will not become right.
+    Rejected,
+    /// 401, 403, or no key.
+    Key,
+    /// No JSON, or not what the protocol has.
+    Malformed,
+    /// Neither JSON nor a stream.
+    ContentType,
+    /// Over the limit.
+    TooLarge,
+    /// The provider's own filter.
+    Filtered,
+}
+
+impl FaultKind {
+    /// For counters and the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Slow => "slow",
+            Self::Stalled => "stalled",
+            Self::Cut => "cut",
+            Self::RateLimited => "rate-limited",
+            Self::Server => "server",
+            Self::Rejected => "rejected",
+            Self::Key => "key",
+            Self::Malformed => "malformed",
+            Self::ContentType => "content-type",
+            Self::TooLarge => "too-large",
+            Self::Filtered => "filtered",
+        }
+    }
+
+    /// Whether the same question may get an answer a moment later.
+    pub(super) fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::Connection
+                | Self::Slow
+                | Self::Stalled
+                | Self::Cut
+                | Self::RateLimited
+                | Self::Server
+                | Self::Malformed
+        )
+    }
+
+    /// Whether it says something about the provider's health.
+    pub(super) fn breaks(self) -> bool {
+        !matches!(self, Self::RateLimited | Self::Rejected | Self::Filtered)
+    }
+}
+
+impl Fault {
+    pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+            began: None,
+        }
+    }
+}
+
+/// A provider with its connections.
+#[derive(Debug)]
+pub(super) struct Remote {
+    provider: Provider,
+    client: Client,
+    answer_bytes: usize,
+}
+
+impl Remote {
+    pub(super) fn new(provider: Provider, answer_bytes: usize) -> Result<Self, String> {
+        // The first one of the process counts.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .connect_timeout(provider.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(provider.url.starts_with("https:"))
+            .tcp_nodelay(true)
+            .user_agent(concat!("whynot/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &provider.ca_file {
+            let wrong = |error: &dyn std::fmt::Display| format!("caFile: {}: {error}", path.display());
+            let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(&error))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        let client = builder.build().map_err(|error| chain(&error))?;
+        Ok(Self {
+            provider,
+            client,
+            answer_bytes,
+        })
+    }
+
+    pub(super) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Asks once. Whoever calls this bounds the whole of it in time.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answered, Fault> {
+        let request = self.request(question)?;
+        let sent = tokio::time::timeout(self.provider.first_byte_timeout, request.send()).await;
+        let response = match sent {
+            Err(_) => return Err(Fault::new(FaultKind::Slow, "no headers in time")),
+            Ok(Err(error)) => {
+                return Err(Fault::new(FaultKind::Connection, chain(&error.without_url())));
+            }
+            Ok(Ok(response)) => response,
+        };
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(self.refusal(response).await);
+        }
+        let mut gathered = Gathered::new(self.answer_bytes);
+        let read = self.read(response, &mut gathered).await;
+        let whole = match read {
+            Ok(()) => gathered.answered(),
+            Err(fault) => Err(fault),
+        };
+        whole.map_err(|fault| Fault {
+            began: Some(gathered.usage.unwrap_or_else(|| bounds(question, &gathered.text))),
+            ..fault
+        })
+    }
+
+    fn request(&self, question: &Question<'_>) -> Result<RequestBuilder, Fault> {
+        let provider = &self.provider;
+        let (path, body): (&[&str], Value) = match provider.kind {
+            Kind::Openai => (&["chat", "completions"], openai::body(provider, question)),
+            Kind::Azure => (
+                &["openai", "deployments", question.model, "chat", "completions"],
+                openai::body(provider, question),
+            ),
+            Kind::Anthropic => (&["messages"], anthropic::body(provider, question)),
+        };
+        let wrong = |detail: &str| Fault::new(FaultKind::Rejected, detail);
+        let mut url = Url::parse(&provider.url).map_err(|_| wrong("its url is none"))?;
+        // As segments: a model's name cannot lead elsewhere.
+        url.path_segments_mut()
+            .map_err(|()| wrong("its url has no path"))?
+            .pop_if_empty()
+            .extend(path);
+        if let Some(version) = provider.api_version.as_ref().filter(|_| provider.kind == Kind::Azure) {
+            url.query_pairs_mut().append_pair("api-version", version);
+        }
+        let mut request = self.client.post(url).json(&body);
+        if let Some(source) = &provider.key {
+            let key = source.read().map_err(|problem| Fault::new(FaultKind::Key, problem))?;
+            let mut value = match provider.kind {
+                Kind::Openai => reqwest::header::HeaderValue::from_str(&format!("Bearer {}", key.reveal())),
+                Kind::Azure | Kind::Anthropic => reqwest::header::HeaderValue::from_str(key.reveal()),
+            }
+            .map_err(|_| Fault::new(FaultKind::Key, "its key is none"))?;
+            value.set_sensitive(true);
+            let header = match provider.kind {
+                Kind::Openai => "authorization",
+                Kind::Azure => "api-key",
+                Kind::Anthropic => "x-api-key",
+            };
+            request = request.header(header, value);
+        }
+        if provider.kind == Kind::Anthropic {
+            request = request.header("anthropic-version", anthropic::VERSION);
+        }
+        Ok(request)
+    }
+
+    /// What a status that is not 200 means. Bodies of errors may repeat the question, so only codes are taken out of
+    /// them.
+    async fn refusal(&self, mut response: Response) -> Fault {
+        let status = response.status();
+        let kind = match status.as_u16() {
+            429 => FaultKind::RateLimited,
+            401 | 403 => FaultKind::Key,
+            408 | 500..=599 => FaultKind::Server,
+            _ => FaultKind::Rejected,
+        };
+        let retry_after = retry_after(response.headers());
+        let mut body = Vec::new();
+        while body.len() < ERROR_BYTES {
+            match tokio::time::timeout(Duration::from_millis(500), response.chunk()).await {
+                Ok(Ok(Some(piece))) => body.extend_from_slice(&piece),
+                _ => break,
+            }
+        }
+        let error: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let code = ["/error/code", "/error/type"]
+            .iter()
+            .find_map(|path| error.pointer(path)?.as_str());
+        let code: String = code
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+            .take(64)
+            .collect();
+        Fault {
+            retry_after,
+            ..Fault::new(kind, format!("status {} {code}", status.as_u16()).trim().to_owned())
+        }
+    }
+
+    async fn read(&self, mut response: Response, gathered: &mut Gathered) -> Result<(), Fault> {
+        let content_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let essence = content_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        let is_stream = match essence.to_ascii_lowercase().as_str() {
+            "text/event-stream" => true,
+            "application/json" => false,
+            _ => {
+                return Err(Fault::new(
+                    FaultKind::ContentType,
+                    "neither JSON nor a stream of events",
+                ));
+            }
+        };
+        let most = self.answer_bytes.saturating_mul(FRAMING);
+        let too_large = || Fault::new(FaultKind::TooLarge, "the answer is over the limit");
+        if response.content_length().is_some_and(|length| length > most as u64) {
+            return Err(too_large());
+        }
+        let anthropic = self.provider.kind == Kind::Anthropic;
+        let mut events = Events::default();
+        let mut whole = Vec::new();
+        let mut wire = 0_usize;
+        loop {
+            let piece = match tokio::time::timeout(self.provider.idle_timeout, response.chunk()).await {
+                Err(_) => return Err(Fault::new(FaultKind::Stalled, "the answer stopped coming")),
+                Ok(Err(error)) => return Err(Fault::new(FaultKind::Cut, chain(&error.without_url()))),
+                Ok(Ok(None)) => break,
+                Ok(Ok(Some(piece))) => piece,
+            };
+            wire = wire.saturating_add(piece.len());
+            if wire > most {
+                return Err(too_large());
+            }
+            if !is_stream {
+                whole.extend_from_slice(&piece);
+                continue;
+            }
+            for data in events.push(&piece) {
+                if anthropic {
+                    anthropic::event(&data, gathered)?;
+                } else {
+                    openai::event(&data, gathered)?;
+                }
+                if gathered.is_done {
+                    return Ok(());
+                }
+            }
+        }
+        if is_stream {
+            return Ok(());
+        }
+        let value: Value = serde_json::from_slice(&whole).map_err(|_| Fault::new(FaultKind::Malformed, "no JSON"))?;
+        if anthropic {
+            anthropic::message(&value, gathered)
+        } else {
+            openai::completion(&value, gathered)
+        }
+    }
+}
+
+/// What a question and its answer take at most: a token is at least a byte.
+pub(super) fn bounds(question: &Question<'_>, answer: &str) -> Usage {
+    Usage {
+        input: input_bound(question.messages, question.form),
+        cached: 0,
+        output: u64::from(question.max_tokens).min(answer.len() as u64),
+        estimated: true,
+    }
+}
+
+/// Tokens of a question, at most.
+pub(super) fn input_bound(messages: &[Message], form: Option<&Form>) -> u64 {
+    /// What templates of models put around a message.
+    const AROUND: usize = 16;
+    let texts: usize = messages.iter().map(|message| message.content.len() + AROUND).sum();
+    let form = match form {
+        Some(Form::Schema(schema)) => schema.to_string().len(),
+        Some(Form::Object) | None => 0,
+    };
+    (texts + form) as u64
+}
+
+/// Seconds only: the other form, a date, needs two clocks that agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,132 @@
+//! The gateway's own database: apart from the ledger's, so that neither waits for the other's writer.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+/// How long to wait for a lock that another process holds.
+const BUSY: Duration = Duration::from_secs(5);
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database says so.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A file or folder.
+    #[error("{path}: {source}")]
+    File {
+        /// Which one.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Budgets of two processes would not know of each other.
+    #[error("{0}: another process uses it")]
+    Taken(String),
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    pub(super) write: SqlitePool,
+    pub(super) read: SqlitePool,
+    /// Held as long as this process lives; the system lets go of it, whatever becomes of the process.
+    _lock: Arc<File>,
+}
+
+impl Store {
+    /// Opens the database for this process alone.
+    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = locked(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Safe against a crash of this process; a power cut may lose the last moments, never the file.
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY);
+        let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
+        let write = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+        migrations().run(&write).await?;
+        let read = pool
+            .max_connections(READERS)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await?;
+        Ok(Self {
+            write,
+            read,
+            _lock: Arc::new(lock),
+        })
+    }
+
+    /// What is kept under a name.
+    pub(super) async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let found = sqlx::query_scalar("SELECT value FROM setting WHERE name = ?").bind(name);
+        Ok(found.fetch_optional(&self.read).await?)
+    }
+
+    /// Keeps a value.
+    pub(super) async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    /// Closes every connection, after what runs.
+    pub(super) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+fn locked(path: &Path) -> Result<File, StoreError> {
+    let file = |path: &Path, source| StoreError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| file(folder, source))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = Path::new(&name);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(name);
+    let lock = lock.map_err(|source| file(name, source))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Taken(path.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(file(name, source)),
+    }
+}
+
+fn migrations() -> Migrator {
+    let files = [("gateway", include_str!("../../migrations/gateway/0001_gateway.sql"))];
+    let migrations = (1..).zip(files).map(|(version, (description, sql))| {
+        Migration::new(
+            version,
+            description.into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
+}

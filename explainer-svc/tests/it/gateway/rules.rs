@@ -1,0 +1,285 @@
+//! Who may ask, what is turned off, what is kept, and what is refused at the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use explainer_svc::gateway::{Call, Gateway, GatewayMetrics, Refused, Settings};
+use tokio::time::Instant;
+
+use super::provider::{Provider, Step, answer, messages};
+use super::{TestGuards, TestTrail, cache_key, call, folder, parts, settings, stand};
+
+async fn good() -> Provider {
+    Provider::start(|_, _| answer("because", 3, 2)).await
+}
+
+#[tokio::test]
+async fn the_policy_on_agents_is_asked_before_anybody_else() {
+    let provider = good().await;
+    let stand = stand(&provider.url(), &provider.url(), "").await;
+    for (changed, reason) in [
+        (
+            Call {
+                agent: "nobody".to_owned(),
+                ..call("why?")
+            },
+            "not known",
+        ),
+        (
+            Call {
+                team: "shop".to_owned(),
+                ..call("why?")
+            },
+            "team",
+        ),
+        (
+            Call {
+                purpose: "poetry".to_owned(),
+                ..call("why?")
+            },
+            "poetry",
+        ),
+    ] {
+        let refused = stand.gateway.complete(changed).await.unwrap_err();
+        let Refused::Policy(reasons) = &refused else {
+            panic!("{refused:?}");
+        };
+        assert!(reasons.iter().any(|found| found.contains(reason)), "{reasons:?}");
+    }
+    let unknown = Call {
+        model: Some("gpt-99".to_owned()),
+        ..call("why?")
+    };
+    assert!(matches!(
+        stand.gateway.complete(unknown).await,
+        Err(Refused::UnknownModel(_))
+    ));
+    assert_eq!(provider.count(), 0);
+    assert_eq!(stand.trail.of("model-refused").len(), 4);
+}
+
+#[tokio::test]
+async fn a_policy_may_deny_a_region_and_the_next_place_is_asked() {
+    let (first, second) = (good().await, Provider::start(|_, _| messages("because", 1, 1)).await);
+    let folder = folder();
+    let policy =
+        "package whynot.gateway\ndeny contains \"not in Europe\" if startswith(input.target.region, \"eu-\")\n";
+    std::fs::write(folder.path().join("own.rego"), policy).unwrap();
+    let stand = super::Stand::at(folder, &settings(&first.url(), &second.url(), "policy: [own.rego]\n")).await;
+    let completion = stand.gateway.complete(call("why?")).await.unwrap();
+    assert_eq!(
+        (completion.provider.as_str(), completion.fallbacks[0].reason),
+        ("b", "not-allowed")
+    );
+    assert_eq!(first.count(), 0);
+}
+
+#[tokio::test]
+async fn guards_stop_both_ways() {
+    let provider = Provider::start(|_, _| answer("STOP-OUT", 3, 2)).await;
+    let stand = stand(&provider.url(), &provider.url(), "").await;
+    let inbound = stand.gateway.complete(call("STOP-IN")).await.unwrap_err();
+    assert_eq!((inbound.reason(), provider.count()), ("guard-in", 0));
+    let outbound = stand.gateway.complete(call("why?")).await.unwrap_err();
+    assert_eq!((outbound.reason(), provider.count()), ("guard-out", 1));
+    let fired = stand.trail.of("guard-fired");
+    assert_eq!(
+        (fired[0].payload["way"].as_str(), fired[1].payload["way"].as_str()),
+        (Some("in"), Some("out"))
+    );
+    let metrics = stand.metrics();
+    assert!(
+        metrics.contains("model_guards_total{guard=\"links\",outcome=\"stopped\"} 1"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_guard_in_the_path_there_is_no_gateway() {
+    let folder = folder();
+    let trail = Arc::new(TestTrail::default());
+    let settings = Settings::parse(&settings("http://127.0.0.1:9", "http://127.0.0.1:9", ""), folder.path()).unwrap();
+    let mut parts = parts(settings, folder.path(), trail.clone(), GatewayMetrics::default());
+    parts.guards = Arc::new(TestGuards {
+        missing: vec!["links", "schema"],
+    });
+    let problem = Gateway::open(parts).await.unwrap_err().to_string();
+    assert!(problem.contains("links, schema"), "{problem}");
+    assert_eq!(trail.of("canary")[0].payload["missing"][0], "links");
+}
+
+#[tokio::test]
+async fn a_file_or_a_call_turns_models_off_also_what_runs_and_after_a_restart() {
+    let slow = Provider::start(|_, _| {
+        let mut steps = vec![Step::Wait(Duration::from_millis(200))];
+        steps.extend(answer("because", 3, 2));
+        steps
+    })
+    .await;
+    let stand = stand(&slow.url(), &slow.url(), "").await;
+    let kill = stand.folder.path().join("kill");
+    let running = tokio::spawn({
+        let gateway = stand.gateway.clone();
+        async move { gateway.complete(call("why?")).await }
+    });
+    while slow.count() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    std::fs::write(&kill, "").unwrap();
+    assert_eq!(running.await.unwrap().unwrap_err(), Refused::Killed);
+    let begun = Instant::now();
+    assert_eq!(stand.gateway.complete(call("why?")).await.unwrap_err(), Refused::Killed);
+    assert!(begun.elapsed() < Duration::from_millis(100));
+    std::fs::remove_file(&kill).unwrap();
+    stand.gateway.complete(call("why?")).await.unwrap();
+
+    stand.gateway.kill(true, "too many odd answers").await.unwrap();
+    assert_eq!(stand.gateway.complete(call("why?")).await.unwrap_err(), Refused::Killed);
+    assert!(stand.metrics().contains("models_off 1"));
+    let subjects: Vec<String> = stand
+        .trail
+        .of("kill-switch")
+        .into_iter()
+        .map(|event| event.subject)
+        .collect();
+    assert_eq!(subjects, ["off", "on", "off"]);
+    let super::Stand {
+        gateway,
+        folder,
+        trail: _,
+        ..
+    } = stand;
+    gateway.drained().await;
+    gateway.close().await;
+    drop(gateway);
+    let again = super::Stand::at(folder, &settings(&slow.url(), &slow.url(), "")).await;
+    assert_eq!(again.gateway.complete(call("why?")).await.unwrap_err(), Refused::Killed);
+    again.gateway.kill(false, "").await.unwrap();
+    again.gateway.complete(call("why?")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_hundredth_who_asks_the_same_costs_nothing_and_guards_see_it_again() {
+    let provider = good().await;
+    let stand = stand(
+        &provider.url(),
+        &provider.url(),
+        "cache: {entries: 2}\nlimits: {concurrency: 200}\n",
+    )
+    .await;
+    let asked = |shape: &str| Call {
+        cache: Some(cache_key(shape)),
+        ..call("why?")
+    };
+    // All at once: one asks, the others wait for its answer.
+    let all = futures_util::future::join_all((0..100).map(|_| stand.gateway.complete(asked("one")))).await;
+    let kept = all.iter().filter(|result| result.as_ref().unwrap().cached).count();
+    assert_eq!((kept, provider.count()), (99, 1));
+    assert!(
+        all.iter()
+            .all(|result| result.as_ref().unwrap().clean.text == "because")
+    );
+    assert_eq!(stand.trail.of("model-called").len(), 100, "each is recorded");
+    let free = all.iter().flatten().filter(|completion| completion.cached);
+    assert!(
+        free.into_iter()
+            .all(|completion| completion.cost.unwrap().0 == 0 && completion.tokens.total() == 0)
+    );
+
+    // Which was used last is told apart by milliseconds.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let other = Call {
+        max_tokens: 9,
+        ..asked("one")
+    };
+    assert!(!stand.gateway.complete(other).await.unwrap().cached, "another question");
+    assert!(!stand.gateway.complete(asked("two")).await.unwrap().cached);
+    assert!(
+        !stand.gateway.complete(asked("one")).await.unwrap().cached,
+        "two are kept"
+    );
+    assert!(!stand.gateway.complete(call("why?")).await.unwrap().cached);
+    let stopped = Call {
+        messages: call("STOP-IN").messages,
+        ..asked("one")
+    };
+    assert_eq!(stand.gateway.complete(stopped).await.unwrap_err().reason(), "guard-in");
+}
+
+#[tokio::test]
+async fn agents_have_rates_and_the_gateway_has_places() {
+    let provider = Provider::start(|_, _| {
+        let mut steps = vec![Step::Wait(Duration::from_millis(100))];
+        steps.extend(answer("because", 3, 2));
+        steps
+    })
+    .await;
+    let places = stand(&provider.url(), &provider.url(), "limits: {concurrency: 3}\n").await;
+    let all = futures_util::future::join_all((0..10).map(|_| places.gateway.complete(call("why?")))).await;
+    assert_eq!(
+        all.iter().filter(|result| **result == Err(Refused::Busy)).count(),
+        7,
+        "{all:?}"
+    );
+
+    let text = settings(&provider.url(), &provider.url(), "")
+        .replace("purposes: [chat]", "purposes: [chat], requestsPerMinute: 6");
+    let rates = super::Stand::at(folder(), &text).await;
+    rates.gateway.complete(call("why?")).await.unwrap();
+    let refused = rates.gateway.complete(call("why?")).await.unwrap_err();
+    let Refused::Rate { retry_after } = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(retry_after > Duration::from_secs(5), "{retry_after:?}");
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_the_place_and_all_reasons() {
+    let folder = folder();
+    let good = settings("http://127.0.0.1:9", "http://127.0.0.1:9", "");
+    let problem = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        Settings::parse(&good.replacen(from, to, 1), folder.path()).unwrap_err()
+    };
+    for (from, to, place) in [
+        ("kind: Gateway", "kind: Gatewy", "kind Gateway"),
+        (
+            "region: eu-west-1",
+            "regoin: eu-west-1",
+            "providers[0].regoin: unknown field",
+        ),
+        ("http://127.0.0.1:9", "http://models.example", "plaintext"),
+        ("http://127.0.0.1:9", "https://u:p@models.example", "providers[0].url"),
+        ("models: [m]", "models: []", "providers[0].models"),
+        ("provider: b", "provider: c", "routes[0].targets[1].provider"),
+        ("model: claude}], a", "model: opus}], a", "routes[0].targets[1].model"),
+        (
+            "agents:",
+            "allow: {regions: ['eu-*']}\nagents:",
+            "\"us-east-1\" is not among allow.regions",
+        ),
+        ("agents:", "budgets: [{name: x, period: day}]\nagents:", "budgets[0]"),
+        (
+            "agents:",
+            "budgets: [{name: x, period: day, tokens: {soft: 2, hard: 1}}]\nagents:",
+            "budgets[0].soft",
+        ),
+        ("agents:", "policy: [none.rego]\nagents:", "policy: "),
+        ("agents:", "defaultRoute: x\nagents:", "defaultRoute"),
+        ("agents:", "limits: {deadlineMs: 1}\nagents:", "limits.deadlineMs"),
+        (
+            "team: platform",
+            "team: platform, token: {env: WHYNOT_TEST_NOT_SET}",
+            "agents[0].token",
+        ),
+        ("models: [m]", "models: [m], key: {file: missing}", "providers[0].key"),
+    ] {
+        let problem = problem(from, to);
+        assert!(problem.contains(place), "{to}: {problem}");
+    }
+    let both = problem("region: eu-west-1, models: [m]", "region: '', models: [m]");
+    assert!(
+        both.contains("providers[0].region") && both.contains("routes[0].targets[0].provider"),
+        "{both}"
+    );
+}
