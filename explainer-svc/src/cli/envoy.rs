@@ -52,6 +52,10 @@ pub(crate) struct RenderArgs {
     /// How long to wait before asking again, after a failure or when answers are not held back.
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     live_pause_ms: u64,
+    /// The cluster of the template that leads to the explainer for policies and context. Another one than --explainer-cluster: who
+    /// has no words for a while is left alone, and still has policies.
+    #[arg(long, value_name = "NAME", default_value = "delivery")]
+    live_cluster: String,
     /// How old the context may be. One that is older is not used, and policies that need it fail.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     max_context_age_seconds: u64,
@@ -137,13 +141,18 @@ fn render(args: &RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
         )
         .into());
     }
-    if !args.no_explainer && !has_cluster(&envoy, &args.explainer_cluster) {
-        return Err(anyhow::anyhow!(
-            "{}: no cluster {:?} among static_resources.clusters; add it, name another with --explainer-cluster, or use --no-explainer",
-            args.template.display(),
-            args.explainer_cluster
-        )
-        .into());
+    let is_live = args.live_policies || args.live_context;
+    for (is_used, cluster, remedy) in [
+        (!args.no_explainer, &args.explainer_cluster, "--explainer-cluster, or use --no-explainer"),
+        (is_live, &args.live_cluster, "--live-cluster"),
+    ] {
+        if is_used && !has_cluster(&envoy, cluster) {
+            return Err(anyhow::anyhow!(
+                "{}: no cluster {cluster:?} among static_resources.clusters; add it, or name another with {remedy}",
+                args.template.display()
+            )
+            .into());
+        }
     }
     if let Some(path) = &args.listeners {
         let listeners = take_listeners(
@@ -195,7 +204,7 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
     };
     let live = (args.live_policies || args.live_context).then(|| {
         json!({
-            "cluster": args.explainer_cluster, "authority": args.explainer_cluster, "path": "/v1",
+            "cluster": args.live_cluster, "authority": args.live_cluster, "path": "/v1",
             "policies": args.live_policies, "context": args.live_context,
             "waitSeconds": args.live_wait_seconds, "pauseMs": args.live_pause_ms,
             "maxContextAgeSeconds": args.max_context_age_seconds,

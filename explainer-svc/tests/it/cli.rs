@@ -33,6 +33,7 @@ static_resources:
                       config: {name: whynot}
   clusters:
     - name: explainer
+    - name: delivery
 "#;
 
 pub(crate) struct Run {
@@ -419,6 +420,10 @@ fn what_cannot_be_rendered_says_why() {
         (
             render(&folder, &[&set[..], &["--explainer-cluster", "other"]].concat()),
             "no cluster \"other\"",
+        ),
+        (
+            render(&folder, &[&set[..], &["--live-policies", "--live-cluster", "another"]].concat()),
+            "no cluster \"another\" among static_resources.clusters; add it, or name another with --live-cluster",
         ),
         (
             whynot(
