@@ -1,4 +1,5 @@
-//! `AdmissionReview` v1: bytes to [`Review`], [`Answer`] to bytes.
+//! `AdmissionReview`: bytes to [`Review`], [`Answer`] to bytes. Webhooks that know only v1beta1 are still sent that, and it differs in
+//! its name alone.
 //!
 //! The uid comes first: a review that is otherwise broken can still be answered, and so be refused with a reason instead of
 //! leaving the decision to the webhook's `failurePolicy`.
@@ -10,8 +11,39 @@ use serde::Serialize;
 use crate::document::Document;
 use crate::explain::wire::{GroupVersionKind, Owner};
 
-/// The only version that is spoken.
-pub const API_VERSION: &str = "admission.k8s.io/v1";
+/// A version of the interface. An answer has that of its review: the API server takes no other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Version {
+    /// The one of today.
+    #[default]
+    V1,
+    /// The one before, of which webhooks still say in `admissionReviewVersions` that they know no other.
+    V1beta1,
+}
+
+impl Version {
+    /// As the interface writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "admission.k8s.io/v1",
+            Self::V1beta1 => "admission.k8s.io/v1beta1",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::V1, Self::V1beta1]
+            .into_iter()
+            .find(|known| known.as_str() == text)
+    }
+
+    /// The version of bytes that are not a whole review: what its first bytes say, where the API server writes it.
+    pub fn salvage(body: &[u8]) -> Self {
+        let head = body.get(..body.len().min(256)).unwrap_or_default();
+        let name = format!("{:?}", Self::V1beta1.as_str());
+        let is_older = head.windows(name.len()).any(|window| window == name.as_bytes());
+        if is_older { Self::V1beta1 } else { Self::V1 }
+    }
+}
 
 /// The largest review that can be asked for: Envoy buffers 16 MiB (`envoy/envoy.yaml`), and a review needs less.
 pub const MAX_REVIEW_BYTES: usize = 15 * 1024 * 1024;
@@ -19,6 +51,8 @@ pub const MAX_REVIEW_BYTES: usize = 15 * 1024 * 1024;
 /// One admission request.
 #[derive(Debug, Clone)]
 pub struct Review {
+    /// Of the interface; to be echoed.
+    pub version: Version,
     /// To be echoed.
     pub uid: String,
     /// The object's kind; a subresource has its own (`Scale`, `Eviction`) or its parent's.
@@ -77,6 +111,8 @@ impl Operation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ReviewError {
+    /// The version that its answer has to have.
+    pub version: Version,
     /// The uid of the request, if it could be told.
     pub uid: Option<String>,
     /// What is wrong, naming the field.
@@ -87,6 +123,7 @@ impl Review {
     /// Reads a review.
     pub fn parse(body: &[u8]) -> Result<Self, ReviewError> {
         let broken = |reason: String| ReviewError {
+            version: Version::salvage(body),
             uid: salvage_uid(body),
             reason,
         };
@@ -96,13 +133,14 @@ impl Review {
     }
 
     fn from_document(envelope: &Document) -> Result<Self, String> {
-        let version = string(envelope, "apiVersion");
+        let name = string(envelope, "apiVersion");
         let kind = string(envelope, "kind");
-        if version != API_VERSION || kind != "AdmissionReview" {
+        let Some(version) = Version::parse(&name).filter(|_| kind == "AdmissionReview") else {
+            let expected = Version::V1.as_str();
             return Err(format!(
-                "expected apiVersion {API_VERSION:?} and kind \"AdmissionReview\", got {version:?} and {kind:?}"
+                "expected apiVersion {expected:?} and kind \"AdmissionReview\", got {name:?} and {kind:?}"
             ));
-        }
+        };
         let request = envelope.get("request").ok_or("the AdmissionReview has no request")?;
         let uid = string(&request, "uid");
         if uid.is_empty() {
@@ -117,6 +155,7 @@ impl Review {
             return Err("request.kind.kind is missing".to_owned());
         }
         Ok(Self {
+            version,
             uid,
             kind,
             sub_resource: string(&request, "subResource"),
@@ -226,6 +265,8 @@ pub fn salvage_uid(body: &[u8]) -> Option<String> {
 /// What the API server is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
+    /// The review's.
+    pub version: Version,
     /// The request's uid.
     pub uid: String,
     /// `None` lets the request pass; `Some` refuses it with this text.
@@ -271,7 +312,7 @@ impl Answer {
     /// The `AdmissionReview` to send back, as JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
         let envelope = Envelope {
-            api_version: API_VERSION,
+            api_version: self.version.as_str(),
             kind: "AdmissionReview",
             response: Response {
                 uid: &self.uid,

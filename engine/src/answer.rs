@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::admission::{Answer, Review, ReviewError};
+use crate::admission::{Answer, Review, ReviewError, Version};
 use crate::eval::PolicySet;
 use crate::explain::summary;
 use crate::explain::text::{Extras, Words, render};
@@ -14,6 +14,7 @@ use crate::verdict::{Action, Verdict};
 /// A decided review: all that words, records and answers are made from.
 #[derive(Debug, Clone)]
 pub struct Decided {
+    version: Version,
     uid: String,
     /// The revision of the context, when it has one.
     context: Option<String>,
@@ -61,6 +62,7 @@ pub fn with_remedies(set: &PolicySet, review: &Review, verdict: &Verdict, remedi
         summary::request(set, review, verdict, remedies, 0)
     };
     Decided {
+        version: review.version,
         uid: review.uid.clone(),
         context: set.context_revision().map(str::to_owned),
         request,
@@ -91,6 +93,7 @@ impl Decided {
             Decision::Deny => Some(redact::lines(&words.message, redact::MAX_MESSAGE)),
         };
         Answer {
+            version: self.version,
             uid: self.uid.clone(),
             denial,
             warnings: redact::warnings(&words.warnings),
@@ -134,13 +137,14 @@ impl Decided {
 
 /// The refusal of what is no review, when its uid could be told. Without a uid there is no answer that the API server takes.
 pub fn refusal(error: &ReviewError) -> Option<Answer> {
-    Some(refuse(error.uid.clone()?, &error.reason))
+    Some(refuse(error.version, error.uid.clone()?, &error.reason))
 }
 
 /// The refusal of a review that could not be judged.
-pub fn refuse(uid: String, reason: &str) -> Answer {
+pub fn refuse(version: Version, uid: String, reason: &str) -> Answer {
     let message = format!("whynot could not judge this request, so it is refused: {reason}");
     Answer {
+        version,
         uid,
         denial: Some(redact::lines(&message, redact::MAX_MESSAGE)),
         warnings: Vec::new(),

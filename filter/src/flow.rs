@@ -3,7 +3,7 @@
 //! Each request ends in exactly one of [`Effect::Respond`] and [`Effect::PassOn`]; both are made by [`finish`] alone. What the
 //! webhook behind answers is the business of [`upstream`](crate::upstream).
 
-use engine::admission::{Answer, Review};
+use engine::admission::{Answer, Review, Version};
 use engine::answer::{self, Decided};
 use engine::context::Namespace;
 use engine::eval::PolicySet;
@@ -304,7 +304,10 @@ fn too_large(head: &[u8], config: &Config) -> (State, Vec<Effect>) {
     let log = Effect::Log(format!("refused a review: {reason}"));
     let effects = vec![Effect::Count(Count::Malformed), log];
     match engine::admission::salvage_uid(head) {
-        Some(uid) => finish(admission(&answer::refuse(uid, &reason)), effects),
+        Some(uid) => finish(
+            admission(&answer::refuse(Version::salvage(head), uid, &reason)),
+            effects,
+        ),
         None => finish(plain(413, &format!("whynot: {reason}")), effects),
     }
 }

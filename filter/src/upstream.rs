@@ -5,7 +5,7 @@
 //!              \-> Forward      \-> Forward: allowed, odd                      \-> Forward when there is nothing to say
 //! ```
 
-use engine::admission::Review;
+use engine::admission::{Review, Version};
 use engine::explain::text::{Extras, render};
 use engine::explain::wire::{Decision, ExplainRequest};
 use engine::upstream::answer::{self, Denial, MAX_ANSWER_BYTES, Read};
@@ -89,7 +89,7 @@ pub(crate) fn ends(passed: &Passed, body: Vec<u8>, elapsed_ms: u64, config: &Con
     if body.len() > MAX_ANSWER_BYTES {
         return forward(target, "too_large", config);
     }
-    let denial = match answer::read(&body, &passed.uid) {
+    let denial = match answer::read(&body, Version::salvage(&passed.body), &passed.uid) {
         Read::Allowed => return forward(target, "allowed", config),
         Read::Odd => return forward(target, "malformed", config),
         Read::Denied(denial) => denial,

@@ -128,36 +128,44 @@ impl Webhook {
         let mut body = Vec::new();
         (&mut stream).take(length).read_to_end(&mut body)?;
         let review: Value = serde_json::from_slice(&body)?;
-        let uid = review
-            .pointer("/request/uid")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let text = |pointer: &str| review.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let review = Echo {
+            version: text("/apiVersion"),
+            uid: text("/request/uid"),
+        };
         let manner = self.manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Asked { head, body });
         let stream = stream.get_mut();
-        answer(stream, uid, &manner)?;
+        answer(stream, review, &manner)?;
         stream.conn.send_close_notify();
         stream.flush()?;
         Ok(())
     }
 }
 
-fn answer(out: &mut impl Write, uid: &str, manner: &Manner) -> Result<()> {
+/// What an answer has of its review.
+#[derive(Clone, Copy)]
+struct Echo<'r> {
+    version: &'r str,
+    uid: &'r str,
+}
+
+fn answer(out: &mut impl Write, review: Echo<'_>, manner: &Manner) -> Result<()> {
     let allowed = |more: Value| {
-        let mut response = json!({"uid": uid, "allowed": true});
+        let mut response = json!({"uid": review.uid, "allowed": true});
         if let (Some(members), Value::Object(more)) = (response.as_object_mut(), more) {
             members.extend(more);
         }
-        envelope(&response)
+        envelope(review.version, &response)
     };
     match manner {
         Manner::Allow(warnings) => whole(out, 200, "", allowed(json!({"warnings": warnings})).as_bytes()),
-        Manner::Deny(message) => whole(out, 200, "", denial(uid, message).as_bytes()),
+        Manner::Deny(message) => whole(out, 200, "", denial(review, message).as_bytes()),
         Manner::DenyInChunks(message) => {
-            let body = denial(uid, message);
+            let body = denial(review, message);
             out.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\ntrailer: x-end\r\n\r\n")?;
             for chunk in body.as_bytes().chunks(50) {
                 write!(out, "{:x}\r\n", chunk.len())?;
@@ -170,7 +178,7 @@ fn answer(out: &mut impl Write, uid: &str, manner: &Manner) -> Result<()> {
         }
         Manner::DenyCompressed(message) => {
             let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-            packed.write_all(denial(uid, message).as_bytes())?;
+            packed.write_all(denial(review, message).as_bytes())?;
             whole(out, 200, "content-encoding: gzip\r\n", &packed.finish()?)
         }
         Manner::Patch => {
@@ -182,13 +190,25 @@ fn answer(out: &mut impl Write, uid: &str, manner: &Manner) -> Result<()> {
             let annotations = json!({"auditAnnotations": {"large": "x".repeat(*size)}});
             whole(out, 200, "", allowed(annotations).as_bytes())
         }
-        Manner::WrongUid => whole(out, 200, "", denial("another", "no").as_bytes()),
+        Manner::WrongUid => whole(
+            out,
+            200,
+            "",
+            denial(
+                Echo {
+                    uid: "another",
+                    ..review
+                },
+                "no",
+            )
+            .as_bytes(),
+        ),
         Manner::HalfJson => {
-            let body = denial(uid, "no");
+            let body = denial(review, "no");
             whole(out, 200, "", body.get(..body.len() / 2).unwrap_or_default().as_bytes())
         }
         Manner::HalfBody => {
-            let body = denial(uid, "no");
+            let body = denial(review, "no");
             write!(
                 out,
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -197,11 +217,11 @@ fn answer(out: &mut impl Write, uid: &str, manner: &Manner) -> Result<()> {
             out.write_all(body.as_bytes())?;
             Ok(())
         }
-        Manner::Status(status) => whole(out, *status, "", denial(uid, "no").as_bytes()),
+        Manner::Status(status) => whole(out, *status, "", denial(review, "no").as_bytes()),
         Manner::Nonsense => whole(out, 200, "", b"OK"),
         Manner::Slow(time) => {
             thread::sleep(*time);
-            whole(out, 200, "", denial(uid, "late").as_bytes())
+            whole(out, 200, "", denial(review, "late").as_bytes())
         }
         Manner::HangUp => Ok(()),
     }
@@ -218,13 +238,16 @@ fn whole(out: &mut impl Write, status: u16, headers: &str, body: &[u8]) -> Resul
 }
 
 /// In an order and with blanks that no serialiser of ours would make.
-fn envelope(response: &Value) -> String {
-    format!(r#"{{ "response":{response}, "kind" : "AdmissionReview","apiVersion":"admission.k8s.io/v1" }}"#) + "\n"
+fn envelope(version: &str, response: &Value) -> String {
+    format!(r#"{{ "response":{response}, "kind" : "AdmissionReview","apiVersion":"{version}" }}"#) + "\n"
 }
 
-fn denial(uid: &str, message: &str) -> String {
-    envelope(&json!({
-        "uid": uid, "allowed": false, "status": {"code": 403, "message": message, "metadata": {}},
-        "warnings": ["take care"], "auditAnnotations": {"by": "another"},
-    }))
+fn denial(review: Echo<'_>, message: &str) -> String {
+    envelope(
+        review.version,
+        &json!({
+            "uid": review.uid, "allowed": false, "status": {"code": 403, "message": message, "metadata": {}},
+            "warnings": ["take care"], "auditAnnotations": {"by": "another"},
+        }),
+    )
 }

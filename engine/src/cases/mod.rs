@@ -232,7 +232,7 @@ impl Variant<'_> {
             "userInfo": if case.user_info.is_null() { json!({"username": "jane"}) } else { case.user_info.clone() },
             "object": object, "oldObject": old, "dryRun": false, "options": null,
         });
-        json!({"apiVersion": crate::admission::API_VERSION, "kind": "AdmissionReview", "request": request})
+        json!({"apiVersion": crate::admission::Version::V1.as_str(), "kind": "AdmissionReview", "request": request})
     }
 
     fn wrapped(&self, object: &Value) -> Value {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::admission::API_VERSION;
+use crate::admission::Version;
 
 /// The largest answer that is read; a larger one passes as it is.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -72,14 +72,14 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Reads an answer to the request of this uid. A member that is there twice makes it odd: readers differ in which one they take.
-pub fn read(body: &[u8], uid: &str) -> Read {
-    parse(body, uid).unwrap_or(Read::Odd)
+/// Reads an answer to the request of this version and uid. A member that is there twice makes it odd: readers differ in which one they take.
+pub fn read(body: &[u8], version: Version, uid: &str) -> Read {
+    parse(body, version, uid).unwrap_or(Read::Odd)
 }
 
-fn parse(body: &[u8], uid: &str) -> Option<Read> {
+fn parse(body: &[u8], version: Version, uid: &str) -> Option<Read> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-    if envelope.api_version != API_VERSION || envelope.kind != "AdmissionReview" {
+    if envelope.api_version != version.as_str() || envelope.kind != "AdmissionReview" {
         return None;
     }
     let response: Response<'_> = serde_json::from_str(envelope.response.get()).ok()?;
@@ -162,7 +162,7 @@ mod tests {
 
     fn reworded(response: &str) -> (String, String) {
         let body = answer(response);
-        let Read::Denied(denial) = read(body.as_bytes(), "u") else {
+        let Read::Denied(denial) = read(body.as_bytes(), Version::V1, "u") else {
             panic!("{body}");
         };
         let new = String::from_utf8(denial.reworded(body.as_bytes(), "a \"b\"\nc")).unwrap();
@@ -207,9 +207,16 @@ mod tests {
     #[test]
     fn what_is_not_surely_a_denial_is_odd() {
         let good = r#"{"uid":"u","allowed":false,"status":{"message":"m"}}"#;
-        assert!(matches!(read(answer(good).as_bytes(), "u"), Read::Denied(_)));
+        assert!(matches!(
+            read(answer(good).as_bytes(), Version::V1, "u"),
+            Read::Denied(_)
+        ));
         assert_eq!(
-            read(answer(r#"{"uid":"u","allowed":true,"patch":1}"#).as_bytes(), "u"),
+            read(
+                answer(r#"{"uid":"u","allowed":true,"patch":1}"#).as_bytes(),
+                Version::V1,
+                "u"
+            ),
             Read::Allowed
         );
         for odd in [
@@ -224,16 +231,22 @@ mod tests {
             "null",
             "[]",
         ] {
-            assert_eq!(read(answer(odd).as_bytes(), "u"), Read::Odd, "{odd}");
+            assert_eq!(read(answer(odd).as_bytes(), Version::V1, "u"), Read::Odd, "{odd}");
         }
         let whole = answer(good);
         for end in 0..whole.trim_end().len() {
-            assert_eq!(read(&whole.as_bytes()[..end], "u"), Read::Odd);
+            assert_eq!(read(&whole.as_bytes()[..end], Version::V1, "u"), Read::Odd);
         }
-        assert_eq!(read(whole.replace("/v1", "/v1beta1").as_bytes(), "u"), Read::Odd);
-        assert_eq!(read(&[0x1f, 0x8b, 8, 0], "u"), Read::Odd);
-        assert_eq!(read(b"\xff", "u"), Read::Odd);
-        assert_eq!(read(json!({"response": null}).to_string().as_bytes(), "u"), Read::Odd);
+        let older = whole.replace("/v1", "/v1beta1");
+        assert_eq!(read(older.as_bytes(), Version::V1, "u"), Read::Odd);
+        assert_eq!(read(whole.as_bytes(), Version::V1beta1, "u"), Read::Odd);
+        assert!(matches!(read(older.as_bytes(), Version::V1beta1, "u"), Read::Denied(_)));
+        assert_eq!(read(&[0x1f, 0x8b, 8, 0], Version::V1, "u"), Read::Odd);
+        assert_eq!(read(b"\xff", Version::V1, "u"), Read::Odd);
+        assert_eq!(
+            read(json!({"response": null}).to_string().as_bytes(), Version::V1, "u"),
+            Read::Odd
+        );
     }
 
     /// Bytes of an answer changed, taken away and put in: whatever is still read as a denial differs in its message alone.
@@ -266,7 +279,7 @@ mod tests {
                 let piece = PIECES[random.usize(..PIECES.len())].as_bytes();
                 body.splice(start..end, piece.iter().copied());
             }
-            let Read::Denied(denial) = read(&body, "u") else {
+            let Read::Denied(denial) = read(&body, Version::V1, "u") else {
                 continue;
             };
             denials += 1;

@@ -36,7 +36,7 @@ fn a_broken_review_is_answered_when_its_uid_can_be_told() {
 #[test]
 fn reviews_that_are_none_say_which_field() {
     let reason = |body: Value| Review::parse(body.to_string().as_bytes()).unwrap_err().reason;
-    assert!(reason(json!({"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview"})).contains("v1beta1"));
+    assert!(reason(json!({"apiVersion": "admission.k8s.io/v2", "kind": "AdmissionReview"})).contains("v2"));
     assert!(reason(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"})).contains("no request"));
     let request = |request: Value| {
         reason(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}))
@@ -50,6 +50,25 @@ fn reviews_that_are_none_say_which_field() {
             .reason
             .contains("not UTF-8")
     );
+}
+
+#[test]
+fn the_answer_has_the_version_of_its_review() {
+    let set = set(&[DENY_ALL]);
+    let version = |body: &[u8]| {
+        let answer = match Review::parse(body) {
+            Ok(review) => decide(&set, &review).own_answer(),
+            Err(error) => answer::refusal(&error).unwrap(),
+        };
+        serde_json::from_slice::<Value>(&answer.to_bytes()).unwrap()["apiVersion"].clone()
+    };
+    for name in ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"] {
+        let request = json!({"uid": "u", "operation": "CREATE", "kind": {"kind": "Pod"}});
+        let review = json!({"apiVersion": name, "kind": "AdmissionReview", "request": request}).to_string();
+        assert_eq!(version(review.as_bytes()), name);
+        let truncated = format!(r#"{{"kind":"AdmissionReview","apiVersion":"{name}","request":{{"uid":"u","kind""#);
+        assert_eq!(version(truncated.as_bytes()), name);
+    }
 }
 
 #[test]

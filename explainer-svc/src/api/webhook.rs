@@ -77,12 +77,12 @@ impl WebhookRequest {
     }
 }
 
-/// What the API server sends to webhooks (admission.k8s.io/v1). Only what is needed of it is described.
+/// What the API server sends to webhooks (admission.k8s.io/v1, or v1beta1). Only what is needed of it is described.
 #[derive(ToSchema)]
 #[schema(as = AdmissionReview)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 pub(super) struct AdmissionReview {
-    /// `admission.k8s.io/v1`.
+    /// `admission.k8s.io/v1` or `admission.k8s.io/v1beta1`.
     #[schema(rename = "apiVersion")]
     api_version: ReviewVersion,
     /// `AdmissionReview`.
@@ -128,6 +128,8 @@ pub(super) enum ExplainKind {
 pub(super) enum ReviewVersion {
     #[schema(rename = "admission.k8s.io/v1")]
     V1,
+    #[schema(rename = "admission.k8s.io/v1beta1")]
+    V1beta1,
 }
 
 /// The kind of a review.

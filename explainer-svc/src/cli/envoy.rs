@@ -143,7 +143,11 @@ fn render(args: &RenderArgs, streams: &mut Streams<'_>) -> Result<(), Failed> {
     }
     let is_live = args.live_policies || args.live_context;
     for (is_used, cluster, remedy) in [
-        (!args.no_explainer, &args.explainer_cluster, "--explainer-cluster, or use --no-explainer"),
+        (
+            !args.no_explainer,
+            &args.explainer_cluster,
+            "--explainer-cluster, or use --no-explainer",
+        ),
         (is_live, &args.live_cluster, "--live-cluster"),
     ] {
         if is_used && !has_cluster(&envoy, cluster) {

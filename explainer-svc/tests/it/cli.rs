@@ -422,7 +422,10 @@ fn what_cannot_be_rendered_says_why() {
             "no cluster \"other\"",
         ),
         (
-            render(&folder, &[&set[..], &["--live-policies", "--live-cluster", "another"]].concat()),
+            render(
+                &folder,
+                &[&set[..], &["--live-policies", "--live-cluster", "another"]].concat(),
+            ),
             "no cluster \"another\" among static_resources.clusters; add it, or name another with --live-cluster",
         ),
         (

@@ -57,12 +57,17 @@ impl Wrapping {
 
     /// A namespace whose Pods go to a webhook at this address.
     pub(crate) fn namespace(&self, namespace: &str, kind: &str, url: &str, failure_policy: &str) {
+        self.namespace_of(namespace, kind, url, failure_policy, "v1");
+    }
+
+    /// The same for a webhook that knows this version of the interface alone.
+    fn namespace_of(&self, namespace: &str, kind: &str, url: &str, failure_policy: &str, version: &str) {
         let ca = STANDARD.encode(fs::read(self.stack.ca_file()).unwrap());
         let configuration = json!({
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": namespace},
             "webhooks": [{
                 "name": "behind.example.test", "clientConfig": {"url": url, "caBundle": ca},
-                "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 2, "failurePolicy": failure_policy,
+                "admissionReviewVersions": [version], "sideEffects": "None", "timeoutSeconds": 2, "failurePolicy": failure_policy,
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
                 "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
             }],
@@ -126,6 +131,18 @@ fn the_api_server_gets_the_same_through_envoy_as_from_the_webhook_itself() {
         cluster.namespace(&of_direct, "ValidatingWebhookConfiguration", &direct, policy);
         cluster.namespace(&of_wrapped, "ValidatingWebhookConfiguration", &wrapped, policy);
         namespaces.push((of_direct, of_wrapped, policy));
+        if policy == "Fail" {
+            let [of_direct, of_wrapped] = ["direct-older", "wrapped-older"];
+            cluster.namespace_of(of_direct, "ValidatingWebhookConfiguration", &direct, policy, "v1beta1");
+            cluster.namespace_of(
+                of_wrapped,
+                "ValidatingWebhookConfiguration",
+                &wrapped,
+                policy,
+                "v1beta1",
+            );
+            namespaces.push((of_direct.to_owned(), of_wrapped.to_owned(), "v1beta1"));
+        }
     }
     let [direct, wrapped] = cluster.urls("changes", "/mutate");
     cluster.namespace("direct-changes", "MutatingWebhookConfiguration", &direct, "Fail");

@@ -1,10 +1,11 @@
 //! Whatever the explainer does, the same is denied, in time.
 
+use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
 use wasm_tests::fixtures::{PRIVILEGED, pod, policies, review_bytes};
-use wasm_tests::stack::Part;
+use wasm_tests::stack::{Live, Part};
 
 use crate::fake::{Fake, Manner};
 use crate::support::{Envoy, Explainer, settings};
@@ -36,6 +37,41 @@ fn its_death_changes_words_and_nothing_else() {
         envoy.review(&denied).message().contains(&link)
     });
     assert!(returned, "words come from the explainer again");
+}
+
+#[test]
+fn the_filter_shows_it_its_token() {
+    let bundle = policies(&[PRIVILEGED]);
+    let denied = review_bytes(&pod(true));
+    for (name, shown) in [
+        ("token", "the-token-of-the-filter"),
+        ("other-token", "the-token-of-somebody"),
+    ] {
+        let mut settings = settings(name, &bundle, Explainer::Real);
+        let (known, own) = (
+            settings.run_dir.with_extension("tokens"),
+            settings.run_dir.with_extension("token"),
+        );
+        fs::write(&known, "filter the-token-of-the-filter\n").unwrap();
+        fs::write(&own, shown).unwrap();
+        let arguments = ["--api-token-file".to_owned(), known.display().to_string()];
+        settings.live = Some(Live {
+            serve_arguments: arguments.into(),
+            ..Live::default()
+        });
+        let arguments = ["--explainer-token-file".to_owned(), own.display().to_string()];
+        settings.render_arguments.extend(arguments);
+        let envoy = Envoy::with(settings, &bundle);
+        let reply = envoy.review(&denied);
+        // Only now: it is read again when it changes.
+        fs::remove_file(known).unwrap();
+        fs::remove_file(own).unwrap();
+        let link = format!("{}/e/", envoy.stack.explainer_url());
+        assert_eq!(reply.message().contains(&link), name == "token", "{}", reply.message());
+        if name != "token" {
+            assert_eq!(reply.text(), String::from_utf8_lossy(&envoy.native(&denied)));
+        }
+    }
 }
 
 #[test]

@@ -123,6 +123,26 @@ fn sets_are_swapped_under_load_and_no_answer_fails_or_mixes_them() {
 }
 
 #[test]
+fn a_service_that_has_no_words_and_is_left_alone_still_delivers() {
+    let first = set(0);
+    let (settings, delivery) = live("wordless", &first);
+    let envoy = Envoy::with(settings, &first);
+    // It answers 503 to who asks for words, and Envoy asks it no more for some seconds.
+    wait("it is left alone", || {
+        envoy.review(&numbered());
+        envoy.statistic("cluster.explainer.outlier_detection.ejections_enforced_total") > 0
+    });
+    for number in 1..=5 {
+        delivery.deliver(&set(number));
+        wait("what was delivered serves", || {
+            envoy.review(&numbered()).revision() == set(number).revision
+        });
+    }
+    let log = fs::read_to_string(envoy.stack.log_file(Part::Envoy)).unwrap();
+    assert!(!log.contains("no news from the explainer"), "it was asked all the time");
+}
+
+#[test]
 fn without_policies_envoy_is_not_ready_until_they_come() {
     let (mut settings, delivery) = live("empty", &set(0));
     fs::remove_file(&settings.bundle).unwrap();

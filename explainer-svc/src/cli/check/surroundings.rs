@@ -205,7 +205,7 @@ impl Surroundings {
         let gvk = json!({"group": group, "version": version, "kind": kind});
         let resource = json!({"group": group, "version": version, "resource": self.kinds.resource(group, &kind)});
         json!({
-            "apiVersion": engine::admission::API_VERSION, "kind": "AdmissionReview",
+            "apiVersion": engine::admission::Version::V1.as_str(), "kind": "AdmissionReview",
             "request": {
                 "uid": "00000000-0000-4000-8000-000000000000",
                 "kind": gvk, "resource": resource, "requestKind": gvk, "requestResource": resource,
