@@ -63,10 +63,19 @@ fuzz() {
 token=0123456789abcdef0123456789abcdef
 printf 'fuzzer %s\n' "$token" >"$work/tokens"
 printf '%s\n' "$token" >"$work/administrator"
+# A provider at a port that nobody listens on: agents get 502, which the description has.
+cat >"$work/gateway.yaml" <<'YAML'
+apiVersion: whynot.dev/v1
+kind: Gateway
+providers: [{name: absent, kind: openai, url: 'http://127.0.0.1:9/v1', models: [m], region: local}]
+routes: [{model: default, targets: [{provider: absent, model: m}], attempts: 1}]
+defaultRoute: default
+agents: [{name: fuzzer, team: fuzzers, token: {file: administrator}, models: ['*'], purposes: ['*']}]
+YAML
 # Once with everything, once with nothing, where policies can be pushed.
 serve with --policies policies explainer-svc/tests/fixtures/other-webhooks/policies/required-labels.yaml \
 	explainer-svc/tests/fixtures/other-webhooks/policies/must-have-owner.yaml \
-	--api-token-file "$work/tokens" --admin-token-file "$work/administrator"
+	--api-token-file "$work/tokens" --admin-token-file "$work/administrator" --gateway "$work/gateway.yaml"
 fuzz "with policies and tokens" -H "Authorization: Bearer $token"
 stop
 serve without --admin-token-file "$work/administrator"

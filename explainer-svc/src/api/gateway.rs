@@ -36,6 +36,7 @@ pub(super) struct Switch {
         (status = 401, description = "The token is missing, or is another", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No token is configured", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not declared as application/json", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It holds until a restart, and could not be kept", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn kill(
