@@ -1,5 +1,5 @@
-//! Gatekeeper's webhook beside a stack's API server: what the bench compares the filter with, and what the filter wraps in a test. No part of a stack of its own,
-//! because little else asks for it, and building it takes minutes.
+//! Gatekeeper's webhook beside a stack's API server: what the bench compares the filter with, and what the filter wraps in a
+//! test. No part of a stack of its own, because little else asks for it, and building it takes minutes.
 
 use std::{ffi::OsStr, fs, path::Path, process::Command, time::Duration};
 
@@ -63,7 +63,10 @@ impl Gatekeeper {
             "--all",
             "--timeout=60s",
         ];
-        run(stack.kubectl(waited), None)?;
+        // kubectl fails at once where one has no conditions yet.
+        probe::until(PATIENCE, || {
+            Ok(run(stack.kubectl(waited), None).err().map(|error| format!("{error:#}")))
+        })?;
         apply(
             stack,
             &[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})],
