@@ -9,7 +9,6 @@ mod tasks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::shown::Shown;
@@ -18,7 +17,7 @@ use crate::admission::Review;
 use crate::context::{Context, Namespace};
 use crate::finding::{self, Finding};
 use crate::memo::{Memo, Reads};
-use crate::policy::compile::PolicyMeta;
+use crate::policy::compile::{Kept, PolicyMeta};
 use crate::policy::format::Form;
 use crate::policy::gatekeeper::Match;
 use crate::policy::index::Index;
@@ -39,6 +38,9 @@ pub const MAX_REVIEW_WORK: u64 = 3 * MAX_WORK;
 
 /// How much of it a policy may do on a review that nobody sent.
 const REHEARSED_WORK: u64 = 20_000;
+
+/// So many compiled regexes are taken over by the next set.
+const KEPT_PATTERNS: usize = 1_000;
 
 /// How many violations one policy may report for one review.
 pub const MAX_VIOLATIONS: usize = 500;
@@ -158,6 +160,8 @@ struct Compiled {
     patterns: Mutex<HashMap<String, Option<regex::Regex>>>,
     /// Values of rules that took long and read nothing of the context: they are right with any.
     memo: Mutex<Memo>,
+    /// For the set that comes after this one.
+    kept: Arc<Kept>,
 }
 
 /// Values of rules that took long, by whether they read the context.
@@ -174,6 +178,7 @@ impl PolicySet {
         index: Index,
         excluded: Vec<Glob>,
         data: &Value,
+        kept: Arc<Kept>,
     ) -> Self {
         let compiled = Compiled {
             revision,
@@ -183,6 +188,7 @@ impl PolicySet {
             data: data.clone(),
             patterns: Mutex::default(),
             memo: Mutex::default(),
+            kept,
         };
         Self::of(Arc::new(compiled), Surroundings::default())
     }
@@ -356,8 +362,27 @@ impl PolicySet {
         }
     }
 
+    /// What the set after this one need not compile again.
+    pub(crate) fn kept(&self) -> Arc<Kept> {
+        Arc::clone(&self.0.compiled.kept)
+    }
+
+    /// Takes over the regexes that were compiled for the set before this one.
+    pub(crate) fn take_patterns(&self, before: &Self) {
+        let known = before
+            .0
+            .compiled
+            .patterns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Those of sets that are long gone among them: some day it begins anew.
+        if known.len() <= KEPT_PATTERNS {
+            known.clone_into(&mut self.0.compiled.patterns.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
     /// Runs some of the policies on a review, by their places, for nothing but that what they need is compiled then.
-    pub(crate) fn rehearse(&self, review: &Review, places: &Range<usize>) {
+    pub(crate) fn rehearse(&self, review: &Review, places: &[usize]) {
         let mut shown = Shown::new(self, review);
         let mut host = Host::new(0);
         let patterns = &self.0.compiled.patterns;

@@ -4,6 +4,9 @@
 //! host has not optimised yet. Judging some made-up ones first spares the first real one that. Nothing comes out of it: a
 //! verdict depends on nothing but the set and the review, and who judges these reviews counts and reports nothing.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::admission::Review;
@@ -36,19 +39,32 @@ pub fn up(set: &PolicySet, mut goes_on: impl FnMut() -> bool) -> usize {
 #[derive(Debug)]
 pub struct Rehearsal {
     reviews: Vec<Review>,
-    place: usize,
+    /// Of policies.
+    places: Vec<usize>,
+    next: usize,
 }
 
 /// So many policies run in one step.
 const EACH: usize = 4;
 
 impl Rehearsal {
-    /// Begins.
-    pub fn new(set: &PolicySet) -> Self {
-        let bodies = reviews(set);
+    /// Begins. Policies that it has in common with `before`, which served, need none.
+    pub fn new(set: &PolicySet, before: Option<&PolicySet>) -> Self {
+        let known: Vec<_> = before.iter().flat_map(|before| before.policies()).collect();
+        let known: BTreeSet<_> = known.iter().map(|policy| Arc::as_ptr(&policy.program)).collect();
+        if let Some(before) = before {
+            set.take_patterns(before);
+        }
+        let places: Vec<usize> = (0..)
+            .zip(set.policies())
+            .filter(|(_, policy)| !known.contains(&Arc::as_ptr(&policy.program)))
+            .map(|(place, _)| place)
+            .collect();
+        let bodies = if places.is_empty() { Vec::new() } else { reviews(set) };
         Self {
             reviews: bodies.iter().filter_map(|body| Review::parse(body).ok()).collect(),
-            place: 0,
+            places,
+            next: 0,
         }
     }
 
@@ -57,10 +73,11 @@ impl Rehearsal {
         let Some(review) = self.reviews.last() else {
             return false;
         };
-        set.rehearse(review, &(self.place..self.place + EACH));
-        self.place += EACH;
-        if self.place >= set.policies().len() {
-            self.place = 0;
+        let places = self.places.iter().skip(self.next).take(EACH).copied();
+        set.rehearse(review, &places.collect::<Vec<_>>());
+        self.next += EACH;
+        if self.next >= self.places.len() {
+            self.next = 0;
             self.reviews.pop();
         }
         true
@@ -223,7 +240,7 @@ mod tests {
             let body = reviews(&set).pop().unwrap();
             let verdict = |set: &PolicySet| set.evaluate(&Review::parse(&body).unwrap());
             let before = format!("{:?}", verdict(&set));
-            let mut rehearsal = Rehearsal::new(&set);
+            let mut rehearsal = Rehearsal::new(&set, None);
             let steps = std::iter::from_fn(|| rehearsal.step(&set).then_some(())).count();
             assert_eq!(steps, 4);
             assert_eq!(format!("{:?}", verdict(&set)), before);

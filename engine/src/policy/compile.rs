@@ -1,10 +1,12 @@
 //! A bundle becomes a policy set: accepted whole, or refused with every reason.
 
+mod kept;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::kept::Keeping;
 use super::bundle::{Bundle, File};
 use super::custom::Custom;
 use super::documents;
@@ -24,6 +26,7 @@ use crate::rego::{Location, Program, Read, Source};
 use crate::surroundings::{Needs, Prepared};
 use crate::verdict::{Action, Link};
 
+pub(crate) use kept::Kept;
 pub use steps::{Compilation, Progress};
 
 /// What a policy says about itself, after the policy set's overrides.
@@ -52,7 +55,7 @@ struct Component {
 /// A file, and its METADATA or what is wrong with it.
 struct Described {
     module: Module<Arc<File>>,
-    said: Result<Vec<Annotation>, Vec<Problem>>,
+    said: Result<Arc<[Annotation]>, Vec<Problem>>,
 }
 
 /// What is being put together.
@@ -66,6 +69,8 @@ struct Draft {
     /// What packages say about those below them, with their names, the outermost first.
     above: Vec<(String, Annotation)>,
     problems: Vec<Problem>,
+    /// For the next set, and from the one before.
+    keeping: Keeping,
 }
 
 /// Compiles a bundle. The set evaluates with `context`.
@@ -105,7 +110,7 @@ impl Draft {
     fn subpackages(&mut self, component: &Component) {
         for Described { module, said } in &component.files {
             // Those that cannot be read are complained about where the package is described.
-            let annotations = said.iter().flatten();
+            let annotations = said.iter().flat_map(|said| said.iter());
             for said in annotations.filter(|said| said.scope == Scope::Subpackages) {
                 // Here, where its file is known.
                 match describe(
@@ -175,7 +180,7 @@ impl Draft {
         let of_parents = self.above.iter().filter(|(above, _)| modules::is_below(package, above));
         let mut annotations: Vec<Annotation> = of_parents.map(|(_, said)| said.clone()).collect();
         for Described { said, .. } in modules {
-            annotations.extend(said.clone()?);
+            annotations.extend(said.clone()?.iter().cloned());
         }
         let has_custom = annotations.iter().any(|annotation| annotation.content.custom.is_some());
         let own = |read: &&Read| modules.iter().any(|file| file.module.file.path == read.file);
@@ -229,8 +234,8 @@ impl Draft {
 
     /// A template, and its constraints among these.
     fn template(&mut self, template: &Template, constraints: &[Constraint]) {
-        let program = match compile_template(template) {
-            Ok(program) => Arc::new(program),
+        let program = match compile_template(template, &mut self.keeping) {
+            Ok(program) => program,
             Err(problems) => {
                 self.problems.extend(problems);
                 return;
@@ -378,7 +383,18 @@ fn rules_of(program: &Program, package: &str) -> BTreeSet<String> {
     program.rules().filter_map(|(path, _, _)| name(&path)).collect()
 }
 
-fn compile_template(template: &Template) -> Result<Program, Vec<Problem>> {
+/// The program of these sources: compiled, unless the set before has it.
+fn compiled(sources: &[Source<'_>], keeping: &mut Keeping) -> Result<Arc<Program>, Vec<Problem>> {
+    let key = kept::of_sources(sources);
+    keeping.piece(
+        |kept| &kept.programs,
+        |kept| &mut kept.programs,
+        key,
+        || Program::compile(sources).map(Arc::new),
+    )
+}
+
+fn compile_template(template: &Template, keeping: &mut Keeping) -> Result<Arc<Program>, Vec<Problem>> {
     let dialect = template.dialect;
     let names: Vec<String> = (0..=template.libraries.len()).map(|place| place.to_string()).collect();
     let modules: Vec<_> = std::iter::once(&template.module).chain(&template.libraries).collect();
@@ -397,7 +413,7 @@ fn compile_template(template: &Template) -> Result<Program, Vec<Problem>> {
         Problem::at(&template.file, line, problem.message)
     };
     let program =
-        Program::compile(&sources).map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
+        compiled(&sources, keeping).map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
     documents::check(&program, Form::Gatekeeper, &serde_json::Map::new())
         .map_err(|problems| problems.into_iter().map(in_yaml).collect::<Vec<_>>())?;
     Ok(program)

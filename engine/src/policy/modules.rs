@@ -17,18 +17,12 @@ pub(super) struct Module<F> {
 }
 
 impl<F: Deref<Target = File>> Module<F> {
-    /// Looks at a file: of which package it is, and in which syntax.
-    pub(super) fn read(file: F) -> Result<Self, Problem> {
-        let dialect = file
-            .dialect
-            .map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
-        match dialect {
-            Ok(dialect) => Ok(Self {
-                package: package(&file.text),
-                file,
-                dialect,
-            }),
-            Err((line, message)) => Err(Problem::at(&file.path, line, message)),
+    /// A file of which the syntax is known.
+    pub(super) fn new(file: F, dialect: Dialect) -> Self {
+        Self {
+            package: package(&file.text),
+            file,
+            dialect,
         }
     }
 
@@ -42,6 +36,14 @@ impl<F: Deref<Target = File>> Module<F> {
     }
 }
 
+/// In which syntax a file is.
+pub(super) fn dialect_of(file: &File) -> Result<Dialect, Problem> {
+    let dialect = file
+        .dialect
+        .map_or_else(|| rego::dialect_of(&file.path, &file.text), Ok);
+    dialect.map_err(|(line, message)| Problem::at(&file.path, line, message))
+}
+
 /// Files in the groups in which they are compiled: tests belong to what they refer to.
 ///
 /// # Errors
@@ -49,8 +51,8 @@ impl<F: Deref<Target = File>> Module<F> {
 pub fn grouped<'a>(files: impl Iterator<Item = &'a File>) -> Result<Vec<Vec<Source<'a>>>, Vec<Problem>> {
     let (mut modules, mut problems) = (Vec::new(), Vec::new());
     for file in files {
-        match Module::read(file) {
-            Ok(module) => modules.push(module),
+        match dialect_of(file) {
+            Ok(dialect) => modules.push(Module::new(file, dialect)),
             Err(problem) => problems.push(problem),
         }
     }

@@ -316,7 +316,8 @@ impl Shared {
         };
         let elapsed = || host::now_us().saturating_sub(now_us);
         let staging = state.staging.take().filter(|staging| staging.revision == target);
-        let mut staging = staging.unwrap_or_else(|| Staging::new(&target));
+        let mut staging =
+            staging.unwrap_or_else(|| Staging::new(&target, state.serving.as_ref().map(|serving| &serving.set)));
         let step = loop {
             match staging.step() {
                 Step::More if elapsed() < turn_us => {}
@@ -397,7 +398,11 @@ impl Hot {
         // A VM that is new, or a worker that had nothing to do for long: the request waits for its policies.
         let started = host::now_us();
         let staging = self.staging.take().filter(|staging| staging.revision == active);
-        match staging.unwrap_or_else(|| Staging::new(&active)).finish() {
+        let before = self.serving.as_ref().map(|serving| serving.set.clone());
+        match staging
+            .unwrap_or_else(|| Staging::new(&active, before.as_ref()))
+            .finish()
+        {
             Step::Ready(set) => {
                 shared.metrics.live(Counted::Late);
                 self.serve(set, &shared.plugin);
@@ -472,7 +477,7 @@ fn active_set(active: &str, embedded: Option<&str>) -> Option<PolicySet> {
     if active.is_empty() || embedded == Some(active) {
         return None;
     }
-    match Staging::new(active).finish() {
+    match Staging::new(active, None).finish() {
         Step::Ready(set) => Some(set),
         Step::More | Step::Gone | Step::Failed(_) => None,
     }

@@ -10,6 +10,8 @@ use super::bundles;
 /// A revision that is being staged.
 pub(super) struct Staging {
     pub(super) revision: String,
+    /// What serves meanwhile. What both have in common is compiled already.
+    before: Option<PolicySet>,
     stage: Stage,
 }
 
@@ -33,9 +35,10 @@ pub(super) enum Step {
 
 impl Staging {
     /// Begins.
-    pub(super) fn new(revision: &str) -> Self {
+    pub(super) fn new(revision: &str, before: Option<&PolicySet>) -> Self {
         Self {
             revision: revision.to_owned(),
+            before: before.cloned(),
             stage: Stage::Fetching,
         }
     }
@@ -45,7 +48,7 @@ impl Staging {
         match &mut self.stage {
             Stage::Fetching => match bundles::get(&self.revision) {
                 None => return Step::Gone,
-                Some(json) => self.stage = Stage::Compiling(Box::new(Compilation::of_json(json))),
+                Some(json) => self.stage = Stage::Compiling(Box::new(Compilation::of_json(json, self.before.as_ref()))),
             },
             Stage::Compiling(compilation) => match compilation.step() {
                 Progress::More => {}
@@ -59,7 +62,7 @@ impl Staging {
                     return Step::Failed(reason);
                 }
                 Progress::Done(Ok(set)) => {
-                    let rehearsal = Rehearsal::new(&set);
+                    let rehearsal = Rehearsal::new(&set, self.before.as_ref());
                     self.stage = Stage::Rehearsing(set, rehearsal);
                 }
             },

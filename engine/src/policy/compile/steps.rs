@@ -4,16 +4,17 @@ use std::mem;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use super::{Component, Described, Draft, hints};
+use super::kept::{self, Keeping};
+use super::{Component, Described, Draft, compiled, hints};
 use crate::eval::PolicySet;
 use crate::policy::bundle::{Bundle, Digest, File, Pieces};
 use crate::policy::gatekeeper::{Constraint, Loader, Template};
 use crate::policy::index::Index;
 use crate::policy::matching::Glob;
-use crate::policy::modules::{self, Module};
+use crate::policy::modules::{self, Module, dialect_of};
 use crate::policy::{Problem, metadata};
+use crate::rego::Source;
 use crate::rego::value::Value;
-use crate::rego::{Program, Source};
 
 /// So many bytes of sources are digested in one step.
 const DIGESTED: usize = 64 << 10;
@@ -59,9 +60,13 @@ impl Compilation {
         Self::at(Stage::Digest(Box::new(bundle), Digest::default(), 0))
     }
 
-    /// Begins with a bundle's JSON.
-    pub fn of_json(json: Vec<u8>) -> Self {
-        Self::at(Stage::Text(json))
+    /// Begins with a bundle's JSON. What it has in common with `before` is not compiled again.
+    pub fn of_json(json: Vec<u8>, before: Option<&PolicySet>) -> Self {
+        let mut compilation = Self::at(Stage::Text(json));
+        if let Some(before) = before {
+            compilation.draft.keeping = Keeping::after(before.kept());
+        }
+        compilation
     }
 
     fn at(stage: Stage) -> Self {
@@ -100,10 +105,7 @@ impl Compilation {
             Stage::Digest(bundle, digest, next) => self.digest(bundle, digest, next)?,
             Stage::Modules(mut files, mut modules) => match files.next() {
                 Some(file) => {
-                    match Module::read(file) {
-                        Ok(module) => modules.push(module),
-                        Err(problem) => self.draft.problems.push(problem),
-                    }
+                    self.read(file, &mut modules);
                     Stage::Modules(files, modules)
                 }
                 None => Stage::Groups(modules),
@@ -115,7 +117,13 @@ impl Compilation {
                     None => Stage::Subpackages(components),
                     Some(None) => Stage::Metadata(components, place + 1, 0),
                     Some(Some(Described { module, said })) => {
-                        *said = metadata::parse(&module.file.path, &module.file.text);
+                        let File { path, text, .. } = &*module.file;
+                        *said = self.draft.keeping.piece(
+                            |kept| &kept.said,
+                            |kept| &mut kept.said,
+                            kept::of_file(path, text),
+                            || metadata::parse(path, text).map(Into::into),
+                        );
                         Stage::Metadata(components, place, file + 1)
                     }
                 }
@@ -188,19 +196,36 @@ impl Compilation {
         Ok(Stage::Modules(policies.into_iter(), Vec::new()))
     }
 
+    /// Looks at a file: of which package it is, and in which syntax.
+    fn read(&mut self, file: Arc<File>, modules: &mut Vec<Module<Arc<File>>>) {
+        let dialect = match file.dialect {
+            Some(dialect) => Ok(dialect),
+            None => self.draft.keeping.piece(
+                |kept| &kept.dialects,
+                |kept| &mut kept.dialects,
+                kept::of_file(&file.path, &file.text),
+                || dialect_of(&file),
+            ),
+        };
+        match dialect {
+            Ok(dialect) => modules.push(Module::new(file, dialect)),
+            Err(problem) => self.draft.problems.push(problem),
+        }
+    }
+
     fn program(&mut self, mut groups: IntoIter<Vec<Module<Arc<File>>>>, mut components: Vec<Component>) -> Stage {
         let Some(modules) = groups.next() else {
             return Stage::Metadata(components, 0, 0);
         };
         let sources: Vec<Source<'_>> = modules.iter().map(Module::source).collect();
-        match Program::compile(&sources) {
+        match compiled(&sources, &mut self.draft.keeping) {
             Ok(program) => {
                 let described = |module| Described {
                     module,
-                    said: Ok(Vec::new()),
+                    said: Ok(Arc::default()),
                 };
                 components.push(Component {
-                    program: Arc::new(program),
+                    program,
                     files: modules.into_iter().map(described).collect(),
                 });
             }
@@ -216,6 +241,7 @@ impl Compilation {
             data,
             mut policies,
             mut problems,
+            keeping,
             ..
         } = mem::take(&mut self.draft);
         problems.extend(unused);
@@ -231,7 +257,14 @@ impl Compilation {
         let index = Index::new(policies.iter().map(hints));
         let data = Value::from(&serde_json::Value::Object(data));
         let revision = mem::take(&mut self.revision);
-        Ok(PolicySet::new(revision, policies, index, excluded, &data))
+        Ok(PolicySet::new(
+            revision,
+            policies,
+            index,
+            excluded,
+            &data,
+            keeping.finish(),
+        ))
     }
 }
 
@@ -262,7 +295,7 @@ mod tests {
 
     #[test]
     fn each_file_is_read_compiled_and_described_in_steps_of_its_own() {
-        let (steps, set) = compiled(Compilation::of_json(bundle().to_json()));
+        let (steps, set) = compiled(Compilation::of_json(bundle().to_json(), None));
         let set = set.unwrap();
         assert_eq!(set.revision(), bundle().revision);
         assert_eq!(set.policies().len(), 3);
@@ -281,7 +314,7 @@ mod tests {
             (json.replacen("PolicyBundle", "Bundle", 1), "kind \"PolicyBundle\""),
             (json[..json.len() / 2].to_owned(), "EOF"),
         ] {
-            let problems = compiled(Compilation::of_json(wrong.into_bytes())).1.unwrap_err();
+            let problems = compiled(Compilation::of_json(wrong.into_bytes(), None)).1.unwrap_err();
             assert!(problems[0].message.contains(expected), "{expected}: {problems:?}");
         }
     }

@@ -225,7 +225,7 @@ fn table(
         column("maxUs", "max us", 0),
     ];
     let title = format!(
-        "{swaps} swaps of {POLICIES} policies in {} s under load, 2 workers, {CLIENTS} connections, Pods of {}.",
+        "{swaps} swaps of {POLICIES} policies, {MARKED} of them new each time, in {} s under load, 2 workers, {CLIENTS} connections, Pods of {}.",
         swapping.as_secs(),
         Size::Usual.name()
     );
