@@ -310,11 +310,16 @@ impl PolicySet {
 
     /// Decides.
     pub fn evaluate(&self, review: &Review) -> Verdict {
+        self.evaluate_within(review, MAX_REVIEW_WORK).0
+    }
+
+    /// The same with no more than so many steps of work; how many of them were left.
+    pub(crate) fn evaluate_within(&self, review: &Review, work: u64) -> (Verdict, u64) {
         let tasks = self.tasks(review);
         let mut findings: Vec<Finding> = Vec::new();
         let mut failures = Vec::new();
         let evaluated = tasks.len();
-        let mut left = MAX_REVIEW_WORK;
+        let mut left = work.min(MAX_REVIEW_WORK);
         let mut shown = Shown::new(self, review);
         let mut host = Host::new(0);
         let compiled = &self.0.compiled;
@@ -346,7 +351,8 @@ impl PolicySet {
         *compiled.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.plain;
         *self.0.memo.lock().unwrap_or_else(PoisonError::into_inner) = memos.with_context;
         finding::show_values(&mut findings, review);
-        Verdict::new(self.revision().to_owned(), findings, failures, evaluated)
+        let verdict = Verdict::new(self.revision().to_owned(), findings, failures, evaluated);
+        (verdict, left)
     }
 
     /// What follows from what a policy found, when it is asked about another webhook's denial.

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::change::{Action, Edit, pointer};
 use crate::admission::{Operation, Review};
 use crate::document::Document;
-use crate::eval::PolicySet;
+use crate::eval::{MAX_REVIEW_WORK, PolicySet};
 use crate::redact;
 use crate::rego::builtins::Host;
 use crate::rego::value::Value;
@@ -20,8 +20,14 @@ pub(super) struct Proof<'p> {
     verdict: &'p Verdict,
     before: Json,
     evaluations: usize,
+    /// Steps of work that the evaluations may still take.
+    left: u64,
     clashes: Vec<Clash>,
 }
+
+/// How much work all evaluations for one review may do: as much as the review itself may. Each may do that much, and hundreds are made
+/// while the API server waits; a denial that comes too late is none.
+pub(super) const MAX_WORK: u64 = MAX_REVIEW_WORK;
 
 /// A change after which nothing is said of what it was for, and something else that was not said before.
 struct Clash {
@@ -126,6 +132,7 @@ impl<'p> Proof<'p> {
             verdict,
             before,
             evaluations: 0,
+            left: MAX_WORK,
             clashes: Vec::new(),
         }
     }
@@ -154,21 +161,32 @@ impl<'p> Proof<'p> {
         self.evaluations
     }
 
+    /// Whether the policies were evaluated so often, or nothing is left of the work that they may do.
+    pub(super) fn is_over(&self, evaluations: usize) -> bool {
+        self.evaluations >= evaluations || self.left == 0
+    }
+
     pub(super) fn verdict_on(&mut self, after: &Json) -> Verdict {
+        self.evaluate(&self.review.with_object(Document::from(after.clone())))
+    }
+
+    /// With no work left every policy fails that is not known to: nothing is proven then.
+    fn evaluate(&mut self, review: &Review) -> Verdict {
         self.evaluations += 1;
-        self.set
-            .evaluate(&self.review.with_object(Document::from(after.clone())))
+        let given = self.left.min(MAX_REVIEW_WORK);
+        let (verdict, left) = self.set.evaluate_within(review, given);
+        self.left -= given - left;
+        verdict
     }
 
     /// Whether the same object would pass in another request. The form of the request changes, and with it which policies look at
     /// it: so this proves no change, and is only for the reason why there is none.
     pub(super) fn passes_with(&mut self, name: &str, value: Document, aim: &Aim<'_>) -> bool {
-        self.evaluations += 1;
         let review = Review {
             request: self.review.request.with(name, value),
             ..self.review.clone()
         };
-        let verdict = self.set.evaluate(&review);
+        let verdict = self.evaluate(&review);
         let mut mine = verdict.violations().filter(|violation| violation.policy == aim.policy);
         let has_failed = verdict.failures().iter().any(|failure| failure.policy == aim.policy);
         !has_failed && mine.next().is_none()

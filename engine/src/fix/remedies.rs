@@ -61,7 +61,7 @@ pub fn remedies(set: &PolicySet, review: &Review, verdict: &Verdict, effort: Eff
     let mut made: Vec<Made<'_, '_>> = Vec::new();
     let mut left: Vec<&Aim<'_>> = Vec::new();
     for aim in &aims {
-        if proof.evaluations() >= MAX_EVALUATIONS {
+        if proof.is_over(MAX_EVALUATIONS) {
             break;
         }
         if effort.authors
@@ -179,7 +179,7 @@ fn why_not(proof: &mut Proof<'_>, nothing: Nothing, aim: &Aim<'_>) -> Remedy {
         .or_else(|| reasons::contradiction(proof, aim))
         .or_else(|| reasons::emptiness(proof, aim));
     let reason = match known {
-        None if proof.evaluations() < MAX_EVALUATIONS => reasons::found_out(proof, aim),
+        None if !proof.is_over(MAX_EVALUATIONS) => reasons::found_out(proof, aim),
         known => known,
     };
     let reason = reason.or_else(|| reasons::standing_in_the_way(nothing));
@@ -209,7 +209,7 @@ fn in_parts<'p>(
         let own = aim.part(&wanted);
         let before = best.as_ref().map_or(&[][..], |(edits, _, _)| edits);
         tried += 1;
-        let found = if proof.evaluations() < MAX_EVALUATIONS && tried <= MAX_PARTS {
+        let found = if !proof.is_over(MAX_EVALUATIONS) && tried <= MAX_PARTS {
             of_aim(proof, verdict, &own, before, effort)
         } else {
             Err(Nothing::default())
@@ -277,7 +277,7 @@ fn together<'p>(
         edits = Vec::new();
     }
     for made in apart {
-        if proof.evaluations() >= MAX_EVALUATIONS {
+        if proof.is_over(MAX_EVALUATIONS) {
             break;
         }
         let mut all = edits.clone();
@@ -296,7 +296,7 @@ fn together<'p>(
         }
     }
     for &aim in left {
-        if best.is_none() || proof.evaluations() >= MAX_EVALUATIONS {
+        if best.is_none() || proof.is_over(MAX_EVALUATIONS) {
             break;
         }
         let Ok((all, found)) = of_aim(proof, verdict, aim, &edits, effort) else {
@@ -338,7 +338,7 @@ fn agree(proof: &mut Proof<'_>, made: &[Made<'_, '_>], remedies: &mut Remedies) 
         }
         if is_part
             && other != *edits
-            && proof.evaluations() < MAX_EVALUATIONS
+            && !proof.is_over(MAX_EVALUATIONS)
             && let Some(fix) = finished(proof, &other, std::slice::from_ref(*aim), *source)
         {
             remedies.set(aim, Remedy::Fix(Box::new(fix)));

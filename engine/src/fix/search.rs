@@ -140,7 +140,7 @@ impl<'a, 'p> Search<'a, 'p> {
         };
         self.expand(&start, &[self.aim.policy.to_owned()], &mut waiting);
         loop {
-            if waiting.is_empty() || self.proof.evaluations() >= limit {
+            if waiting.is_empty() || self.proof.is_over(limit) {
                 // What the policy itself says leads nowhere: what can be found out by trying.
                 let Some(goal) = self.probe(&start) else { break };
                 limit = self.proof.evaluations() + MAX_EVALUATIONS / 4;
@@ -199,7 +199,7 @@ impl<'a, 'p> Search<'a, 'p> {
     /// Leaves out what is not needed.
     fn smaller(&mut self, mut edits: Vec<Edit>, limit: usize) -> Vec<Edit> {
         let mut place = edits.len();
-        while place > 0 && edits.len() > 1 && edits.len() <= 12 && self.proof.evaluations() < limit + 12 {
+        while place > 0 && edits.len() > 1 && edits.len() <= 12 && !self.proof.is_over(limit + 12) {
             place -= 1;
             let mut fewer = edits.clone();
             let edit = fewer.remove(place);

@@ -75,6 +75,31 @@ fn warnings_that_stay_are_no_reason_to_leave_the_denials() {
 }
 
 #[test]
+fn who_waits_for_a_denial_does_not_wait_for_every_change_that_could_be_tried() {
+    let tried = |slowly: &str| {
+        let bodies = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| {
+            let body = format!(
+                "deny contains \"{name}\" if {{\n\t{slowly}not input.request.object.metadata.labels.{name}\n}}"
+            );
+            (name, body)
+        });
+        let policies = bodies.each_ref().map(|(name, body)| (*name, body.as_str()));
+        let (verdict, remedies) = tried(&policies, &pod(json!({})), Effort::ADMISSION);
+        assert_eq!(verdict.violations().count(), 8);
+        remedies
+    };
+    let all = tried("");
+    assert!(
+        all.whole.unwrap().complete() && all.evaluations > 10,
+        "{}",
+        all.evaluations
+    );
+    // Each evaluation takes about a third of what all of them may.
+    let some = tried("count([x | some x in numbers.range(1, 60000); x % 7 == 3]) > 0\n\t");
+    assert!((1..=5).contains(&some.evaluations), "{}", some.evaluations);
+}
+
+#[test]
 fn warnings_are_mended_as_far_as_they_can_be() {
     let body = format!("{HOST}\nwarn contains \"Not by jane.\" if input.request.userInfo.username == \"jane\"");
     let object = pod(json!({"hostNetwork": true}));
