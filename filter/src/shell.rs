@@ -35,6 +35,8 @@ pub(crate) struct Request {
     namespace: Option<(u32, String)>,
     /// When the request came, by the host's clock.
     started_us: u64,
+    /// Bytes of the review that are kept for explaining a denial of the webhook behind.
+    kept: usize,
 }
 
 /// Where an effect happens: inside of a callback of the request, or later, when Envoy must be told to go on.
@@ -55,6 +57,7 @@ impl Request {
             token: None,
             namespace: None,
             started_us: 0,
+            kept: 0,
         }
     }
 
@@ -67,10 +70,27 @@ impl Request {
         };
         let (state, effects) = flow::step(mem::take(&mut self.state), event, &config);
         self.state = state;
+        self.keep(&shared);
         for effect in effects {
             self.perform(effect, &shared, &config, moment);
         }
         self.verdict
+    }
+
+    /// The review that a webhook behind judges now is kept for as long as that takes, if there is room: an answer is forwarded
+    /// without it, too, only nobody explains it then.
+    fn keep(&mut self, shared: &Shared) {
+        let now = match &mut self.state {
+            State::Behind(passed) | State::Reading(passed) => {
+                if self.kept == 0 && !shared.may_keep(passed.body.len()) {
+                    passed.body = Vec::new();
+                }
+                passed.body.len()
+            }
+            _ => 0,
+        };
+        shared.keeps(self.kept, now);
+        self.kept = now;
     }
 
     /// Takes what the request is judged with. What it answers when there is nothing, or when it is asked whether there is.
@@ -184,6 +204,14 @@ impl Request {
         let action = self.handle(Event::Complete(body), Moment::Callback);
         shared.metrics.evaluated(host::now_us().saturating_sub(start));
         action
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.keeps(self.kept, 0);
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// The start of the paths that lead to them, as in the filter's configuration.
 pub(super) const PREFIX: &str = "/wrap/";
 
+/// Far more requests than API servers have under way at one webhook, and connections, where each needs its own.
+const MAX_UNDER_WAY: u32 = 16_384;
+
 const UPSTREAM_TLS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
 const HTTP_OPTIONS: &str = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -188,13 +191,10 @@ impl Wrap {
         };
         let route = |rewrite: String| json!({"cluster": self.cluster_name(), "prefix_rewrite": rewrite, "host_rewrite_literal": host, "timeout": "31s"});
         let base = format!("{PREFIX}{}", self.name);
-        let below = json!({"match": {"prefix": format!("{base}/")}, "route": route(format!("{}/", self.path))});
-        if self.path.is_empty() {
-            return vec![below];
-        }
+        let own = if self.path.is_empty() { "/" } else { &self.path };
         vec![
-            json!({"match": {"path": base}, "route": route(self.path.clone())}),
-            below,
+            json!({"match": {"path": base}, "route": route(own.to_owned())}),
+            json!({"match": {"prefix": format!("{base}/")}, "route": route(format!("{}/", self.path))}),
         ]
     }
 
@@ -224,14 +224,17 @@ impl Wrap {
             "connect_timeout": "5s",
             // As large as the listener's: an answer that is larger than what is read streams through.
             "per_connection_buffer_limit_bytes": 16_777_216,
+            // Whatever the API server has under way at a time: it has limits of its own, and knows none of ours.
             "circuit_breakers": {"thresholds": [
-                {"max_connections": 256, "max_pending_requests": 512, "max_requests": 512, "max_retries": 0},
+                {"max_connections": MAX_UNDER_WAY, "max_pending_requests": MAX_UNDER_WAY, "max_requests": MAX_UNDER_WAY,
+                    "max_retries": 0},
             ]},
             "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": HTTP_OPTIONS,
                 // Shorter than what servers keep idle connections for: nothing is sent into one that is being closed.
                 "common_http_protocol_options": {"idle_timeout": "20s"},
-                "explicit_http_config": {"http_protocol_options": {}},
+                // As the API server speaks to a webhook: HTTP/2 where that offers it.
+                "auto_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
             }},
             "load_assignment": {
                 "cluster_name": self.cluster_name(),

@@ -19,6 +19,11 @@ pub(super) fn hold(id: u32, now_us: u64) -> bool {
     })
 }
 
+/// Whether it has the lease, or nobody has.
+pub(super) fn is_of(id: u32, now_us: u64) -> bool {
+    read(&board::text(LEASE), now_us).is_none_or(|(holder, _)| holder == id)
+}
+
 /// Who has it, and until when; `None` when it has ended. One that is far too long is of a clock that was set back.
 fn read(text: &str, now_us: u64) -> Option<(u32, u64)> {
     let (holder, until_us) = text.split_once(' ')?;

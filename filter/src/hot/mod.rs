@@ -53,6 +53,9 @@ const FIRST_TURN_US: u64 = 20_000;
 /// Of so many policies the statistics are defined in one turn.
 const COUNTED: usize = 20;
 
+/// Bytes of reviews that are kept while webhooks behind judge them. A VM may take 512 MiB, and reviews are up to 15.
+const MAX_KEPT: usize = 64 << 20;
+
 /// Who had a request within this time serves.
 const RECENT_US: u64 = 30_000_000;
 
@@ -65,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     requests: Cell<u64>,
     served_us: Cell<u64>,
+    /// Bytes of reviews that webhooks behind judge at this moment.
+    kept: Cell<usize>,
     state: RefCell<Hot>,
 }
 
@@ -133,6 +138,7 @@ impl Shared {
             metrics,
             requests: Cell::new(0),
             served_us: Cell::new(0),
+            kept: Cell::new(0),
             state: RefCell::new(Hot {
                 me,
                 serving: None,
@@ -188,6 +194,17 @@ impl Shared {
         };
         let around = || Rc::new(self.plugin.with(state.surroundings.around(&serving.set, Some(&reason))));
         Some(Rc::clone(serving.without_context.get_or_insert_with(around)))
+    }
+
+    /// Whether there is room for another review that a webhook behind judges.
+    pub(crate) fn may_keep(&self, bytes: usize) -> bool {
+        self.kept.get().saturating_add(bytes) <= MAX_KEPT
+    }
+
+    /// What one request keeps has become more or less.
+    pub(crate) fn keeps(&self, before: usize, now: usize) {
+        self.kept
+            .set(self.kept.get().saturating_sub(before).saturating_add(now));
     }
 
     /// Counts a review.
@@ -263,11 +280,8 @@ impl Shared {
         };
         self.metrics.context_age(state.surroundings.age_ms(now_us));
         self.tell(&mut state, now_us);
-        let generation = board::text(GENERATION)
-            .split_once(' ')
-            .and_then(|(number, _)| number.parse().ok());
         let mut period = period;
-        if generation == Some(state.me.generation) && lease::hold(state.me.id, now_us) {
+        if is_current(state.me.generation, now_us) && lease::hold(state.me.id, now_us) {
             let Hot { lead, me, .. } = &mut *state;
             if lead.turn(live, me, &self.metrics, now_us) {
                 period = TURN;
@@ -285,7 +299,10 @@ impl Shared {
             None
         };
         let mut state = self.state.borrow_mut();
-        state.lead.answered(live, token, answer, host::now_us());
+        let now_us = host::now_us();
+        // Whoever lost the lease meanwhile does not write over what its successor has written.
+        let answer = answer.filter(|_| lease::is_of(state.me.id, now_us));
+        state.lead.answered(live, token, answer, now_us);
         // What came is looked at soon.
         state.pace(TURN);
     }
@@ -481,6 +498,18 @@ fn active_set(active: &str, embedded: Option<&str>) -> Option<PolicySet> {
         Step::Ready(set) => Some(set),
         Step::More | Step::Gone | Step::Failed(_) => None,
     }
+}
+
+/// Whether instances of this configuration may lead: it is the newest one, or of the newest one nobody is there. Envoy makes a VM for
+/// an update before it takes the update, and may refuse it then.
+fn is_current(own: u32, now_us: u64) -> bool {
+    let newest = board::text(GENERATION)
+        .split_once(' ')
+        .and_then(|(number, _)| number.parse().ok());
+    newest == Some(own)
+        || !workers::all(now_us)
+            .iter()
+            .any(|worker| newest == Some(worker.generation))
 }
 
 /// Which configuration of this process it is: the older ones drain.

@@ -15,6 +15,9 @@ use crate::host;
 /// So many namespaces are kept.
 const MAX_NAMESPACES: usize = 1_000;
 
+/// A context is there after three steps.
+const MAX_STEPS: usize = 12;
+
 /// What an instance knows of the cluster.
 pub(super) struct Surroundings {
     prepared: Prepared,
@@ -148,7 +151,12 @@ impl Surroundings {
 
     /// All of it at once, for who is made anew.
     pub(super) fn finish(&mut self, now_us: u64) {
-        while self.step(now_us) == Step::More {}
+        // Not for ever: what is shared under one revision may be another one's for a moment, and is looked at again later.
+        for _ in 0..MAX_STEPS {
+            if self.step(now_us) != Step::More {
+                break;
+            }
+        }
     }
 
     /// Keeps a namespace that was asked for, unless it is too old to be used: false.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -140,6 +141,45 @@ fn a_service_that_has_no_words_and_is_left_alone_still_delivers() {
     }
     let log = fs::read_to_string(envoy.stack.log_file(Part::Envoy)).unwrap();
     assert!(!log.contains("no news from the explainer"), "it was asked all the time");
+}
+
+/// Envoy makes VMs for an update of its listeners before it finds that it cannot have it.
+#[test]
+fn an_update_that_envoy_itself_refuses_does_not_end_the_polling() {
+    let first = set(0);
+    let (mut settings, delivery) = live("refused-update", &first);
+    settings.listeners_in_file = true;
+    let envoy = Envoy::with(settings, &first);
+    assert_eq!(envoy.review(&numbered()).revision(), first.revision);
+    let file = envoy.stack.settings().listeners_file();
+    let listeners = fs::read_to_string(&file).unwrap();
+    // A configuration of the filter that is a good one, and a port that somebody has.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, other) = (
+        envoy.stack.settings().ports.admission,
+        taken.local_addr().unwrap().port(),
+    );
+    let changed = listeners
+        .replace(&format!("\"port_value\": {port}"), &format!("\"port_value\": {other}"))
+        .replace(r#"\"marginMs\":200"#, r#"\"marginMs\":300"#);
+    assert_eq!(changed.matches(&other.to_string()).count(), 1, "{changed}");
+    assert!(changed.contains("300"), "{changed}");
+    let beside = file.parent().unwrap().with_extension("new");
+    fs::write(&beside, changed).unwrap();
+    fs::rename(beside, &file).unwrap();
+    wait("Envoy refuses the update", || {
+        envoy.statistic("listener_manager.lds.update_rejected") > 0
+    });
+    delivery.deliver(&set(1));
+    wait("what was delivered serves", || {
+        envoy.review(&numbered()).revision() == set(1).revision
+    });
+    wait("and is reported", || {
+        let report = delivery.reports().pop().unwrap_or_default();
+        report
+            .pointer("/workers/0/active")
+            .is_some_and(|active| *active == set(1).revision.as_str())
+    });
 }
 
 #[test]

@@ -337,6 +337,32 @@ fn whoever_goes_away_is_counted_and_forgotten() {
     }
 }
 
+/// More reviews wait for a slow webhook than a VM has room for: the answers go on all the same, only nobody explains some.
+#[test]
+fn what_there_is_no_room_for_is_not_explained_and_goes_on() {
+    let host = wrapping();
+    let mut pod = pod(false);
+    pod["metadata"]["annotations"] = json!({"note": "x".repeat(7 << 20)});
+    let large = review_bytes(&pod);
+    let deny = |request: &mut Request<'_>| {
+        request.answer_headers(200, HEADERS, false);
+        request.answer_body(denial("[a-b] no"), true);
+        host.calls().len()
+    };
+    let mut waiting: Vec<Request<'_>> = (0..20).map(|_| send_to(&host, PATH, &large)).collect();
+    assert_eq!(host.trap(), None, "{}", host.log_text());
+    let mut last = waiting.pop().unwrap();
+    assert_eq!(deny(&mut last), 0);
+    assert_eq!(last.delivered().body, denial("[a-b] no").into_bytes());
+    last.end();
+    assert_eq!(deny(waiting.first_mut().unwrap()), 1, "the first one was kept");
+    // When they are gone there is room again.
+    waiting.iter_mut().for_each(Request::end);
+    let mut next = send_to(&host, PATH, &large);
+    assert_eq!(deny(&mut next), 2);
+    assert_eq!(host.trap(), None);
+}
+
 #[test]
 fn before_a_webhook_that_changes_objects_the_policies_may_be_silent() {
     let host = wrapping();
