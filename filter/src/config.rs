@@ -115,6 +115,9 @@ pub struct Live {
     /// How old the context may be, in seconds. One that is older is not used: policies that need it fail.
     #[serde(default = "max_context_age_seconds")]
     pub max_context_age_seconds: u64,
+    /// When the embedded context was right, in seconds since 1970. Without it, when the process took the configuration up.
+    #[serde(default)]
+    pub context_as_of: Option<u64>,
     /// How long a review waits for a namespace that the context does not have, in milliseconds.
     #[serde(default = "namespace_timeout_ms")]
     pub namespace_timeout_ms: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use engine::admission::MAX_REVIEW_BYTES;
@@ -206,12 +207,16 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
         Some(path) => Some(checked_bundle(path, context.clone().unwrap_or_default())?),
         None => None,
     };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let live = (args.live_policies || args.live_context).then(|| {
         json!({
             "cluster": args.live_cluster, "authority": args.live_cluster, "path": "/v1",
             "policies": args.live_policies, "context": args.live_context,
             "waitSeconds": args.live_wait_seconds, "pauseMs": args.live_pause_ms,
             "maxContextAgeSeconds": args.max_context_age_seconds,
+            "contextAsOf": args.live_context.then_some(now),
         })
     });
     let mut explainer = (!args.no_explainer).then(|| {

@@ -50,11 +50,15 @@ pub(super) enum Step {
 }
 
 impl Surroundings {
-    /// From the configuration. An embedded context, where a live one is expected, counts as of when the process was configured.
+    /// From the configuration. An embedded context, where a live one is expected, counts as of when the configuration was made: a
+    /// process that starts with it again after days has one that is days old.
     pub(super) fn new(embedded: Option<Prepared>, live: Option<&Live>, now_us: u64) -> Self {
         let live = live.filter(|live| live.context);
-        let as_of_us = live.map(|_| {
-            let as_of_us = if embedded.is_some() { now_us } else { 0 };
+        let as_of_us = live.map(|live| {
+            let made_us = live
+                .context_as_of
+                .map_or(now_us, |seconds| seconds.saturating_mul(1_000_000));
+            let as_of_us = if embedded.is_some() { made_us.min(now_us) } else { 0 };
             board::create(CONTEXT, &shared("", as_of_us));
             read(&board::text(CONTEXT)).map_or(as_of_us, |(_, as_of_us)| as_of_us)
         });

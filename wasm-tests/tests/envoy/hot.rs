@@ -160,7 +160,10 @@ fn an_update_that_envoy_itself_refuses_does_not_end_the_polling() {
         taken.local_addr().unwrap().port(),
     );
     let changed = listeners
-        .replace(&format!("\"port_value\": \"{port}\""), &format!("\"port_value\": \"{other}\""))
+        .replace(
+            &format!("\"port_value\": \"{port}\""),
+            &format!("\"port_value\": \"{other}\""),
+        )
         .replace(r#"\"marginMs\":200"#, r#"\"marginMs\":300"#);
     assert_eq!(changed.matches(&other.to_string()).count(), 1, "{changed}");
     assert!(changed.contains("300"), "{changed}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wasm_tests::fixtures::{configuration, pod, policies, review_bytes};
 use wasm_tests::host::{Call, Host, Request};
 
-use crate::support::{Answer, answer, send};
+use crate::support::{Answer, answer, fail_last_call, send};
 
 const BY_LABEL: &str =
     "package tests.by_label\n\ndeny contains \"locked\" if input.namespace.labels.locked == \"yes\"\n";
@@ -203,6 +203,30 @@ fn a_context_that_nobody_confirms_is_not_used_past_its_bound() {
     assert_eq!(fresh.annotations["context"], "c1");
     let age = host.metrics()["whynot.context.age_ms"];
     assert!((5_000..6_000).contains(&age), "{age}");
+}
+
+/// A process that starts again with what was rendered long ago.
+#[test]
+fn an_embedded_context_is_as_old_as_the_configuration() {
+    let denied = |as_of: u64| {
+        let mut configuration = configuration(&policies(&[BY_LABEL])).unwrap();
+        configuration["explainer"] = Value::Null;
+        configuration["context"] = shop(false);
+        configuration["live"] = json!({
+            "cluster": "explainer", "authority": "explainer", "context": true, "maxContextAgeSeconds": 60, "contextAsOf": as_of,
+        });
+        let host = Host::new(configuration.to_string()).unwrap_or_else(|error| panic!("{error}"));
+        let request = ask(&host);
+        if request.responses().is_empty() {
+            // For the namespace, which nobody is there to tell.
+            fail_last_call(&host);
+        }
+        let answer = answer(&host, &request);
+        (!answer.allowed).then(|| answer.message)
+    };
+    assert_eq!(denied(u64::MAX), None);
+    let message = denied(1_000_000_000).unwrap();
+    assert!(message.contains("could not be evaluated"), "{message}");
 }
 
 #[test]
