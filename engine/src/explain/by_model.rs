@@ -33,7 +33,11 @@ pub(super) fn block(words: &ByModel, has_fix: bool) -> String {
         "what is above is checked"
     };
     let mut block = String::new();
-    bullet("", &format!("These words are by a model ({name}); {counts}:"), &mut block);
+    bullet(
+        "",
+        &format!("These words are by a model ({name}); {counts}:"),
+        &mut block,
+    );
     bullet("  ", &whole_sentences(text, MAX_TEXT), &mut block);
     if !has_fix {
         let short = steps.iter().filter(|step| step.chars().count() <= MAX_STEP);
@@ -68,8 +72,13 @@ mod tests {
             steps: vec!["Do this.".to_owned(), "z".repeat(300), "And that.".to_owned()],
         };
         let with = block(&words, true);
-        assert!(with.starts_with("These words are by a model (m-1[2J); what is above and the fix below are checked:\n  First."));
-        assert!(!with.contains("Do this") && !with.contains('y') && !with.contains('\u{1b}'), "{with}");
+        assert!(with.starts_with(
+            "These words are by a model (m-1[2J); what is above and the fix below are checked:\n  First."
+        ));
+        assert!(
+            !with.contains("Do this") && !with.contains("yyy") && !with.contains('\u{1b}'),
+            "{with}"
+        );
         let without = block(&words, false);
         assert!(without.ends_with("  - Do this.\n  - And that."), "{without}");
     }

@@ -102,7 +102,10 @@ fn denial(request: &ExplainRequest, extras: &Extras) -> String {
     let end = redact::lines(end.trim_end(), redact::MAX_MESSAGE / 2);
     let room = redact::MAX_MESSAGE.saturating_sub(end.len() + 2);
     let problems = redact::lines(text.trim_end(), room);
-    let by_model = extras.by_model.as_ref().map(|words| by_model::block(words, request.fix.is_some()));
+    let by_model = extras
+        .by_model
+        .as_ref()
+        .map(|words| by_model::block(words, request.fix.is_some()));
     // Never in the place of anything else.
     let problems = match by_model.filter(|words| words.len() + 2 + problems.len() <= room) {
         Some(words) => format!("{}\n\n{words}", problems.trim_end()),

@@ -220,6 +220,9 @@ pub struct ExplainResponse {
     /// The prompt that it was asked with: name and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
+    /// A change that a model proposed and that holds, where the engine found none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixSummary>,
     /// How often the team hit each of these rules lately, this time included.
     #[serde(default)]
     pub repeats: Vec<Repeat>,

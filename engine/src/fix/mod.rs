@@ -36,8 +36,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::proof::Aim;
-pub use self::proven::Fix;
 pub use self::proposed::{Unproven, verify};
+pub use self::proven::Fix;
 pub(crate) use self::proven::path_of;
 pub use self::remedies::{prove, remedies};
 use crate::verdict::Violation;

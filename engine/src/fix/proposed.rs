@@ -276,7 +276,9 @@ fn is_exemption(edit: &Edit, verdict: &Verdict) -> bool {
     let at = names
         .windows(2)
         .position(|pair| matches!(pair, ["metadata", "labels" | "annotations"]));
-    let Some(key) = at.and_then(|at| names.get(at + 2)) else { return false };
+    let Some(key) = at.and_then(|at| names.get(at + 2)) else {
+        return false;
+    };
     let place = change::pointer(&edit.path).unwrap_or_default();
     let asks = |violation: &Violation| {
         let mut found = violation.found.iter();
@@ -343,7 +345,10 @@ fn guessed(review: &Review, after: &Json, edit: &Edit, verdict: &Verdict) -> Opt
         of.at_pointer(&path)
     });
     let is_listed = field.is_some_and(|field| field.values().any(|value| value == text));
-    let is_said = verdict.violations().flat_map(texts).any(|said| said.contains(text.as_str()));
+    let is_said = verdict
+        .violations()
+        .flat_map(texts)
+        .any(|said| said.contains(text.as_str()));
     // It says what another part of the object says.
     let is_there = count(after, text) > 1;
     let is_known = is_listed || is_said || is_there;

@@ -221,7 +221,7 @@ impl Gateway {
             purpose: purpose.to_owned(),
             policy: None,
             model: None,
-            content: call::Content::Chat(Vec::new()),
+            content: Content::Chat(Vec::new()),
             form: None,
             sampling: call::Sampling::default(),
             max_tokens: 0,

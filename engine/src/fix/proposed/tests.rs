@@ -50,7 +50,10 @@ fn pod() -> Json {
 fn a_change_that_holds_is_a_fix_of_a_model() {
     let patch = json!([{"op": "replace", "path": "/spec/containers/0/securityContext/privileged", "value": false}]);
     let fix = tried(PRIVILEGED, &pod(), &patch).unwrap();
-    assert_eq!((fix.source(), fix.class(), fix.complete()), (Source::Model, Class::Fix, true));
+    assert_eq!(
+        (fix.source(), fix.class(), fix.complete()),
+        (Source::Model, Class::Fix, true)
+    );
     assert_eq!(serde_json::to_value(fix.patch()).unwrap(), patch);
     // The same as a whole new list.
     let mut containers = pod()["spec"]["containers"].clone();
@@ -69,22 +72,55 @@ fn what_passes_and_is_not_meant_is_no_fix() {
     let cases = [
         ("dodge", json!([{"op": "remove", "path": "/spec/containers/0"}])),
         ("dodge", one("replace", "/spec/containers", json!([]))),
-        ("dodge", one("replace", "/spec/containers", json!([{"name": "log", "image": "a.example/log:1"}]))),
-        ("dodge", one("replace", "/spec/containers/0", json!({"name": "other", "image": "b.example/x:1"}))),
-        ("dodge", one("replace", "/spec/containers/0/securityContext", Json::Null)),
-        ("dodge", one("add", "/metadata/labels", json!({"policy-exempt": "true"}))),
+        (
+            "dodge",
+            one(
+                "replace",
+                "/spec/containers",
+                json!([{"name": "log", "image": "a.example/log:1"}]),
+            ),
+        ),
+        (
+            "dodge",
+            one(
+                "replace",
+                "/spec/containers/0",
+                json!({"name": "other", "image": "b.example/x:1"}),
+            ),
+        ),
+        (
+            "dodge",
+            one("replace", "/spec/containers/0/securityContext", Json::Null),
+        ),
+        (
+            "dodge",
+            one("add", "/metadata/labels", json!({"policy-exempt": "true"})),
+        ),
         ("identity", one("replace", "/kind", json!("ConfigMap"))),
         ("identity", one("replace", "/metadata/name", json!("other"))),
-        ("still-denied", one("add", "/spec/containers/0/securityContext/runAsUser", json!(1000))),
-        ("invalid", one("replace", "/spec/containers/0/securityContext/privileged", json!("no"))),
+        (
+            "still-denied",
+            one("add", "/spec/containers/0/securityContext/runAsUser", json!(1000)),
+        ),
+        (
+            "invalid",
+            one("replace", "/spec/containers/0/securityContext/privileged", json!("no")),
+        ),
         ("inapplicable", one("replace", "/spec/containers/7/image", json!("x"))),
-        ("inapplicable", json!([{"op": "copy", "from": "/spec", "path": "/metadata/annotations"}])),
+        (
+            "inapplicable",
+            json!([{"op": "copy", "from": "/spec", "path": "/metadata/annotations"}]),
+        ),
         ("nothing", one("replace", "/spec/containers/0/name", json!("app"))),
         ("nothing", json!([])),
     ];
     for (reason, patch) in cases {
         let refused = tried(PRIVILEGED, &pod(), &patch).map(|fix| fix.patch().clone());
-        assert_eq!(refused.as_ref().map_err(Unproven::reason), Err(reason), "{patch}: {refused:?}");
+        assert_eq!(
+            refused.as_ref().map_err(Unproven::reason),
+            Err(reason),
+            "{patch}: {refused:?}"
+        );
     }
 }
 
@@ -100,8 +136,16 @@ fn a_value_that_nobody_named_is_to_be_filled_in_and_more_access_is_said() {
         {"op": "add", "path": "/spec/hostNetwork", "value": true},
     ]);
     let fix = tried(OWNED, &pod(), &patch).unwrap();
-    assert!(!fix.widens() && fix.patch().0.len() == 1 && fix.class() == Class::Fix, "{fix:?}");
+    assert!(
+        !fix.widens() && fix.patch().0.len() == 1 && fix.class() == Class::Fix,
+        "{fix:?}"
+    );
     let odd = "deny contains \"The network of the host is used here.\" if not input.request.object.spec.hostNetwork";
-    let fix = tried(odd, &pod(), &json!([{"op": "add", "path": "/spec/hostNetwork", "value": true}])).unwrap();
+    let fix = tried(
+        odd,
+        &pod(),
+        &json!([{"op": "add", "path": "/spec/hostNetwork", "value": true}]),
+    )
+    .unwrap();
     assert!(fix.widens(), "{fix:?}");
 }
