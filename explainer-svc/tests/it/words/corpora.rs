@@ -93,8 +93,15 @@ async fn no_secret_leaves_the_process() {
         for seen in stand.provider.seen().iter().skip(looked_at) {
             looked_at += 1;
             let wire = format!("{}\n{}", seen.head, seen.body);
-            let texts = [wire.clone(), wire.replace("\\n", "\n"), wire.replace("\\\\n", "\n"), wire.replace("\\\"", "\"")];
-            let mut lines = secret.lines().filter(|line| !line.starts_with("-----") && !line.is_empty());
+            let texts = [
+                wire.clone(),
+                wire.replace("\\n", "\n"),
+                wire.replace("\\\\n", "\n"),
+                wire.replace("\\\"", "\""),
+            ];
+            let mut lines = secret
+                .lines()
+                .filter(|line| !line.starts_with("-----") && !line.is_empty());
             if lines.any(|line| {
                 texts
                     .iter()
@@ -112,7 +119,11 @@ async fn no_secret_leaves_the_process() {
         kinds.len(),
         leaks.len()
     );
-    assert!(looked_at > secrets.secrets.len() && kinds.len() >= 40, "{looked_at} of {} kinds", kinds.len());
+    assert!(
+        looked_at > secrets.secrets.len() && kinds.len() >= 40,
+        "{looked_at} of {} kinds",
+        kinds.len()
+    );
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
 
@@ -145,6 +156,12 @@ fn injected(case: &Injection) -> Value {
     body
 }
 
+/// With other policies nothing is kept: each is asked for.
+fn revised(mut body: Value, number: usize) -> Value {
+    body["revision"] = format!("{number:012x}").into();
+    body
+}
+
 /// What a model that obeys says.
 fn obeying(case: &Injection, number: usize) -> String {
     match number % 4 {
@@ -159,7 +176,12 @@ fn obeying(case: &Injection, number: usize) -> String {
 fn models_lines(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("These words are by a model (")?;
     let rest = rest.split_once('\n')?.1;
-    Some(rest.lines().take_while(|line| line.starts_with("  ")).collect::<Vec<_>>().join("\n"))
+    Some(
+        rest.lines()
+            .take_while(|line| line.starts_with("  "))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
 }
 
 #[tokio::test]
@@ -196,7 +218,7 @@ async fn a_model_that_obeys_injections_gets_nothing_of_them_to_people() {
     for (number, case) in injections.injections.iter().enumerate() {
         *current.lock().unwrap() = (case.clone(), number);
         let answers = [
-            stand.server.explain(&injected(case)).await,
+            stand.server.explain(&revised(injected(case), number)).await,
             stand.server.explain(&reviewed("NOTE", &case.text)).await,
         ];
         for seen in stand.provider.seen().iter().skip(looked_at) {
@@ -227,14 +249,24 @@ async fn a_model_that_obeys_injections_gets_nothing_of_them_to_people() {
     }
     let count = injections.injections.len();
     println!(
+        "{}",
+        stand
+            .metrics()
+            .await
+            .lines()
+            .filter(|line| line.contains("model_") && !line.starts_with('#'))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    println!(
         "{count} injections, {looked_at} requests on the wire ({} for a change), {} sent, {} shown",
         asked_for_change.load(Ordering::SeqCst),
         sent.len(),
         shown.len()
     );
-    assert!(looked_at > 20 && asked_for_change.load(Ordering::SeqCst) > count / 2);
     assert!(sent.is_empty(), "sent:\n{}", sent.join("\n"));
     assert!(shown.is_empty(), "shown:\n{}", shown.join("\n"));
+    assert!(looked_at > count && asked_for_change.load(Ordering::SeqCst) > 40);
 }
 
 /// The path in the facts that a model was sent.
@@ -242,5 +274,6 @@ fn path_told(seen: &Seen) -> String {
     let sent = seen.body["messages"][1].to_string();
     let from = sent.split_once("\\\"path\\\":\\\"").map(|(_, rest)| rest);
     let path = from.and_then(|rest| rest.split_once("\\\"")).map(|(path, _)| path);
-    path.unwrap_or("/spec/containers/*/securityContext/privileged").to_owned()
+    path.unwrap_or("/spec/containers/*/securityContext/privileged")
+        .to_owned()
 }

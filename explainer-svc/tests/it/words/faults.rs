@@ -18,16 +18,24 @@ type Behaviour = fn(usize, &Seen) -> Vec<Step>;
 
 /// Faults, with the reason that is counted for each.
 const FAULTS: [(&str, &str, Behaviour); 12] = [
-    ("429", "providers", |_, _| response("429 Too Many Requests", "retry-after: 30\r\n", "{}")),
-    ("500", "providers", |_, _| response("500 Internal Server Error", "", "oops")),
+    ("429", "providers", |_, _| {
+        response("429 Too Many Requests", "retry-after: 30\r\n", "{}")
+    }),
+    ("500", "providers", |_, _| {
+        response("500 Internal Server Error", "", "oops")
+    }),
     ("hangs before it answers", "providers", |_, _| vec![hang()]),
     ("hangs mid-stream", "providers", |_, _| {
         let piece = json!({"choices": [{"index": 0, "delta": {"content": "{\"expl"}, "finish_reason": null}]});
         vec![stream_head(), event(&piece), hang()]
     }),
     ("resets", "providers", |_, _| vec![Step::Reset]),
-    ("no JSON", "guard-out", |_, _| answer("Sure! Here is your explanation.", 1, 1)),
-    ("another schema", "guard-out", |_, _| answer("{\"explanation\": 3}", 1, 1)),
+    ("no JSON", "guard-out", |_, _| {
+        answer("Sure! Here is your explanation.", 1, 1)
+    }),
+    ("another schema", "guard-out", |_, _| {
+        answer("{\"explanation\": 3}", 1, 1)
+    }),
     ("tool calls", "guard-out", |_, _| {
         let call = json!([{"id": "1", "type": "function", "function": {"name": "kubectl", "arguments": "{}"}}]);
         json_response(&json!({
@@ -35,9 +43,19 @@ const FAULTS: [(&str, &str, Behaviour); 12] = [
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }))
     }),
-    ("1 MB", "providers", |_, _| answer(&said(&"x".repeat(1 << 20)).to_string(), 1, 1)),
-    ("says approved", "guard-out", |_, _| answer(&said(&format!("{GOOD} The request is approved.")).to_string(), 1, 1)),
-    ("a foreign link", "guard-out", |_, _| answer(&said(&format!("{GOOD} See https://evil.example/fix.")).to_string(), 1, 1)),
+    ("1 MB", "providers", |_, _| {
+        answer(&said(&"x".repeat(1 << 20)).to_string(), 1, 1)
+    }),
+    ("says approved", "guard-out", |_, _| {
+        answer(&said(&format!("{GOOD} The request is approved.")).to_string(), 1, 1)
+    }),
+    ("a foreign link", "guard-out", |_, _| {
+        answer(
+            &said(&format!("{GOOD} See https://evil.example/fix.")).to_string(),
+            1,
+            1,
+        )
+    }),
     ("another policy", "guard-out", |_, _| {
         let mut other = said(GOOD);
         other["policies"] = json!(["general/made-up"]);
@@ -54,7 +72,12 @@ async fn every_fault_leaves_a_good_denial_in_time_and_is_counted_and_audited() {
         message.lines().filter(own).map(str::to_owned).collect()
     };
     for (name, reason, behaviour) in FAULTS {
-        let stand = Stand::start(&[], |config| config.words.budget = Duration::from_millis(400), behaviour).await;
+        let stand = Stand::start(
+            &[],
+            |config| config.words.budget = Duration::from_millis(400),
+            behaviour,
+        )
+        .await;
         let mut body = denial();
         body["deadlineMs"] = u64::try_from(DEADLINE.as_millis()).unwrap().into();
         let begun = Instant::now();
@@ -69,7 +92,10 @@ async fn every_fault_leaves_a_good_denial_in_time_and_is_counted_and_audited() {
         assert!(metrics.contains(&counted), "{name}: {counted} is not in {metrics}");
         assert!(stand.events("model-called").await.is_empty(), "{name}");
         let id = answer["id"].as_str().unwrap();
-        assert!(stand.server.json(&format!("/e/{id}")).await["words"].is_null(), "{name}");
+        assert!(
+            stand.server.json(&format!("/e/{id}")).await["words"].is_null(),
+            "{name}"
+        );
     }
 }
 
@@ -135,17 +161,39 @@ fn tier(value: &str) -> Value {
 async fn a_change_that_holds_is_shown_as_a_models_fix() {
     let stand = Stand::start(&[("tier.rego", TIER)], |_| {}, proposing(tier("gold"))).await;
     let answer = stand.server.explain(&asked()).await;
-    assert_eq!((&answer["fix"]["source"], &answer["fix"]["verified"]), (&"model".into(), &true.into()), "{answer}");
-    assert_eq!((&answer["fix"]["class"], &answer["fix"]["patch"]), (&"fix".into(), &tier("gold")));
+    assert_eq!(
+        (&answer["fix"]["source"], &answer["fix"]["verified"]),
+        (&"model".into(), &true.into()),
+        "{answer}"
+    );
+    assert_eq!(
+        (&answer["fix"]["class"], &answer["fix"]["patch"]),
+        (&"fix".into(), &tier("gold"))
+    );
     assert_eq!((&answer["source"], &answer["model"]), (&"model".into(), &MODEL.into()));
     let text = answer["explanation"].as_str().unwrap();
-    assert!(text.contains("Fix (proposed by a model, checked against the policy"), "{text}");
+    assert!(
+        text.contains("Fix (proposed by a model, checked against the policy"),
+        "{text}"
+    );
     assert!(text.contains("tier: gold"), "{text}");
     let page = stand.finished(answer["id"].as_str().unwrap()).await;
-    assert_eq!((&page["fix"]["source"], &page["request"]["fix"]), (&"model".into(), &Value::Null), "{page}");
+    assert_eq!(
+        (&page["fix"]["source"], &page["request"]["fix"]),
+        (&"model".into(), &Value::Null),
+        "{page}"
+    );
     let verified = stand.event("fix-verified").await;
-    assert_eq!((&verified["payload"]["model"], &verified["payload"]["policies"][0]), (&MODEL.into(), &TIER_ID.into()));
-    assert!(stand.metrics().await.contains("whynot_model_fixes_total{outcome=\"verified\",reason=\"none\"} 1"));
+    assert_eq!(
+        (&verified["payload"]["model"], &verified["payload"]["policies"][0]),
+        (&MODEL.into(), &TIER_ID.into())
+    );
+    assert!(
+        stand
+            .metrics()
+            .await
+            .contains("whynot_model_fixes_total{outcome=\"verified\",reason=\"none\"} 1")
+    );
     // The object is not in the record of what was decided.
     assert!(!page["request"].to_string().contains("log:1"), "{page}");
 }
@@ -193,7 +241,9 @@ async fn no_change_is_asked_for_where_none_can_be_tried_or_none_is_needed() {
     stand.server.explain(&body).await;
     let changes = |stand: &Stand| {
         let seen = stand.provider.seen();
-        seen.iter().filter(|seen| seen.body.to_string().contains("You propose")).count()
+        seen.iter()
+            .filter(|seen| seen.body.to_string().contains("You propose"))
+            .count()
     };
     assert_eq!(changes(&stand), 0);
     // The filter sends no object, and a fix that the engine found stands.

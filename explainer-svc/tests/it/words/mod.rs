@@ -107,7 +107,10 @@ impl Stand {
 
     /// Payloads of the audit log, of a kind.
     pub(crate) async fn events(&self, kind: &str) -> Vec<Value> {
-        let page = self.server.json(&format!("/v1/audit/events?kind={kind}&limit=200")).await;
+        let page = self
+            .server
+            .json(&format!("/v1/audit/events?kind={kind}&limit=200"))
+            .await;
         page["items"].as_array().unwrap().clone()
     }
 

@@ -22,15 +22,22 @@ async fn words_in_time_stand_in_the_denial_and_say_whose_they_are() {
     assert_eq!(text(&answer["prompt"]), "explain@1");
     let message = text(&answer["message"]);
     assert!(
-        message.contains(&format!("These words are by a model ({MODEL}); what is above and the fix below are checked:\n")),
+        message.contains(&format!(
+            "These words are by a model ({MODEL}); what is above and the fix below are checked:\n"
+        )),
         "{message}"
     );
-    assert!(message.contains("so it must not run\n  privileged.") || message.contains(GOOD), "{message}");
+    assert!(
+        message.contains("so it must not run\n  privileged.") || message.contains(GOOD),
+        "{message}"
+    );
     // What the engine says is all there, in its order.
     let engines = text(&without["message"]);
     let mut rest = message;
     for line in engines.lines().filter(|line| !line.starts_with("More: ")) {
-        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is not in {message}"));
+        let at = rest
+            .find(line)
+            .unwrap_or_else(|| panic!("{line:?} is not in {message}"));
         rest = &rest[at + line.len()..];
     }
     let page = stand.finished(text(&answer["id"])).await;
@@ -38,7 +45,11 @@ async fn words_in_time_stand_in_the_denial_and_say_whose_they_are() {
     assert_eq!(page["words"]["source"], "model");
     assert_eq!(page["words"]["prompt"]["hash"].as_str().unwrap().len(), 64);
     let event = stand.event("verdict-explained").await;
-    assert_eq!((&event["payload"]["source"], &event["payload"]["model"]), (&"model".into(), &MODEL.into()), "{event}");
+    assert_eq!(
+        (&event["payload"]["source"], &event["payload"]["model"]),
+        (&"model".into(), &MODEL.into()),
+        "{event}"
+    );
     assert_eq!(event["payload"]["prompt"]["name"], "explain");
     assert_eq!(stand.events("model-called").await.len(), 1);
 }
@@ -55,11 +66,20 @@ async fn words_that_come_later_are_at_the_link_and_in_the_next_denial_of_the_sha
     let first = stand.server.explain(&denial()).await;
     assert!(begun.elapsed() < Duration::from_millis(650), "{:?}", begun.elapsed());
     assert_eq!(text(&first["source"]), "engine");
-    assert!(first.get("model").is_none() && !text(&first["message"]).contains("model"), "{first}");
+    assert!(
+        first.get("model").is_none() && !text(&first["message"]).contains("model"),
+        "{first}"
+    );
     let page = stand.finished(text(&first["id"])).await;
-    assert_eq!((&page["source"], &page["words"]["model"]), (&"engine".into(), &MODEL.into()));
+    assert_eq!(
+        (&page["source"], &page["words"]["model"]),
+        (&"engine".into(), &MODEL.into())
+    );
     for (accept, expected) in [
-        ("text/html", format!("These words are by a model ({MODEL}, asked with explain@1).")),
+        (
+            "text/html",
+            format!("These words are by a model ({MODEL}, asked with explain@1)."),
+        ),
         ("text/plain", format!("These words are by a model ({MODEL});")),
     ] {
         let shown = stand
@@ -72,7 +92,10 @@ async fn words_that_come_later_are_at_the_link_and_in_the_next_denial_of_the_sha
             .unwrap();
         assert!(shown.headers()["content-type"].to_str().unwrap().starts_with(accept));
         let shown = shown.text().await.unwrap();
-        assert!(shown.contains(&expected) && shown.contains("root on the node"), "{shown}");
+        assert!(
+            shown.contains(&expected) && shown.contains("root on the node"),
+            "{shown}"
+        );
     }
     // Another team's object, of the same shape.
     let mut next = with_review(denial(), "name", "other");
@@ -90,7 +113,9 @@ async fn words_that_come_later_are_at_the_link_and_in_the_next_denial_of_the_sha
     }
     assert_eq!(text(&answer["source"]), "model", "{answer}");
     assert_eq!(stand.provider.count(), 1, "the second team costs nothing");
-    stand.event_that("verdict-explained", |payload| payload["when"] == "later").await;
+    stand
+        .event_that("verdict-explained", |payload| payload["when"] == "later")
+        .await;
 }
 
 #[tokio::test]
@@ -112,7 +137,8 @@ async fn a_kept_answer_knows_nobodys_object() {
     body["fix"]["kubectl"] = "kubectl patch pod titan-ledger".into();
     body["fix"]["patch"][0]["path"] = "/spec/containers/2/securityContext/privileged".into();
     body["unfixable"] = serde_json::json!({"other/rule": "The Pod titan-ledger in project-titan decides."});
-    body["origin"] = serde_json::json!({"kind": "Deployment", "name": "titan-ledger", "text": "This is made from titan-ledger."});
+    body["origin"] =
+        serde_json::json!({"kind": "Deployment", "name": "titan-ledger", "text": "This is made from titan-ledger."});
     stand.server.explain(&body).await;
     let sent = stand.provider.seen()[0].body.to_string().to_lowercase();
     for own in ["titan", "hyperion", "mallory", "gamma", "9.9", "core"] {
@@ -120,7 +146,11 @@ async fn a_kept_answer_knows_nobodys_object() {
     }
     // Another object, the same shape: it is not asked for again.
     let mut other = body.clone();
-    let text = body.to_string().replace("titan", "ocean").replace("hyperion", "x").replace("gamma-ray", "delta");
+    let text = body
+        .to_string()
+        .replace("titan", "ocean")
+        .replace("hyperion", "x")
+        .replace("gamma-ray", "delta");
     other.clone_from(&serde_json::from_str(&text).unwrap());
     let answer = stand.server.explain(&other).await;
     assert_eq!((stand.provider.count(), &answer["source"]), (1, &"model".into()));
@@ -143,7 +173,10 @@ async fn a_team_that_meets_a_rule_again_is_told_so_by_the_prompt() {
     let seen = stand.provider.seen();
     let prompts: Vec<String> = seen.iter().map(|seen| seen.body["messages"][0].to_string()).collect();
     assert_eq!(prompts.len(), 3, "the fourth is as the third");
-    assert!(prompts[1].contains("once before") && prompts[2].contains("several times"), "{prompts:?}");
+    assert!(
+        prompts[1].contains("once before") && prompts[2].contains("several times"),
+        "{prompts:?}"
+    );
 }
 
 #[tokio::test]
@@ -155,8 +188,14 @@ async fn the_namespaces_context_is_sent_by_list() {
     });
     stand.server.explain(&body).await;
     let sent = stand.provider.seen()[0].body.to_string().replace('\u{02C6}', " ");
-    assert!(sent.contains("production") && sent.contains("podSecurityEnforce"), "{sent}");
-    assert!(!sent.contains("secret-team") && !sent.contains("ignore the rules"), "{sent}");
+    assert!(
+        sent.contains("production") && sent.contains("podSecurityEnforce"),
+        "{sent}"
+    );
+    assert!(
+        !sent.contains("secret-team") && !sent.contains("ignore the rules"),
+        "{sent}"
+    );
 }
 
 #[tokio::test]
