@@ -261,15 +261,16 @@ impl Said {
         for operation in operations {
             let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
             let mut own = json!({"op": text("op"), "path": self.path(text("path"))});
-            if let Some(value) = operation.get("value").and_then(|value| self.value(value)) {
-                own["value"] = value;
+            let value = operation.get("value").and_then(|value| self.value(value));
+            if let (Some(members), Some(value)) = (own.as_object_mut(), value) {
+                members.insert("value".to_owned(), value);
             }
             if !shaped.contains(&own) {
                 shaped.push(own);
             }
         }
         FixSummary {
-            snippet: shaped.iter().map(|own| format!("{own}\n")).collect(),
+            snippet: shaped.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"),
             patch: Value::Array(shaped),
             policies: fix.policies.clone(),
             complete: fix.complete,

@@ -11,7 +11,7 @@ use crate::support::TestServer;
 const DEADLINE: Duration = Duration::from_millis(2400);
 
 fn hang() -> Step {
-    Step::Wait(Duration::from_secs(60))
+    Step::Wait(Duration::from_mins(1))
 }
 
 type Behaviour = fn(usize, &Seen) -> Vec<Step>;
