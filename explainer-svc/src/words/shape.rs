@@ -170,6 +170,9 @@ fn shaped(request: &ExplainRequest) -> ExplainRequest {
 /// What the policies' authors wrote: it is the same whosever object is denied.
 struct Said {
     text: String,
+    /// Their words.
+    authored: BTreeSet<String>,
+    /// And everybody's.
     words: BTreeSet<String>,
     /// What the engine's change adds: nobody's object has it, so the policy asks for it.
     added: BTreeSet<String>,
@@ -193,10 +196,12 @@ impl Said {
                 text.push('\n');
             }
         }
-        let mut words: BTreeSet<String> = words(&text).collect();
+        let authored: BTreeSet<String> = words(&text).collect();
+        let mut words = authored.clone();
         words.extend(PLAIN.split_whitespace().map(str::to_owned));
         Self {
             text,
+            authored,
             words,
             added: fix.map(added).unwrap_or_default(),
         }
@@ -206,7 +211,15 @@ impl Said {
     fn masked(&self, text: &str) -> String {
         let mut kept: Vec<&str> = Vec::new();
         for word in text.split_whitespace() {
-            let is_known = words(&word.to_lowercase()).all(|part| self.words.contains(&part));
+            let small = word.to_lowercase();
+            // What is quoted is a value, also when it is an ordinary word.
+            let is_quoted = word.starts_with(['"', '\'', '`', '“', '‘']);
+            let mut parts = words(&small);
+            let is_known = if is_quoted {
+                parts.all(|part| self.authored.contains(&part))
+            } else {
+                parts.all(|part| self.words.contains(&part))
+            };
             let word = if is_known { word } else { LEFT_OUT };
             if word != LEFT_OUT || kept.last() != Some(&LEFT_OUT) {
                 kept.push(word);
@@ -377,16 +390,16 @@ mod tests {
     #[test]
     fn equal_mistakes_are_one_and_shapes_are_told_apart() {
         let found = |at: usize| json!([{"path": format!("/spec/containers/{at}/image"), "value": "x"}]);
-        let one = of("Container \"a\" is wrong.", found(0), json!({}));
-        let mut two = request("Container \"b\" is wrong.", found(7), json!({}));
+        let one = of("Container \"image-a\" is wrong.", found(0), json!({}));
+        let mut two = request("Container \"volume-b\" is wrong.", found(7), json!({}));
         two.violations.push(two.violations[0].clone());
         two.violations[1].message = "Container \"c\" is wrong.".to_owned();
         let two = Shape::of(&two, History::default());
         assert_eq!((two.request.violations.len(), &two.digest), (1, &one.digest));
-        let other = of("Container \"a\" is not allowed.", found(0), json!({}));
+        let other = of("Container \"image-a\" is not allowed.", found(0), json!({}));
         assert_ne!(other.digest, one.digest);
         let again = Shape::of(
-            &request("Container \"a\" is wrong.", found(0), json!({})),
+            &request("Container \"image-a\" is wrong.", found(0), json!({})),
             History { count: 2 },
         );
         assert_ne!(again.digest, one.digest, "the prompt says that it is the second time");
