@@ -20,3 +20,4 @@ pub mod store;
 pub mod telemetry;
 pub mod ui;
 pub mod upstream;
+pub mod words;

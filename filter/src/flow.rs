@@ -3,15 +3,20 @@
 //! Each request ends in exactly one of [`Effect::Respond`] and [`Effect::PassOn`]; both are made by [`finish`] alone. What the
 //! webhook behind answers is the business of [`upstream`](crate::upstream).
 
+mod asking;
+
 use engine::admission::{Answer, Review, Version};
 use engine::answer::{self, Decided};
 use engine::context::Namespace;
 use engine::eval::PolicySet;
 use engine::explain::text::Words;
-use engine::explain::wire::{Decision, ExplainRequest, ExplainResponse};
+use engine::explain::wire::{Decision, ExplainResponse};
 use engine::redact;
+use engine::verdict::Action;
 
-use crate::config::{Config, Explainer};
+pub(crate) use self::asking::explainer_call;
+use self::asking::lacks_change;
+use crate::config::Config;
 use crate::upstream::{self, Head, Passed, Rewording};
 
 /// The largest answer of the explainer that is read.
@@ -19,6 +24,9 @@ pub const MAX_EXPLANATION_BYTES: usize = 256 * 1024;
 
 /// How long a webhook may take when the API server does not say: the default of `timeoutSeconds`.
 const DEFAULT_DEADLINE_MS: u64 = 10_000;
+
+/// The longest name of a model in an annotation, in characters.
+const MAX_ANNOTATION: usize = 200;
 
 /// Where a request stands.
 #[derive(Debug, Default)]
@@ -381,9 +389,11 @@ fn judge(
 ) -> (State, Vec<Effect>) {
     let decided = answer::decide(policies, review);
     let mut effects = counts(&decided);
+    let sends_object = config.explainer.as_ref().is_some_and(|explainer| explainer.object);
+    let sent = (sends_object && lacks_change(&decided.request)).then_some(body.as_slice());
+    let call = explainer_call(&decided.request, sent, target.deadline_ms, target.deadline_ms, config);
     // What is needed to explain what the webhook behind says.
     let body = if target.webhook.is_some() { body } else { Vec::new() };
-    let call = explainer_call(&decided.request, target.deadline_ms, target.deadline_ms, config);
     match call.filter(|_| !decided.is_silent) {
         Some(call) => {
             effects.extend([call, Effect::Wait]);
@@ -393,33 +403,7 @@ fn judge(
     }
 }
 
-/// Asks the explainer, when there is one and `left_ms` of the webhook's deadline leave time for it.
-pub(crate) fn explainer_call(
-    request: &ExplainRequest,
-    deadline_ms: u64,
-    left_ms: u64,
-    config: &Config,
-) -> Option<Effect> {
-    let explainer = config.explainer.as_ref()?;
-    let timeout_ms = patience(explainer, left_ms)?;
-    let mut request = request.clone();
-    request.deadline_ms = timeout_ms;
-    Some(Effect::Call {
-        // Strings, numbers and maps with string keys always serialise.
-        body: serde_json::to_vec(&request).unwrap_or_default(),
-        timeout_ms,
-        give_up_ms: deadline_ms.saturating_sub(explainer.margin_ms),
-    })
-}
-
-/// How long to wait for the explainer; `None` when the deadline leaves no time.
-fn patience(explainer: &Explainer, deadline_ms: u64) -> Option<u64> {
-    let left = deadline_ms.checked_sub(explainer.margin_ms).filter(|left| *left > 0)?;
-    Some(left.min(explainer.timeout_ms)).filter(|timeout| *timeout > 0)
-}
-
 fn counts(decided: &Decided) -> Vec<Effect> {
-    use engine::verdict::Action;
     let mut counts = vec![Count::Decided(decided.decision())];
     for violation in &decided.request.violations {
         let verb = match violation.action {
@@ -491,8 +475,22 @@ fn answered(
     }
     let answer = match explanation {
         Some(ExplainResponse {
-            id, message, warnings, ..
-        }) => decided.answer(&Words { message, warnings }, Some(&id)),
+            id,
+            message,
+            warnings,
+            model,
+            prompt,
+            ..
+        }) => {
+            let mut answer = decided.answer(&Words { message, warnings }, Some(&id));
+            if let Some(model) = model {
+                let by = redact::line(&format!("{model} {}", prompt.unwrap_or_default()), MAX_ANNOTATION);
+                answer
+                    .audit_annotations
+                    .insert("words-by".to_owned(), by.trim_end().to_owned());
+            }
+            answer
+        }
         None => decided.own_answer(),
     };
     finish(admission(&answer), effects)
