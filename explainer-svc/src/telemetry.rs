@@ -17,6 +17,7 @@ use crate::audit;
 use crate::context::LiveContext;
 use crate::context::metrics::ContextMetrics;
 use crate::gateway::GatewayMetrics;
+use crate::governance::GovernanceMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 
@@ -68,6 +69,7 @@ struct Inner {
     context: ContextMetrics,
     policies: PolicyMetrics,
     gateway: GatewayMetrics,
+    governance: GovernanceMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,6 +101,7 @@ impl Default for Metrics {
             context: ContextMetrics::default(),
             policies: PolicyMetrics::default(),
             gateway: GatewayMetrics::default(),
+            governance: GovernanceMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -137,6 +140,7 @@ impl Default for Metrics {
         registry.register_collector(Box::new(inner.context.clone()));
         inner.policies.register(registry);
         inner.gateway.register(registry);
+        inner.governance.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -214,6 +218,11 @@ impl Metrics {
     /// Of models.
     pub fn gateway(&self) -> &GatewayMetrics {
         &self.0.gateway
+    }
+
+    /// Of controls.
+    pub fn governance(&self) -> &GovernanceMetrics {
+        &self.0.governance
     }
 
     /// All of it as text.

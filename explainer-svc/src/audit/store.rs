@@ -215,14 +215,42 @@ impl Store {
         rows.iter().map(stored).collect()
     }
 
-    /// How many leaves of a kind there are from one number on, with the first and the last of them.
-    pub(super) async fn count(&self, kind: &str, from: u64) -> Result<(u64, Option<u64>, Option<u64>), Error> {
-        let row = sqlx::query(
-            "SELECT count(*) AS found, min(number) AS first, max(number) AS last FROM leaf
-             WHERE json_extract(bytes, '$.kind') = ? AND number >= ?",
+    /// The newest leaves of a kind, the newest first.
+    pub(super) async fn latest_of(
+        &self,
+        kind: &str,
+        from: u64,
+        before: u64,
+        limit: u64,
+    ) -> Result<Vec<StoredLeaf>, Error> {
+        let rows = sqlx::query(
+            "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
+             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
+             WHERE json_extract(leaf.bytes, '$.kind') = ? AND number >= ? AND number < ? ORDER BY number DESC LIMIT ?",
         )
         .bind(kind)
         .bind(signed(from))
+        .bind(signed(before))
+        .bind(signed(limit))
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// How many leaves of a kind there are between two numbers, with the first and the last of them.
+    pub(super) async fn count(
+        &self,
+        kind: &str,
+        from: u64,
+        before: u64,
+    ) -> Result<(u64, Option<u64>, Option<u64>), Error> {
+        let row = sqlx::query(
+            "SELECT count(*) AS found, min(number) AS first, max(number) AS last FROM leaf
+             WHERE json_extract(bytes, '$.kind') = ? AND number >= ? AND number < ?",
+        )
+        .bind(kind)
+        .bind(signed(from))
+        .bind(signed(before))
         .fetch_one(&self.read)
         .await?;
         let place = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(unsigned));

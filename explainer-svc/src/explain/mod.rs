@@ -1,5 +1,7 @@
 //! One decision becomes words: recorded, counted, worded by the engine, kept under a permanent link.
 
+mod nudged;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +155,9 @@ impl Explainer {
                 self.metrics.recorded(&attempt, recorded);
                 if let Some(audit) = &self.audit {
                     audit.record(explained(request, &attempt, recorded));
+                    if let Some(event) = nudged::event(&attempt, recorded) {
+                        audit.record(event);
+                    }
                 }
                 tracing::info!(
                     explanation = recorded.id,

@@ -1,11 +1,13 @@
 //! The gateway against a provider that does what it wants.
 
-mod provider;
+pub(crate) mod provider;
 
+mod again;
 mod budgets;
 mod faults;
 mod guarded;
 mod http;
+mod process;
 mod rules;
 
 use std::path::Path;
