@@ -11,6 +11,7 @@ pub mod clients;
 pub mod config;
 pub mod context;
 pub mod delivery;
+pub mod evaluation;
 pub mod explain;
 pub mod gateway;
 pub mod ledger;

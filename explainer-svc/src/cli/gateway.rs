@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::evaluate::{self, EvaluateArgs};
 use super::{Failed, Streams};
 use crate::gateway::Settings;
 
@@ -15,11 +16,21 @@ pub(crate) enum GatewayCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Measures how good models' words are with the prompts, on the cases of policies that are denied, and whether that is good
+    /// enough.
+    ///
+    /// Exit code: 0 every model passed the thresholds, 1 one did not, or it could not be evaluated.
+    ///
+    /// Examples: whynot gateway evaluate gateway.yaml --policies policies --result evaluation.json
+    ///           whynot gateway evaluate gateway.yaml --policies policies --model default --cases 50 --gate gate.yaml
+    #[command(verbatim_doc_comment)]
+    Evaluate(Box<EvaluateArgs>),
 }
 
 impl GatewayCommand {
     pub(crate) fn run(self, streams: &mut Streams<'_>) -> Result<(), Failed> {
         match self {
+            Self::Evaluate(args) => evaluate::run(*args, streams),
             Self::Check { file } => {
                 let settings = Settings::load(&file).map_err(|problem| Failed::Other(anyhow::anyhow!(problem)))?;
                 let out = &mut streams.out;

@@ -27,6 +27,7 @@ pub mod policy;
 pub mod prices;
 pub mod provider;
 mod recording;
+pub mod release;
 pub mod seams;
 pub mod secret;
 mod setup;
@@ -322,6 +323,7 @@ async fn changes(settings: &Settings, store: &Store, trail: &dyn Trail) -> Resul
     let loaded = json!({
         "digest": settings.digest, "policy": settings.policy.digest, "pricesAsOf": settings.prices.as_of.to_string(),
         "routes": routes, "regions": regions,
+        "releaseGate": settings.release.as_ref().map(|release| &release.digest),
     });
     told(trail, Happened::ConfigurationLoaded, "gateway", loaded).await?;
     let budgets = settings
@@ -332,7 +334,10 @@ async fn changes(settings: &Settings, store: &Store, trail: &dyn Trail) -> Resul
         let key = agent.token.as_ref()?.read().ok()?.digest().short();
         Some((Happened::KeyChanged, agent.name.clone(), json!({"key": key})))
     });
-    for (kind, subject, payload) in budgets.chain(agents) {
+    // The evaluation ran elsewhere; from now on what it found counts here.
+    let release = settings.release.iter().flat_map(release::Release::described);
+    let evaluated = release.map(|(subject, payload)| (Happened::EvaluationRun, subject, payload));
+    for (kind, subject, payload) in budgets.chain(agents).chain(evaluated) {
         let name = format!("{} {subject}", kind.name());
         let now = payload.to_string();
         if store.setting(&name).await?.as_deref() != Some(&now) {

@@ -104,6 +104,8 @@ pub enum Happened {
     ConfigurationLoaded,
     /// The guards were tried.
     Canary,
+    /// A model was evaluated with a prompt.
+    EvaluationRun,
 }
 
 impl Happened {
@@ -119,6 +121,7 @@ impl Happened {
             Self::KillSwitch => "kill-switch",
             Self::ConfigurationLoaded => "configuration-loaded",
             Self::Canary => "canary",
+            Self::EvaluationRun => "evaluation-run",
         }
     }
 }
