@@ -15,6 +15,7 @@ use crate::delivery::{PolicyArgs, Settings};
 use crate::gateway::{GatewayArgs, Setup};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
+use crate::words::{self, WordsArgs};
 
 /// The arguments of `whynot serve`. Each has an environment variable; the argument wins.
 #[derive(Debug, Clone, Args)]
@@ -78,6 +79,8 @@ pub struct ServeArgs {
     policies: PolicyArgs,
     #[command(flatten)]
     gateway: GatewayArgs,
+    #[command(flatten)]
+    words: WordsArgs,
 }
 
 /// What the server runs with.
@@ -107,6 +110,8 @@ pub struct Config {
     pub clients: Option<Clients>,
     /// How models are asked; `None` when none is.
     pub gateway: Option<Setup>,
+    /// When models are asked for words.
+    pub words: words::Settings,
 }
 
 /// A JSON document with its entity tag.
@@ -176,6 +181,7 @@ impl Config {
             policies: Settings::default(),
             clients: None,
             gateway: None,
+            words: words::Settings::default(),
         }
     }
 }
@@ -237,6 +243,7 @@ impl ServeArgs {
             policies,
             clients,
             gateway: self.gateway.setup(),
+            words: self.words.settings(),
             ..Config::new(self.listen, database)
         })
     }

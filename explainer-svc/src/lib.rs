@@ -21,3 +21,4 @@ pub mod store;
 pub mod telemetry;
 pub mod ui;
 pub mod upstream;
+pub mod words;

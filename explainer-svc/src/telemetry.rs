@@ -19,6 +19,7 @@ use crate::context::metrics::ContextMetrics;
 use crate::gateway::GatewayMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
+use crate::words::metrics::WordsMetrics;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,6 +69,7 @@ struct Inner {
     context: ContextMetrics,
     policies: PolicyMetrics,
     gateway: GatewayMetrics,
+    words: WordsMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,6 +101,7 @@ impl Default for Metrics {
             context: ContextMetrics::default(),
             policies: PolicyMetrics::default(),
             gateway: GatewayMetrics::default(),
+            words: WordsMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -137,6 +140,7 @@ impl Default for Metrics {
         registry.register_collector(Box::new(inner.context.clone()));
         inner.policies.register(registry);
         inner.gateway.register(registry);
+        inner.words.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -214,6 +218,11 @@ impl Metrics {
     /// Of models.
     pub fn gateway(&self) -> &GatewayMetrics {
         &self.0.gateway
+    }
+
+    /// Of models' words.
+    pub fn words(&self) -> &WordsMetrics {
+        &self.0.words
     }
 
     /// All of it as text.

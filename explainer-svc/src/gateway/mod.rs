@@ -43,7 +43,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-pub use self::call::{Call, Completion, Refused};
+pub use self::call::{Call, Completion, Content, Refused};
 pub use self::config::Settings;
 pub use self::guarding::Guarding;
 pub use self::metrics::GatewayMetrics;
@@ -222,7 +222,7 @@ impl Gateway {
             purpose: purpose.to_owned(),
             policy: None,
             model: None,
-            messages: Vec::new(),
+            content: Content::Chat(Vec::new()),
             form: None,
             sampling: call::Sampling::default(),
             max_tokens: 0,

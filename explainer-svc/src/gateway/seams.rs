@@ -66,6 +66,8 @@ pub struct Clean {
     pub fields: Vec<String>,
     /// A change, which is nothing until it was verified.
     pub change: Option<Patch>,
+    /// Why a guard dropped a change.
+    pub dropped: Option<String>,
     /// What guards did: counts, no texts.
     pub report: Value,
     /// How often each guard changed something.
