@@ -93,6 +93,11 @@ bench-audit: (setup "run")
 bench-gateway *arguments: (setup "bench")
     @scripts/bench.sh gateway {{ arguments }}
 
+# how good a model's words are on 200 denied cases: by default a small real one on this machine (arguments: --gateway FILE, --help)
+[group("check")]
+evaluate *arguments: (setup "run")
+    @scripts/evaluate.sh {{ arguments }}
+
 # format the code
 [group("check")]
 fmt:

@@ -81,13 +81,12 @@ pub(super) fn run(args: EvaluateArgs, streams: &mut Streams<'_>) -> Result<(), F
         Some(folder) => Prompts::load(folder),
     };
     let prompts = prompts.map_err(|problem| Failed::Usage(format!("--prompts: {problem}")))?;
-    let (temporary, state) = match args.state {
-        Some(folder) => (None, folder),
-        None => {
-            let folder = tempfile::tempdir()?;
-            let path = folder.path().to_owned();
-            (Some(folder), path)
-        }
+    let (temporary, state) = if let Some(folder) = args.state {
+        (None, folder)
+    } else {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().to_owned();
+        (Some(folder), path)
     };
     let plan = Plan {
         gateway: args.gateway,
@@ -146,7 +145,9 @@ fn denials(paths: &[PathBuf], wanted: u32, streams: &mut Streams<'_>) -> Result<
         }
     };
     if all.is_empty() {
-        return Err(Failed::Usage("--policies: there are no cases that are denied".to_owned()));
+        return Err(Failed::Usage(
+            "--policies: there are no cases that are denied".to_owned(),
+        ));
     }
     Ok(evaluation::sampled(&all, usize::try_from(wanted).unwrap_or(usize::MAX)))
 }

@@ -38,7 +38,10 @@ pub enum Outcome {
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each can be without the next one: that is what is looked for")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each can be without the next one: that is what is looked for"
+)]
 pub struct Change {
     /// The model proposed one.
     pub proposed: bool,
@@ -239,7 +242,12 @@ mod tests {
         }
     }
 
-    const NONE: Change = Change { proposed: false, verified: false, shown: false, confirmed: false };
+    const NONE: Change = Change {
+        proposed: false,
+        verified: false,
+        shown: false,
+        confirmed: false,
+    };
 
     fn close(found: Option<f64>, expected: f64) -> bool {
         found.is_some_and(|found| (found - expected).abs() < 1e-9)

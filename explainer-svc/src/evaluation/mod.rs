@@ -10,8 +10,8 @@
 
 pub mod figures;
 pub mod gate;
-pub mod readability;
 mod pairs;
+pub mod readability;
 mod report;
 mod run;
 

@@ -46,7 +46,11 @@ pub(crate) struct Plan {
 impl Plan {
     /// Evaluates all pairs, and records each in the audit log. `step` is told which pair it is and how many denials are done.
     pub(crate) async fn evaluated(&self, step: &mut dyn FnMut(&str, usize)) -> anyhow::Result<Evaluated> {
-        let log = Log::open(&audit::Settings::beside(&self.state.join("evaluation.db")), Counts::default()).await?;
+        let log = Log::open(
+            &audit::Settings::beside(&self.state.join("evaluation.db")),
+            Counts::default(),
+        )
+        .await?;
         let mut evaluated = Evaluated {
             api_version: Evaluated::API_VERSION.to_owned(),
             kind: Evaluated::KIND.to_owned(),
@@ -57,9 +61,16 @@ impl Plan {
         };
         let load = || Settings::load(&self.gateway).map_err(|problem| anyhow!(problem));
         let known = load()?;
-        let routes = if self.routes.is_empty() { vec![known.default_route.clone()] } else { self.routes.clone() };
+        let routes = if self.routes.is_empty() {
+            vec![known.default_route.clone()]
+        } else {
+            self.routes.clone()
+        };
         for name in routes {
-            let route = known.routes.get(&name).with_context(|| format!("there is no route {name:?}"))?;
+            let route = known
+                .routes
+                .get(&name)
+                .with_context(|| format!("there is no route {name:?}"))?;
             for target in &route.targets {
                 let mut settings = load()?;
                 if let Some(route) = settings.routes.get_mut(&name) {
@@ -71,7 +82,9 @@ impl Plan {
                 settings.release = None;
                 let label = format!("{}/{}", target.provider, target.model);
                 let number = evaluated.pairs.len();
-                let figures = self.pair(settings, number, &log, &mut |done| step(&label, done)).await?;
+                let figures = self
+                    .pair(settings, number, &log, &mut |done| step(&label, done))
+                    .await?;
                 let failures = self.gate.failures(&figures);
                 let pair = Pair {
                     provider: target.provider.clone(),
@@ -161,9 +174,17 @@ impl Words for Model<'_> {
         match said {
             Ok(words) => {
                 let lines = std::iter::once(words.text).chain(words.steps);
-                Said { words: Ok(lines.collect::<Vec<_>>().join("\n")), proposed, shown }
+                Said {
+                    words: Ok(lines.collect::<Vec<_>>().join("\n")),
+                    proposed,
+                    shown,
+                }
             }
-            Err(unwritten) => Said { words: Err(nothing(&unwritten)), proposed, shown },
+            Err(unwritten) => Said {
+                words: Err(nothing(&unwritten)),
+                proposed,
+                shown,
+            },
         }
     }
 }

@@ -83,7 +83,7 @@ fn syllables_of(word: &str) -> f64 {
         was_vowel = is_vowel;
     }
     let is_silent = lower.ends_with('e') && !lower.ends_with("le") && !lower.ends_with("ee");
-    let is_past = lower.ends_with("ed") && !lower.ends_with("ted") && !lower.ends_with("ded");
+    let is_past = lower.ends_with("ed") && !["ted", "ded", "ied"].iter().any(|end| lower.ends_with(end));
     if (is_silent || is_past) && count > 1.0 {
         count -= 1.0;
     }

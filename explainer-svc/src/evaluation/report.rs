@@ -43,11 +43,18 @@ fn lines(figures: &Figures) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         (
             "denials",
-            format!("{denials}: {answered} answered by the model, {words} with its words ({})", percent(figures.explained)),
+            format!(
+                "{denials}: {answered} answered by the model, {words} with its words ({})",
+                percent(figures.explained)
+            ),
         ),
         (
             "answers",
-            format!("{} of the form asked for, {} grounded", percent(figures.schema_valid), percent(figures.grounded)),
+            format!(
+                "{} of the form asked for, {} grounded",
+                percent(figures.schema_valid),
+                percent(figures.grounded)
+            ),
         ),
         (
             "fixes",
@@ -58,7 +65,11 @@ fn lines(figures: &Figures) -> Vec<(&'static str, String)> {
         ),
         (
             "readability",
-            format!("reading ease {}, grade {}", one(figures.reading_ease), one(figures.reading_grade)),
+            format!(
+                "reading ease {}, grade {}",
+                one(figures.reading_ease),
+                one(figures.reading_grade)
+            ),
         ),
         (
             "latency",
@@ -75,7 +86,10 @@ fn lines(figures: &Figures) -> Vec<(&'static str, String)> {
         ),
     ];
     if !figures.refused.is_empty() {
-        let each = figures.refused.iter().map(|(reason, times)| format!("{reason} {times}"));
+        let each = figures
+            .refused
+            .iter()
+            .map(|(reason, times)| format!("{reason} {times}"));
         lines.push(("no words", each.collect::<Vec<_>>().join(", ")));
     }
     lines
@@ -161,6 +175,9 @@ mod tests {
         let nothing = shown(&Figures::default(), &["grounded could not be measured"]);
         assert!(nothing.contains("- of the form asked for, - grounded"), "{nothing}");
         assert!(nothing.contains("without a price"), "{nothing}");
-        assert!(nothing.ends_with("gate         not passed: grounded could not be measured\n"), "{nothing}");
+        assert!(
+            nothing.ends_with("gate         not passed: grounded could not be measured\n"),
+            "{nothing}"
+        );
     }
 }

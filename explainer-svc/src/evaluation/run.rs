@@ -110,9 +110,10 @@ mod tests {
     impl Words for Slow {
         async fn words(&self, _: &Denial, deadline: Instant) -> Said {
             tokio::time::sleep_until(deadline + Duration::from_millis(100)).await;
-            Said::Nothing {
-                reason: "deadline".to_owned(),
-                guard: None,
+            Said {
+                words: Err(("deadline".to_owned(), None)),
+                proposed: false,
+                shown: None,
             }
         }
     }

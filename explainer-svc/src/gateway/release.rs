@@ -81,10 +81,12 @@ impl Pair {
 
     /// What the audit log calls it.
     pub fn subject(&self) -> String {
-        format!(
-            "{}/{} {}@{}",
-            self.provider, self.model, self.prompt.name, self.prompt.version
-        )
+        let prompts: Vec<String> = self
+            .prompts
+            .iter()
+            .map(|prompt| format!("{}@{}", prompt.name, prompt.version))
+            .collect();
+        format!("{}/{} {}", self.provider, self.model, prompts.join("+"))
     }
 }
 

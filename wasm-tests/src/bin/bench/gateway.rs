@@ -309,8 +309,9 @@ fn table(arguments: &Arguments, rounds: &Rounds, contenders: &[Contender]) -> Re
             pairs.map_or(Value::Null, |pairs| json!(median(&pairs.collect::<Vec<_>>())))
         };
         let ratio = match who {
-            Who::Litellm(_) => beside(Who::Gateway, |run, ours| ours.per_second / run.per_second),
-            Who::Direct | Who::Gateway => Value::Null,
+            // With pauses it is the pace that is compared.
+            Who::Litellm(_) if pace.pause == 0 => beside(Who::Gateway, |run, ours| ours.per_second / run.per_second),
+            Who::Litellm(_) | Who::Direct | Who::Gateway => Value::Null,
         };
         let contender = contenders.iter().find(|contender| contender.who == *who);
         table.row(&[
