@@ -34,7 +34,9 @@ use self::prompts::{Prompt, PromptError, Variables};
 use self::shape::Shape;
 use crate::audit::{Event, Kind, Log};
 use crate::gateway::call::{CacheKey, Form, Money, Sampling, Usage};
-use crate::gateway::guards::{Explained, Limits, Message, Outgoing, Part, Role, Subject, answer_schema, project};
+use crate::gateway::guards::{
+    Explained, Limits, Message, Outgoing, Part, Redactor, Role, Subject, answer_schema, project,
+};
 use crate::gateway::{Call, Completion, Content, Gateway, Refused};
 
 /// The agent of the gateway's file that asks for words.
@@ -228,7 +230,9 @@ impl Writer {
             return Err(Unwritten::NotAsked("no policy objected"));
         }
         let shape = Shape::of(&denial.request, history);
-        let grounds = Explained::new(&shape.request, &shape.projected, None);
+        // Told nothing of the object, a model has nothing of it to repeat; but then it may not do so either.
+        let object = denial.review.as_ref().map(|review| review.object().to_json());
+        let grounds = Explained::new(&shape.request, &shape.projected, None).wary_of(&denial.request, object.as_ref());
         let prompt = &self.0.prompts.explain;
         let asked = Asked {
             prompt,
@@ -282,6 +286,10 @@ impl Writer {
             request: &denial.request,
             object: Some(&object),
         });
+        // What is a password anywhere in the object is one wherever else it stands.
+        let mut redactor = Redactor::default();
+        let _ = redactor.value("", &object);
+        projected.facts = redactor.again_in(&projected.facts);
         shape::surround(&mut projected, &denial.request);
         let grounds = Explained::new(&denial.request, &projected, Some(&object));
         // All that is sent names it: nobody else gets what was kept of it.

@@ -55,3 +55,5 @@ mod policy_tests;
 mod repeats;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
+mod words;

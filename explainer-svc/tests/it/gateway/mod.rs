@@ -1,6 +1,6 @@
 //! The gateway against a provider that does what it wants.
 
-mod provider;
+pub(crate) mod provider;
 
 mod budgets;
 mod faults;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What is done with a connection after a request.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Write(Vec<u8>),
     Wait(Duration),
     /// The end of the connection, in order.
@@ -22,23 +22,23 @@ pub(super) enum Step {
 
 /// A request as it was on the wire.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) head: String,
-    pub(super) body: Value,
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: Value,
 }
 
 type Behaviour = dyn Fn(usize, &Seen) -> Vec<Step> + Send + Sync;
 
-pub(super) struct Provider {
+pub(crate) struct Provider {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
-    pub(super) open: Arc<AtomicUsize>,
-    pub(super) most: Arc<AtomicUsize>,
+    pub(crate) open: Arc<AtomicUsize>,
+    pub(crate) most: Arc<AtomicUsize>,
 }
 
 impl Provider {
     /// `behaviour` gets the number of the request, from 0.
-    pub(super) async fn start(behaviour: impl Fn(usize, &Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(behaviour: impl Fn(usize, &Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = Self {
             address: listener.local_addr().unwrap(),
@@ -57,15 +57,15 @@ impl Provider {
         provider
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 }
@@ -137,33 +137,33 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
 }
 
 /// A response that is whole.
-pub(super) fn response(status: &str, headers: &str, body: &str) -> Vec<Step> {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> Vec<Step> {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n");
     vec![Step::Write(head.into_bytes()), Step::Write(body.as_bytes().to_vec())]
 }
 
-pub(super) fn json_response(body: &Value) -> Vec<Step> {
+pub(crate) fn json_response(body: &Value) -> Vec<Step> {
     response("200 OK", "content-type: application/json\r\n", &body.to_string())
 }
 
 /// The head of a stream, which ends with its connection.
-pub(super) fn stream_head() -> Step {
+pub(crate) fn stream_head() -> Step {
     Step::Write(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nconnection: close\r\n\r\n".to_vec(),
     )
 }
 
-pub(super) fn event(data: &Value) -> Step {
+pub(crate) fn event(data: &Value) -> Step {
     Step::Write(format!("data: {data}\n\n").into_bytes())
 }
 
-pub(super) fn usage(input: u64, output: u64) -> Value {
+pub(crate) fn usage(input: u64, output: u64) -> Value {
     json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output})
 }
 
 /// A good answer as a stream of `OpenAI`'s.
-pub(super) fn streamed(text: &str, input: u64, output: u64) -> Vec<Step> {
+pub(crate) fn streamed(text: &str, input: u64, output: u64) -> Vec<Step> {
     let mut steps = vec![stream_head()];
     for word in text.split_inclusive(' ') {
         steps.push(event(
@@ -180,7 +180,7 @@ pub(super) fn streamed(text: &str, input: u64, output: u64) -> Vec<Step> {
 }
 
 /// A good answer at once.
-pub(super) fn answer(text: &str, input: u64, output: u64) -> Vec<Step> {
+pub(crate) fn answer(text: &str, input: u64, output: u64) -> Vec<Step> {
     json_response(&json!({
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": usage(input, output),
@@ -188,7 +188,7 @@ pub(super) fn answer(text: &str, input: u64, output: u64) -> Vec<Step> {
 }
 
 /// A good answer as a stream of Anthropic's.
-pub(super) fn messages(text: &str, input: u64, output: u64) -> Vec<Step> {
+pub(crate) fn messages(text: &str, input: u64, output: u64) -> Vec<Step> {
     let named =
         |data: Value| Step::Write(format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap()).into_bytes());
     vec![

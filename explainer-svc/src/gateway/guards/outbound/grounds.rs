@@ -131,6 +131,14 @@ impl Explained {
         }
     }
 
+    /// Also wary of what stands in this decision: a model that was sent less of it may have it from elsewhere.
+    #[must_use]
+    pub fn wary_of(mut self, request: &ExplainRequest, object: Option<&Value>) -> Self {
+        let more = untrusted(request, object, &self.authored_words);
+        self.untrusted.extend(more);
+        self
+    }
+
     pub(super) fn authored(&self) -> &str {
         &self.authored
     }
