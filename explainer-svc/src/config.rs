@@ -16,6 +16,7 @@ use crate::gateway::{GatewayArgs, Setup};
 use crate::governance::{self, GovernanceArgs};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
+use crate::words::{self, WordsArgs};
 
 /// The arguments of `whynot serve`. Each has an environment variable; the argument wins.
 #[derive(Debug, Clone, Args)]
@@ -80,6 +81,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
     #[command(flatten)]
+    words: WordsArgs,
+    #[command(flatten)]
     governance: GovernanceArgs,
 }
 
@@ -110,6 +113,8 @@ pub struct Config {
     pub clients: Option<Clients>,
     /// How models are asked; `None` when none is.
     pub gateway: Option<Setup>,
+    /// When models are asked for words.
+    pub words: words::Settings,
     /// How long it is kept what was used of models, in days.
     pub usage_retention_days: u32,
     /// How controls are evaluated.
@@ -183,6 +188,7 @@ impl Config {
             policies: Settings::default(),
             clients: None,
             gateway: None,
+            words: words::Settings::default(),
             usage_retention_days: 400,
             governance: governance::Settings::default(),
         }
@@ -257,6 +263,7 @@ impl ServeArgs {
             clients,
             usage_retention_days: self.gateway.gateway_retention_days,
             gateway: self.gateway.setup(),
+            words: self.words.settings(),
             governance: self.governance.settings(),
             ..Config::new(self.listen, database)
         })

@@ -27,6 +27,7 @@ use crate::retention::Retention;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
+use crate::words::{self, Desk, Mode, Prompts, Verifier, Writer};
 
 /// How long to leave accepting alone when it fails, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -84,6 +85,14 @@ impl Server {
                 }
             },
             None => None,
+        };
+        let writer = match &gateway {
+            Some(gateway) => writer(gateway, &config, &audit, &upstreams, &metrics)?,
+            None => None,
+        };
+        let explainer = match writer {
+            Some(writer) => explainer.with_words(Desk::new(writer, config.words.clone(), metrics.words().clone())),
+            None => explainer,
         };
         let governance = Governance::new(governance::Parts {
             settings: config.governance.clone(),
@@ -180,6 +189,41 @@ impl Server {
         let _ = tokio::time::timeout(Duration::from_secs(5), self.audit.close()).await;
         Ok(())
     }
+}
+
+/// Who asks models for words; nobody, when the gateway's file does not say so.
+fn writer(
+    gateway: &Gateway,
+    config: &Config,
+    audit: &Log,
+    upstreams: &Upstreams,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Writer>> {
+    if config.words.mode == Mode::Off {
+        return Ok(None);
+    }
+    let has_agent = gateway.settings().agents.iter().any(|agent| agent.name == words::AGENT);
+    if !has_agent {
+        tracing::warn!(
+            agent = words::AGENT,
+            "the gateway's file has no such agent, so no model is asked for words about denials"
+        );
+        return Ok(None);
+    }
+    let prompts = match &config.words.prompts {
+        Some(folder) => Prompts::load(folder),
+        None => Prompts::shipped(),
+    };
+    let prompts = prompts.context("--prompts")?;
+    let verifier = Verifier::Live(upstreams.clone());
+    let metrics = metrics.words().clone();
+    Ok(Some(Writer::new(
+        gateway.clone(),
+        prompts,
+        audit.clone(),
+        verifier,
+        metrics,
+    )))
 }
 
 /// Other policies may read other kinds of the cluster's objects, and that there are others is for the audit log.

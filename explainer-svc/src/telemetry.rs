@@ -20,6 +20,7 @@ use crate::gateway::GatewayMetrics;
 use crate::governance::GovernanceMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
+use crate::words::metrics::WordsMetrics;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -69,6 +70,7 @@ struct Inner {
     context: ContextMetrics,
     policies: PolicyMetrics,
     gateway: GatewayMetrics,
+    words: WordsMetrics,
     governance: GovernanceMetrics,
 }
 
@@ -101,6 +103,7 @@ impl Default for Metrics {
             context: ContextMetrics::default(),
             policies: PolicyMetrics::default(),
             gateway: GatewayMetrics::default(),
+            words: WordsMetrics::default(),
             governance: GovernanceMetrics::default(),
         };
         let registry = &mut inner.registry;
@@ -140,6 +143,7 @@ impl Default for Metrics {
         registry.register_collector(Box::new(inner.context.clone()));
         inner.policies.register(registry);
         inner.gateway.register(registry);
+        inner.words.register(registry);
         inner.governance.register(registry);
         Self(Arc::new(inner))
     }
@@ -218,6 +222,11 @@ impl Metrics {
     /// Of models.
     pub fn gateway(&self) -> &GatewayMetrics {
         &self.0.gateway
+    }
+
+    /// Of models' words.
+    pub fn words(&self) -> &WordsMetrics {
+        &self.0.words
     }
 
     /// Of controls.

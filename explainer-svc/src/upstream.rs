@@ -23,7 +23,7 @@ use engine::policy::compile::compile;
 use engine::policy::settings::Settings;
 use engine::surroundings::Prepared;
 use engine::upstream::{Depth, explain};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::context::{Current, LiveContext, Lookup};
@@ -83,8 +83,18 @@ impl Upstreams {
         }))
     }
 
-    /// Explains what the webhook of this name said about a review; with the revision of the policies, if there are some. What comes
-    /// of it is not recorded yet.
+    /// The revision of the policies that are current.
+    pub fn revision(&self) -> Option<String> {
+        self.0.delivery.current().map(|current| current.revision.clone())
+    }
+
+    /// A place to evaluate at.
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.places).acquire_owned().await.ok()
+    }
+
+    /// Explains what the webhook of this name said about a review; with the review, and the revision of the policies, if there are
+    /// some. What comes of it is not recorded yet.
     ///
     /// # Errors
     /// The review is none, or there was no time to look at it.
@@ -94,7 +104,7 @@ impl Upstreams {
         webhook: &str,
         message: &str,
         deadline: Duration,
-    ) -> Result<(ExplainRequest, Option<String>), UpstreamError> {
+    ) -> Result<(ExplainRequest, Arc<Review>, Option<String>), UpstreamError> {
         let until = Instant::now() + deadline.saturating_sub((deadline / RESERVE).min(MAX_RESERVE));
         let place = tokio::time::timeout_at(until, Arc::clone(&self.0.places).acquire_owned());
         let place = place.await.map_err(|_| UpstreamError::Busy)?;
@@ -107,7 +117,7 @@ impl Upstreams {
         });
         let review = Arc::new(review.await?.map_err(UpstreamError::Review)?);
 
-        let set = tokio::time::timeout_at(until, self.set(&review)).await;
+        let set = tokio::time::timeout_at(until, self.policies(&review)).await;
         let (set, is_late) = set.map_or_else(|_| (None, true), |set| (set, false));
         let revision = set.as_ref().map(|set| set.revision().to_owned());
         let set = set.or_else(nothing).ok_or(UpstreamError::Failed)?;
@@ -134,11 +144,11 @@ impl Upstreams {
         if revision.is_none() {
             NONE.clone_into(&mut request.revision);
         }
-        Ok((request, revision))
+        Ok((request, review, revision))
     }
 
     /// The current policies with what is known around this review; `None` when there are none.
-    async fn set(&self, review: &Review) -> Option<PolicySet> {
+    pub(crate) async fn policies(&self, review: &Review) -> Option<PolicySet> {
         let compiled = self.compiled().await?;
         let context = &self.0.context;
         let age = context.age();

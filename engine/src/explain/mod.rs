@@ -3,6 +3,7 @@
 //! The words are made from what the policy's author wrote and from what was found, by rules. Nothing here decides.
 
 pub(crate) mod authored;
+pub mod by_model;
 mod fields;
 pub(crate) mod fill_in;
 pub(crate) mod origin;

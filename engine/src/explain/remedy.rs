@@ -3,7 +3,7 @@
 use super::path;
 use super::text::bullet;
 use super::wire::{ExplainRequest, FixSummary};
-use crate::fix::Class;
+use crate::fix::{Class, Source};
 use crate::redact;
 
 /// The longest command in the text, in characters: a longer one is behind the link.
@@ -70,10 +70,14 @@ fn title(request: &ExplainRequest, fix: &FixSummary, is_partial: bool) -> String
         Class::Fix => ("Fix", "checked"),
         Class::Placeholder => ("Fill in the marked values", "checked with an example"),
     };
+    let how = match fix.source {
+        Source::Model => format!("proposed by a model, {how}"),
+        Source::Author | Source::Search => how.to_owned(),
+    };
     // Who decided is asked again only when the change is made.
     let how = match &request.upstream {
         Some(_) => format!("{how} against the policy as whynot has it"),
-        None => how.to_owned(),
+        None => how,
     };
     let (whose, passes) = match fix.policies.len() {
         _ if !is_partial => (String::new(), "all policies pass after it"),

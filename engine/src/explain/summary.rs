@@ -57,6 +57,11 @@ pub fn request(
     }
 }
 
+/// A fix that was found later, as it is shown.
+pub fn of_fix(set: &PolicySet, review: &Review, fix: &Fix) -> FixSummary {
+    shown(set, fix, review, origin::of(review).as_ref())
+}
+
 /// A fix as it is shown: where its change belongs, and the command for it.
 fn shown(set: &PolicySet, fix: &Fix, review: &Review, place: Option<&origin::Place>) -> FixSummary {
     let mut summary = fix.summary();

@@ -3,6 +3,7 @@
 //! The first line says what and how many; each problem says where, why and how. What one change is for stands together, and the
 //! change comes last, next to the person's prompt.
 
+use super::by_model::{self, ByModel};
 use super::wire::{Decision, ExplainRequest, Repeat, ReviewSummary};
 use super::{path, remedy, why};
 use crate::redact;
@@ -33,6 +34,8 @@ pub struct Extras {
     pub repeats: Vec<Repeat>,
     /// Where the explanation stays readable.
     pub url: Option<String>,
+    /// A model's words, which come beside the engine's own and never in their place.
+    pub by_model: Option<ByModel>,
 }
 
 /// The words for one decision.
@@ -99,6 +102,15 @@ fn denial(request: &ExplainRequest, extras: &Extras) -> String {
     let end = redact::lines(end.trim_end(), redact::MAX_MESSAGE / 2);
     let room = redact::MAX_MESSAGE.saturating_sub(end.len() + 2);
     let problems = redact::lines(text.trim_end(), room);
+    let by_model = extras
+        .by_model
+        .as_ref()
+        .map(|words| by_model::block(words, request.fix.is_some()));
+    // Never in the place of anything else.
+    let problems = match by_model.filter(|words| words.len() + 2 + problems.len() <= room) {
+        Some(words) => format!("{}\n\n{words}", problems.trim_end()),
+        None => problems,
+    };
     if end.is_empty() {
         problems
     } else {

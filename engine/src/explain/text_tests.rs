@@ -29,6 +29,7 @@ fn text(violations: Value, more: Value) -> String {
     let extras = Extras {
         repeats: vec![],
         url: Some("http://explainer/e/id".into()),
+        by_model: None,
     };
     let text = render(&request(violations, more), &extras).message;
     assert!(text.is_ascii(), "{text}");

@@ -212,8 +212,17 @@ pub struct ExplainResponse {
     /// One line each, for `Warning:`.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Who wrote the words: `engine`.
+    /// Who wrote the words: `engine`, or `model` when some of them, marked as such, are a model's.
     pub source: String,
+    /// Which model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The prompt that it was asked with: name and version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// A change that a model proposed and that holds, where the engine found none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<FixSummary>,
     /// How often the team hit each of these rules lately, this time included.
     #[serde(default)]
     pub repeats: Vec<Repeat>,

@@ -5,7 +5,7 @@
 //!   cost) -> proof (all policies again, on the changed object) -> Fix
 //! ```
 //!
-//! A [`Fix`] is made by [`remedies`] alone: all policies were evaluated again on the changed object, in the same context; those
+//! A [`Fix`] is made by [`remedies`] and [`verify`] alone: all policies were evaluated again on the changed object, in the same context; those
 //! that it is for object no more, none objects that did not before, nothing outside of the change moved, and the object is a
 //! valid one of its kind as far as it was before.
 
@@ -18,6 +18,7 @@ pub mod kubectl;
 mod places;
 mod prices;
 mod proof;
+mod proposed;
 mod proven;
 mod reasons;
 mod remedies;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::proof::Aim;
+pub use self::proposed::{Unproven, verify};
 pub use self::proven::Fix;
 pub(crate) use self::proven::path_of;
 pub use self::remedies::{prove, remedies};

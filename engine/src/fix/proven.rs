@@ -177,7 +177,7 @@ pub(super) fn finished(proof: &mut Proof<'_>, edits: &[Edit], aims: &[Aim<'_>], 
         return None;
     }
     // What an author says is meant, also where it leaves nothing.
-    if source == Source::Search && bounds::empties(proof.before(), edits) {
+    if source != Source::Author && bounds::empties(proof.before(), edits) {
         return None;
     }
     let verdict = proof.verdict_on(&patched);

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use json_patch::Patch;
+
 use super::items::{self, Item};
 use super::paths;
 use crate::admission::Review;
 use crate::eval::{Policy, PolicySet};
 use crate::explain::summary;
-use crate::explain::wire::{Decision, ExplainRequest, Upstream};
-use crate::fix::{self, Effort, Remedies};
+use crate::explain::wire::{Decision, ExplainRequest, FixSummary, Upstream};
+use crate::fix::{self, Effort, Remedies, Unproven};
 use crate::policy::compile::PolicyMeta;
 use crate::redact;
 use crate::verdict::{Action, Verdict, Violation};
@@ -94,6 +96,31 @@ pub fn explain(set: &PolicySet, review: &Review, webhook: &str, message: &str, d
         items,
     });
     Explained { request, remedies }
+}
+
+/// Tries a change that somebody else proposes for what the webhook denied, against the policies that say the same.
+///
+/// # Errors
+/// Why it is no fix.
+pub fn verify(
+    set: &PolicySet,
+    review: &Review,
+    webhook: &str,
+    message: &str,
+    patch: &Patch,
+) -> Result<FixSummary, Unproven> {
+    let items = items::parse(message);
+    let named = named(set, &items);
+    let (asked, verdict) = match named.as_slice() {
+        [] => return Err(Unproven::NothingToChange),
+        named => ask(set, review, &items, named),
+    };
+    let known = known(set, &verdict, &items, &named);
+    let fix = fix::verify(&asked, review, &verdict, patch)?;
+    let mut request = summary::request(&asked, review, &verdict, &Remedies::default(), 0);
+    request.fix = Some(summary::of_fix(&asked, review, &fix));
+    rename(&mut request, webhook, &known, &items);
+    request.fix.ok_or(Unproven::NothingToChange)
 }
 
 /// Places of the policies with the name of an item: their own id, or a constraint's name.

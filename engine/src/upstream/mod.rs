@@ -12,7 +12,7 @@ mod explain;
 pub mod items;
 mod paths;
 
-pub use self::explain::{Depth, Explained, explain};
+pub use self::explain::{Depth, Explained, explain, verify};
 pub use self::items::Item;
 
 use crate::redact;

@@ -15,7 +15,6 @@ use super::body::{self, Question};
 use super::client::Client;
 use super::webhook::{WebhookRequest, WebhookResponse};
 use super::{AppState, Change, Problem, schema};
-use crate::explain::SOURCE;
 
 /// Who asks, and what.
 #[derive(Deserialize, ToSchema)]
@@ -73,7 +72,7 @@ pub(super) async fn post(
             let deadline = Duration::from_millis(request.deadline_ms);
             let now = jiff::Timestamp::now().as_millisecond();
             tracing::debug!(client, uid = request.review.uid, "the filter asks");
-            Ok(Json(state.explainer.explain(*request, now, deadline).await?).into_response())
+            Ok(Json(state.explainer.explain(*request, None, now, deadline).await?).into_response())
         }
         Question::Webhook(request) => {
             drop(bytes);
@@ -92,20 +91,22 @@ async fn webhook(state: &AppState, sent: WebhookRequest, begun: Instant) -> Resu
         .upstreams
         .explain(review, &sent.webhook, &sent.message, left())
         .await;
-    let (mut request, revision) = explained?;
+    let (mut request, review, revision) = explained?;
     request.deadline_ms = sent.deadline_ms;
     let items = request.upstream.as_ref().map(|upstream| upstream.items.clone());
     let fix = request.fix.clone().and_then(Change::new);
-    let worded = state.explainer.explain(request, now, left()).await?;
+    let worded = state.explainer.explain(request, Some(review), now, left()).await?;
     Ok(WebhookResponse {
         id: worded.id,
         url: worded.url,
         message: with_original(&worded.message, &sent.webhook, &sent.message),
         explanation: worded.message,
         warnings: worded.warnings,
-        fix,
+        fix: fix.or_else(|| worded.fix.and_then(Change::new)),
         items: items.unwrap_or_default(),
-        source: SOURCE,
+        source: worded.source,
+        model: worded.model,
+        prompt: worded.prompt,
         revision,
     })
 }

@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 
 use super::negotiate::{Representation, representation};
 use super::{AppState, Problem, schema, time};
-use crate::store::Explanation;
+use crate::explain::MODEL;
+use crate::store::{Explanation, KeptWords};
 use crate::ui;
 
 /// The letters of an id are 26; nothing longer is looked up.
@@ -36,11 +37,13 @@ pub(super) struct ExplanationBody {
     revision: String,
     message: String,
     warnings: Vec<String>,
-    /// Who wrote the words.
+    /// Who wrote the words of `message`: `engine`, or `model` when some of them, marked as such, are a model's.
     source: String,
+    /// What a model said beside the engine's words, in the message or later.
+    words: Option<WordsBody>,
     #[schema(value_type = Vec<schema::Repeat>)]
     repeats: Vec<Repeat>,
-    /// The fix that was tried, if there is one; also in `request`.
+    /// The fix that was tried, if there is one; also in `request`, or proposed by a model.
     #[schema(value_type = Option<schema::FixSummary>)]
     fix: Option<FixSummary>,
     /// What the filter asked: the projection of the review, and what the policies found.
@@ -48,14 +51,45 @@ pub(super) struct ExplanationBody {
     request: ExplainRequest,
 }
 
+/// A model's words. They decide nothing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WordsBody {
+    /// `model`.
+    source: &'static str,
+    /// Its name.
+    model: String,
+    /// Whose it is.
+    provider: String,
+    /// What it was asked with.
+    prompt: PromptBody,
+    /// When the words came.
+    at: String,
+    /// The leaf of the audit log.
+    audit: i64,
+    /// What is wrong, and why that matters; empty when only a change came.
+    text: String,
+    /// What to do.
+    steps: Vec<String>,
+}
+
+/// A prompt, exactly.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct PromptBody {
+    name: String,
+    version: u32,
+    /// SHA-256 of its text, in hex.
+    hash: String,
+}
+
 /// Shows an explanation.
 #[utoipa::path(
     get, path = "/e/{id}", tag = "people", operation_id = "explanation",
     params(("id" = String, Path, description = "The id from the denial")),
     responses(
-        (status = 200, description = "The explanation", content((ExplanationBody = "application/json"), (String = "text/html"))),
+        (status = 200, description = "The explanation", content((ExplanationBody = "application/json"), (String = "text/html"), (String = "text/plain"))),
         (status = 404, description = "There is none, or its retention is over", content((Problem = "application/problem+json"), (String = "text/html"))),
-        (status = 406, description = "The client accepts neither HTML nor JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 406, description = "The client accepts neither HTML nor JSON nor text", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The ledger cannot be read", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -67,7 +101,7 @@ pub(super) async fn get(
     let Some(representation) = representation(&headers) else {
         return Err(Problem::new(
             StatusCode::NOT_ACCEPTABLE,
-            "An explanation is text/html or application/json.",
+            "An explanation is text/html, application/json or text/plain.",
         ));
     };
     let found = if id.len() > MAX_ID {
@@ -81,7 +115,8 @@ pub(super) async fn get(
             Json(body(found, url)).into_response()
         }
         (Some(found), Representation::Html) => page(StatusCode::OK, ui::explanation(&found))?,
-        (None, Representation::Json) => {
+        (Some(found), Representation::Text) => ui::text(&found, state.explainer.url(&found.id)).into_response(),
+        (None, Representation::Json | Representation::Text) => {
             let detail = "There is no such explanation, or it is older than what is kept.";
             Problem::new(StatusCode::NOT_FOUND, detail).into_response()
         }
@@ -121,6 +156,7 @@ fn body(found: Explanation, url: String) -> ExplanationBody {
         warnings,
         repeats,
         source,
+        words,
     } = found;
     ExplanationBody {
         id,
@@ -135,7 +171,38 @@ fn body(found: Explanation, url: String) -> ExplanationBody {
         warnings,
         source,
         repeats,
-        fix: request.fix.clone(),
+        fix: request
+            .fix
+            .clone()
+            .or_else(|| words.as_ref().and_then(|words| words.fix.clone())),
+        words: words.map(by_model),
         request,
+    }
+}
+
+fn by_model(words: KeptWords) -> WordsBody {
+    let KeptWords {
+        at,
+        text,
+        steps,
+        model,
+        provider,
+        prompt,
+        leaf,
+        fix: _,
+    } = words;
+    WordsBody {
+        source: MODEL,
+        model,
+        provider,
+        prompt: PromptBody {
+            name: prompt.name,
+            version: prompt.version,
+            hash: prompt.hash,
+        },
+        at: time(at),
+        audit: leaf,
+        text,
+        steps,
     }
 }

@@ -11,12 +11,14 @@ use mediatype::{MediaType, names};
 pub(super) enum Representation {
     Html,
     Json,
+    Text,
 }
 
 /// Ours, the preferred one first: a link is mostly opened by a person.
-static AVAILABLE: [MediaType<'static>; 2] = [
+static AVAILABLE: [MediaType<'static>; 3] = [
     MediaType::new(names::TEXT, names::HTML),
     MediaType::new(names::APPLICATION, names::JSON),
+    MediaType::new(names::TEXT, names::PLAIN),
 ];
 
 /// The representation to send; `None` when the client accepts neither. No header, or one that is no `Accept`, accepts anything.
@@ -36,6 +38,8 @@ pub(super) fn representation(headers: &HeaderMap) -> Option<Representation> {
     let chosen = accept.negotiate(&AVAILABLE)?;
     Some(if chosen.subty == names::JSON {
         Representation::Json
+    } else if chosen.subty == names::PLAIN {
+        Representation::Text
     } else {
         Representation::Html
     })
@@ -53,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_client_chooses_by_quality_and_html_is_the_default() {
-        use Representation::{Html, Json};
+        use Representation::{Html, Json, Text};
         assert_eq!(representation(&HeaderMap::new()), Some(Html));
         for (accept, expected) in [
             ("*/*", Some(Html)),
@@ -68,6 +72,7 @@ mod tests {
             ),
             ("text/html;q=0, */*", Some(Json)),
             ("application/*", Some(Json)),
+            ("text/plain", Some(Text)),
             ("image/png", None),
             ("application/json;q=0", None),
         ] {

@@ -320,8 +320,17 @@ pub(super) struct ExplainResponse {
     /// One line each.
     #[serde(default)]
     warnings: Vec<String>,
-    /// Who wrote the words.
+    /// Who wrote the words: `engine`, or `model` when some of them, marked as such, are a model's.
     source: String,
+    /// Which model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// The prompt that it was asked with: name and version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt: Option<String>,
+    /// A change that a model proposed and that holds, where the engine found none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fix: Option<FixSummary>,
     #[serde(default)]
     repeats: Vec<Repeat>,
 }
@@ -451,7 +460,10 @@ mod tests {
             url: "url".into(),
             message: "message".into(),
             warnings: vec!["warning".into()],
-            source: "engine".into(),
+            source: "model".into(),
+            model: Some("m".into()),
+            prompt: Some("explain@1".into()),
+            fix: request().fix,
             repeats: vec![wire::Repeat {
                 policy: "a/b".into(),
                 team: "checkout".into(),

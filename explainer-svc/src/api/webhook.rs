@@ -174,8 +174,14 @@ pub(super) struct WebhookResponse {
     /// The words, taken apart.
     #[schema(value_type = Vec<schema::UpstreamItem>)]
     pub(super) items: Vec<Item>,
-    /// Who wrote the words: `engine`.
-    pub(super) source: &'static str,
+    /// Who wrote the words: `engine`, or `model` when some of them, marked as such, are a model's.
+    pub(super) source: String,
+    /// Which model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) model: Option<String>,
+    /// The prompt that it was asked with: name and version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt: Option<String>,
     /// The revision of the policies that were looked at; null when there are none.
     pub(super) revision: Option<String>,
 }

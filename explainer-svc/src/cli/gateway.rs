@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use super::evaluate::{self, EvaluateArgs};
 use super::server::{Administrator, Server, printable, report};
 use super::style::count;
 use super::{Failed, Looks, Streams};
@@ -20,6 +21,15 @@ pub(crate) enum GatewayCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Measures how good models' words are with the prompts, on the cases of policies that are denied, and whether that is good
+    /// enough.
+    ///
+    /// Exit code: 0 every model passed the thresholds, 1 one did not, or it could not be evaluated.
+    ///
+    /// Examples: whynot gateway evaluate gateway.yaml --policies policies --result evaluation.json
+    ///           whynot gateway evaluate gateway.yaml --policies policies --model default --cases 50 --gate gate.yaml
+    #[command(verbatim_doc_comment)]
+    Evaluate(Box<EvaluateArgs>),
     /// Turns models off: none is asked, and no answer that is on its way is given. Words go on without them.
     Kill(SwitchArgs),
     /// Lets models be asked again.
@@ -82,6 +92,7 @@ struct State {
 impl GatewayCommand {
     pub(crate) fn run(self, streams: &mut Streams<'_>) -> Result<(), Failed> {
         match self {
+            Self::Evaluate(args) => evaluate::run(*args, streams),
             Self::Check { file } => check(&file, streams),
             Self::Kill(args) => switch(&args, true, streams),
             Self::Allow(args) => switch(&args, false, streams),

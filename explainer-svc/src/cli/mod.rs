@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod context;
 mod envoy;
+mod evaluate;
 mod files;
 mod gateway;
 mod governance;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::guards::{Explained, Outgoing};
+
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,8 +66,22 @@ pub struct CacheKey {
     pub prompt: String,
 }
 
+/// What is asked.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// The conversation of an agent.
+    Chat(Vec<Message>),
+    /// For words about a decision: the guards know the facts, and what an answer may rest on.
+    Explanation {
+        /// The prompt with the facts.
+        outgoing: Outgoing,
+        /// What its answer is checked against.
+        grounds: Box<Explained>,
+    },
+}
+
 /// One question to a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Call {
     /// Who asks, as the configuration names it.
     pub agent: String,
@@ -77,8 +93,8 @@ pub struct Call {
     pub policy: Option<String>,
     /// The route; `None` for the default one.
     pub model: Option<String>,
-    /// The conversation.
-    pub messages: Vec<Message>,
+    /// What is asked.
+    pub content: Content,
     /// The form of the answer.
     pub form: Option<Form>,
     /// How it is picked.

@@ -64,7 +64,7 @@ impl Settings {
         json!({
             "digest": self.digest, "policy": self.policy.digest, "pricesAsOf": self.prices.as_of.to_string(),
             "routes": routes, "alternatives": alternatives, "regions": regions, "providers": providers, "encrypted": encrypted,
-            "agents": agents, "agentsLimited": limited, "budgets": budgets,
+            "releaseGate": self.release.as_ref().map(|release| &release.digest), "agents": agents, "agentsLimited": limited, "budgets": budgets,
             "limits": {
                 "concurrency": limits.concurrency, "maxTokens": limits.max_tokens, "answerBytes": limits.answer_bytes,
                 "requestBytes": limits.request_bytes,

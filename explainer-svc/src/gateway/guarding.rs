@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Call, Form, Message, Role};
+use super::call::{Call, Content, Form, Message, Role};
 use super::guards::{self, Grounds, Missing, Outgoing};
 use super::seams::{self, Guards};
 
@@ -20,23 +20,27 @@ impl Guards for Guarding {
     }
 
     fn inbound(&self, call: &Call) -> Result<seams::Guarded, seams::Fired> {
-        let outgoing = Outgoing::of_caller(call.messages.iter().map(|message| {
-            let role = match message.role {
-                Role::System => guards::Role::System,
-                Role::User => guards::Role::User,
-                Role::Assistant => guards::Role::Assistant,
-                Role::Tool => guards::Role::Tool,
-            };
-            (role, message.content.as_str())
-        }));
-        let guarded = guards::inbound(&outgoing).map_err(fired)?;
-        let grounds = Grounds::Plain {
-            schema: call.form.as_ref().map(|form| match form {
-                Form::Object => json!({"type": "object"}),
-                Form::Schema(schema) => schema.clone(),
-            }),
-            max_bytes: self.answer_bytes,
-            marks: guarded.marks,
+        let (guarded, grounds) = match &call.content {
+            Content::Chat(messages) => {
+                let guarded = guards::inbound(&of_caller(messages)).map_err(fired)?;
+                let grounds = Grounds::Plain {
+                    schema: call.form.as_ref().map(|form| match form {
+                        Form::Object => json!({"type": "object"}),
+                        Form::Schema(schema) => schema.clone(),
+                    }),
+                    max_bytes: self.answer_bytes,
+                    marks: guarded.marks.clone(),
+                };
+                (guarded, grounds)
+            }
+            Content::Explanation { outgoing, grounds } => {
+                let guarded = guards::inbound(outgoing).map_err(fired)?;
+                let grounds = Grounds::Explanation {
+                    facts: grounds.clone(),
+                    marks: guarded.marks.clone(),
+                };
+                (guarded, grounds)
+            }
         };
         let messages = guarded.messages.into_iter().map(|sent| Message {
             role: match sent.role {
@@ -64,10 +68,23 @@ impl Guards for Guarding {
                     policies: clean.policies,
                     fields: clean.fields,
                     change: clean.change,
+                    dropped: clean.dropped,
                 })
             }),
         })
     }
+}
+
+fn of_caller(messages: &[Message]) -> Outgoing {
+    Outgoing::of_caller(messages.iter().map(|message| {
+        let role = match message.role {
+            Role::System => guards::Role::System,
+            Role::User => guards::Role::User,
+            Role::Assistant => guards::Role::Assistant,
+            Role::Tool => guards::Role::Tool,
+        };
+        (role, message.content.as_str())
+    }))
 }
 
 fn report(report: &guards::Report) -> Value {

@@ -28,6 +28,7 @@ pub mod policy;
 pub mod prices;
 pub mod provider;
 mod recording;
+pub mod release;
 pub mod seams;
 pub mod secret;
 mod setup;
@@ -43,7 +44,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-pub use self::call::{Call, Completion, Refused};
+pub use self::call::{Call, Completion, Content, Refused};
 pub use self::config::Settings;
 pub use self::guarding::Guarding;
 pub use self::metrics::GatewayMetrics;
@@ -218,7 +219,7 @@ impl Gateway {
             purpose: purpose.to_owned(),
             policy: None,
             model: None,
-            messages: Vec::new(),
+            content: Content::Chat(Vec::new()),
             form: None,
             sampling: call::Sampling::default(),
             max_tokens: 0,
@@ -345,7 +346,10 @@ async fn changed(settings: &Settings, store: &Store, trail: &dyn Trail) -> Resul
         let payload = json!({"key": key, "of": "provider"});
         Some((Happened::KeyChanged, format!("provider {}", provider.name), payload))
     });
-    for (kind, subject, payload) in budgets.chain(agents).chain(providers) {
+    // The evaluation ran elsewhere; from now on what it found counts here.
+    let release = settings.release.iter().flat_map(release::Release::described);
+    let evaluated = release.map(|(subject, payload)| (Happened::EvaluationRun, subject, payload));
+    for (kind, subject, payload) in budgets.chain(agents).chain(providers).chain(evaluated) {
         let name = format!("{} {subject}", kind.name());
         let now = payload.to_string();
         if store.setting(&name).await?.as_deref() != Some(&now) {

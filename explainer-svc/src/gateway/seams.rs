@@ -66,6 +66,8 @@ pub struct Clean {
     pub fields: Vec<String>,
     /// A change, which is nothing until it was verified.
     pub change: Option<Patch>,
+    /// Why a guard dropped a change.
+    pub dropped: Option<String>,
     /// What guards did: counts, no texts.
     pub report: Value,
     /// How often each guard changed something.
@@ -104,6 +106,8 @@ pub enum Happened {
     ConfigurationLoaded,
     /// The guards were tried.
     Canary,
+    /// A model was evaluated with a prompt.
+    EvaluationRun,
 }
 
 impl Happened {
@@ -119,6 +123,7 @@ impl Happened {
             Self::KillSwitch => "kill-switch",
             Self::ConfigurationLoaded => "configuration-loaded",
             Self::Canary => "canary",
+            Self::EvaluationRun => "evaluation-run",
         }
     }
 }

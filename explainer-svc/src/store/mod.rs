@@ -5,6 +5,7 @@
 
 mod read;
 mod record;
+mod words;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 pub use read::{Explanation, Query, RecordedViolation};
 pub use record::Recorded;
+pub use words::KeptWords;
 
 /// How long to wait for a lock that another process holds.
 const BUSY: Duration = Duration::from_secs(5);
@@ -127,6 +129,10 @@ fn migrations() -> Migrator {
         (
             "violations of a team",
             include_str!("../../migrations/0002_violations_of_a_team.sql"),
+        ),
+        (
+            "words of models",
+            include_str!("../../migrations/0003_words_of_models.sql"),
         ),
     ];
     let migrations = (1..).zip(files).map(|(version, (description, sql))| {

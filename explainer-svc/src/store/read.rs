@@ -4,7 +4,7 @@ use engine::explain::wire::{ExplainRequest, Repeat};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::{Store, StoreError};
+use super::{KeptWords, Store, StoreError};
 
 /// A recorded explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Explanation {
     pub repeats: Vec<Repeat>,
     /// Who wrote the words.
     pub source: String,
+    /// What a model said beside them.
+    pub words: Option<KeptWords>,
 }
 
 /// A row of the ledger.
@@ -92,7 +94,9 @@ impl Store {
         .bind(id)
         .fetch_optional(&self.read)
         .await?;
-        row.map(|row| explanation(&row)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let words = self.words(id).await?;
+        explanation(&row, words).map(Some)
     }
 
     /// Rows of the ledger.
@@ -120,7 +124,7 @@ impl Store {
     }
 }
 
-fn explanation(row: &SqliteRow) -> Result<Explanation, StoreError> {
+fn explanation(row: &SqliteRow, words: Option<KeptWords>) -> Result<Explanation, StoreError> {
     Ok(Explanation {
         id: row.try_get("id")?,
         at: row.try_get("at")?,
@@ -132,6 +136,7 @@ fn explanation(row: &SqliteRow) -> Result<Explanation, StoreError> {
         warnings: serde_json::from_str(row.try_get("warnings")?)?,
         repeats: serde_json::from_str(row.try_get("repeats")?)?,
         source: row.try_get("source")?,
+        words,
     })
 }
 

@@ -7,6 +7,10 @@ use std::sync::LazyLock;
 use askama::Template;
 use sha2::{Digest, Sha256};
 
+use engine::explain::by_model::ByModel;
+use engine::explain::text::{Extras, render};
+use engine::explain::wire::ExplainRequest;
+
 use crate::store::Explanation;
 
 const CSS: &str = include_str!("../../templates/style.css");
@@ -43,6 +47,28 @@ pub fn explanation(explanation: &Explanation) -> Result<String, askama::Error> {
         page: view::page(explanation),
     }
     .render()
+}
+
+/// The same as text, as a denial says it: with a model's words when they came later, too.
+pub fn text(explanation: &Explanation, url: String) -> String {
+    let Some(words) = &explanation.words else {
+        return explanation.message.clone();
+    };
+    let request = ExplainRequest {
+        fix: explanation.request.fix.clone().or_else(|| words.fix.clone()),
+        ..explanation.request.clone()
+    };
+    let by_model = (!words.text.is_empty()).then(|| ByModel {
+        model: words.model.clone(),
+        text: words.text.clone(),
+        steps: words.steps.clone(),
+    });
+    let extras = Extras {
+        repeats: explanation.repeats.clone(),
+        url: Some(url),
+        by_model,
+    };
+    render(&request, &extras).message
 }
 
 /// The page for an explanation that is not there.

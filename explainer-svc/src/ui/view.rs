@@ -2,7 +2,7 @@
 
 use engine::explain::wire::{Decision, ExplainRequest, FixSummary, ReviewSummary};
 use engine::explain::{path, why};
-use engine::fix::Class;
+use engine::fix::{Class, Source};
 use engine::redact;
 use engine::verdict::{Action, FailureKind, Found, Severity, Violation};
 
@@ -25,9 +25,20 @@ pub(super) struct Page {
     pub(super) fix: Option<Fix>,
     pub(super) repeats: Vec<String>,
     pub(super) message: String,
+    /// What a model said.
+    pub(super) words: Option<Words>,
     /// Another webhook decided: its name and its own words.
     pub(super) upstream: Option<(String, String)>,
     pub(super) facts: Vec<(&'static str, String)>,
+}
+
+/// A model's words, called that.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) model: String,
+    pub(super) prompt: String,
+    pub(super) text: String,
+    pub(super) steps: Vec<String>,
 }
 
 /// The violations of one action.
@@ -83,6 +94,8 @@ pub(super) struct Fix {
     pub(super) kubectl: String,
     pub(super) patch: String,
     pub(super) policies: String,
+    /// A model proposed it.
+    pub(super) is_by_model: bool,
     pub(super) complete: bool,
     /// Checked with an example in place of what is to be filled in.
     pub(super) has_examples: bool,
@@ -110,6 +123,7 @@ pub(super) fn page(explanation: &Explanation) -> Page {
         warnings: _,
         repeats,
         source: _,
+        words,
     } = explanation;
     let section = |action, title| {
         let violations: Vec<Item> = request
@@ -149,9 +163,22 @@ pub(super) fn page(explanation: &Explanation) -> Page {
             .as_ref()
             .map(|origin| line(&origin.text))
             .unwrap_or_default(),
-        fix: request.fix.as_ref().map(|summary| fix(request, summary)),
+        fix: request
+            .fix
+            .as_ref()
+            .or_else(|| words.as_ref().and_then(|words| words.fix.as_ref()))
+            .map(|summary| fix(request, summary)),
         repeats: repeats.collect(),
         message: text(message),
+        words: words
+            .as_ref()
+            .filter(|words| !words.text.is_empty())
+            .map(|words| Words {
+                model: line(&words.model),
+                prompt: line(&words.prompt.to_string()),
+                text: text(&words.text),
+                steps: words.steps.iter().map(|step| line(step)).collect(),
+            }),
         upstream: request
             .upstream
             .as_ref()
@@ -185,6 +212,7 @@ fn fix(request: &ExplainRequest, fix: &FixSummary) -> Fix {
         kubectl: text(&fix.kubectl),
         patch: text(&serde_json::to_string_pretty(&fix.patch).unwrap_or_default()),
         policies: policies.join(", "),
+        is_by_model: fix.source == Source::Model,
         complete: fix.complete,
         has_examples: fix.class == Class::Placeholder,
         placeholders: placeholders.collect(),

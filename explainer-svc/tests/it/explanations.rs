@@ -33,6 +33,7 @@ fn page(request: Value, adjust: impl FnOnce(&mut Explanation)) -> String {
         warnings: vec![],
         repeats: vec![],
         source: "engine".into(),
+        words: None,
     };
     adjust(&mut explanation);
     let html = ui::explanation(&explanation).unwrap();

@@ -57,3 +57,5 @@ mod policy_tests;
 mod repeats;
 #[cfg(test)]
 mod serve;
+#[cfg(test)]
+mod words;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use self::response::{Answering, Wrong};
 use super::AppState;
 use crate::gateway::agents::Agent;
-use crate::gateway::{Call, Gateway};
+use crate::gateway::{Call, Content, Gateway};
 
 /// What for, when a caller does not say.
 const PURPOSE: &str = "chat";
@@ -87,7 +87,7 @@ pub(super) async fn completions(
         purpose: purpose.to_owned(),
         policy: None,
         model: asked.model,
-        messages: asked.messages,
+        content: Content::Chat(asked.messages),
         form: asked.form,
         sampling: asked.sampling,
         max_tokens: asked.max_tokens,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use explainer_svc::gateway::call::{Message, Role};
-use explainer_svc::gateway::{Call, Gateway, GatewayMetrics, Refused, Settings};
+use explainer_svc::gateway::{Call, Content, Gateway, GatewayMetrics, Refused, Settings};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -251,10 +251,10 @@ async fn a_message_of_the_conversation_is_never_free() {
     let refused = stand
         .gateway
         .complete(Call {
-            messages: vec![Message {
+            content: Content::Chat(vec![Message {
                 role: Role::User,
                 content: "é".repeat(250),
-            }],
+            }]),
             ..question()
         })
         .await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use explainer_svc::gateway::call::{Form, Message, Role};
-use explainer_svc::gateway::{Call, Refused};
+use explainer_svc::gateway::{Call, Content, Refused};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -244,7 +244,7 @@ async fn both_protocols_are_spoken_with_schema_and_guards_have_seen_what_is_sent
     let schema = json!({"type": "object", "additionalProperties": false});
     let question = |model: &str| Call {
         model: Some(model.to_owned()),
-        messages: vec![
+        content: Content::Chat(vec![
             Message {
                 role: Role::System,
                 content: "Be short.".to_owned(),
@@ -257,7 +257,7 @@ async fn both_protocols_are_spoken_with_schema_and_guards_have_seen_what_is_sent
                 role: Role::Tool,
                 content: "data".to_owned(),
             },
-        ],
+        ]),
         form: Some(Form::Schema(schema.clone())),
         ..call("")
     };

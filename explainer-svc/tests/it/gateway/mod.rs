@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use explainer_svc::gateway::call::{CacheKey, Message, Role, Sampling};
 use explainer_svc::gateway::seams::{Answer, Appending, Clean, Event, Fired, Guarded};
-use explainer_svc::gateway::{Call, Gateway, GatewayMetrics, Guards, Parts, Settings, Trail};
+use explainer_svc::gateway::{Call, Content, Gateway, GatewayMetrics, Guards, Parts, Settings, Trail};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -43,10 +43,13 @@ impl Guards for TestGuards {
             detail: String::new(),
             report: Value::Null,
         };
-        if call.messages.iter().any(|message| message.content.contains("STOP-IN")) {
+        let Content::Chat(messages) = &call.content else {
+            return Err(fired("not-a-chat"));
+        };
+        if messages.iter().any(|message| message.content.contains("STOP-IN")) {
             return Err(fired("instructions"));
         }
-        let messages = call.messages.iter().map(|message| Message {
+        let messages = messages.iter().map(|message| Message {
             role: message.role,
             content: message.content.replace("s3cret", "[redacted]"),
         });
@@ -144,10 +147,10 @@ pub(crate) fn call(text: &str) -> Call {
         purpose: "chat".to_owned(),
         policy: None,
         model: None,
-        messages: vec![Message {
+        content: Content::Chat(vec![Message {
             role: Role::User,
             content: text.to_owned(),
-        }],
+        }]),
         form: None,
         sampling: Sampling::default(),
         max_tokens: 10,

@@ -200,7 +200,7 @@ async fn the_hundredth_who_asks_the_same_costs_nothing_and_guards_see_it_again()
     );
     assert!(!stand.gateway.complete(call("why?")).await.unwrap().cached);
     let stopped = Call {
-        messages: call("STOP-IN").messages,
+        content: call("STOP-IN").content,
         ..asked("one")
     };
     assert_eq!(stand.gateway.complete(stopped).await.unwrap_err().reason(), "guard-in");

@@ -164,7 +164,7 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
     let log = Log::open(&explainer_svc::audit::Settings::at(database), Counts::default())
         .await
         .unwrap();
-    let explained = json!({"decision": "deny", "revision": "r", "policies": ["p"], "source": "model", "model": "a/m"});
+    let explained = json!({"decision": "deny", "revision": "r", "policies": ["p"], "source": "model", "model": "a/m", "prompt": {"name": "explain"}});
     let called = json!({
         "purpose": "explain", "called": {"provider": "a", "model": "m"}, "region": "eu", "promptDigest": "d", "tools": 0,
         "guardsIn": {"projection": {"sent": ["/spec/containers/0/image"]}, "redacted": {}},

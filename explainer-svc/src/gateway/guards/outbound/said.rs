@@ -74,6 +74,7 @@ const NEVER: &[&str] = &[
     r"\b(?:is|are|was|were|been|be|now|already|hereby|has been|have been|gets?|considered|status|verdict|decision|result|request|pod|deployment|object|resource|workload|change|image|marked(?: as)?)(?: (?:now|already|hereby|fully|officially|pre|automatically|therefore|manually|been|safe and|is|has been|as))* (?:approved|preapproved|authori[sz]ed|whitelisted|allowlisted|greenlit|accepted|admitted|exempt(?:ed)?|waived|cleared|compliant|safe to (?:deploy|ignore|run|proceed)|allowed to (?:proceed|deploy)|good to go)\b|\b(?:is|are)(?: now)? allowed$",
     r"^(?:approved|allowed|accepted|lgtm|ok|okay|yes|pass|passed|compliant|granted|safe|permitted)\b(?: \S+){0,3}$",
     r"\b(?:approved|pre ?approved|lgtm|approval (?:granted|given)|(?:exception|exemption|waiver) (?:granted|approved|applies)|access granted|no violations?(?: were)? found|no (?:issues?|problems?) (?:were )?found|nothing (?:is )?(?:wrong|to fix)|(?:you|it) (?:can|may) (?:be )?(?:safely |just |simply )?(?:proceed|deploy(?:ed)?|ignored?|skip(?:ped)?|bypass(?:ed)?|disregard(?:ed)?)|no (?:change|fix|action) (?:is |are )?(?:needed|required|necessary)|false positive|policy (?:is|was|has been) (?:wrong|outdated|disabled|removed|suspended|lifted|waived)|does not apply to (?:you|this))\b",
+    r"\b(?:report|reports|conclude|concludes|say|says|state|states|answer|there (?:is|are|was|were)|finds?|found|has|have|with) (?:that )?(?:there (?:is|are) )?no (?:\S+ )?(?:violations?|problems?|issues?)\b|\bexempt(?:ed|s)? (?:this|the|it|your|from)\b|\b(?:has|have) (?:been )?exempt(?:ed)?\b",
     // Ways around.
     concat!(
         r"\b(?:ignor(?:e|ed|ing)|disregard(?:ed|ing)?|bypass(?:ed|ing)?|circumvent(?:ed|ing)?|evad(?:e|ing)|work(?:ing)? around|get(?:ting)? around|overrid(?:e|ing)|skip(?:ped|ping)?|sidestep|avoid(?:ing)?|dodge|defeat|trick|fool|suppress(?:ed|ing)?|silence|mute|waive)",
@@ -125,6 +126,10 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
     static NEVER_SAID: LazyLock<RegexSet> = LazyLock::new(|| set(NEVER));
     static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| NEVER.iter().map(|pattern| fixed(pattern)).collect());
     static OTHER_SCRIPT: LazyLock<Regex> = LazyLock::new(|| fixed(FOREIGN));
+    // What frames a conversation, or is not seen.
+    static FRAME: LazyLock<Regex> = LazyLock::new(|| {
+        fixed(r"(?im)<!--|-->|<\|\w+\|>|\[/?INST\]|^\W*(?:system|assistant|user|developer|human|tool)\W*:")
+    });
     static FLAG: LazyLock<Regex> = LazyLock::new(|| {
         fixed(
             r"(?i)(?:^|[\s`'\x22(])--?(?:force|validate|no-verify|insecure[\w-]*|grace-period|ignore[\w-]*|skip[\w-]*|disable[\w-]*|allow-[\w-]+|overwrite|prune|now)\b",
@@ -135,6 +140,9 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
         .filter(|found| !grounds.authored().contains(found.as_str()))
     {
         return Some(format!("another script: {}", found.as_str()));
+    }
+    if let Some(found) = FRAME.find(text) {
+        return Some(found.as_str().trim().to_owned());
     }
     if let Some(found) = FLAG
         .find(text)
