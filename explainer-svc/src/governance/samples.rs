@@ -50,7 +50,7 @@ pub(super) fn events() -> Vec<RecordedEvent> {
         "limits": {"bodyBytes": 1, "requestMs": 1, "concurrency": 1},
     });
     let gateway = json!({
-        "digest": "d", "policy": "p", "routes": {"default": ["a/m", "b/n"]}, "regions": {"a": "eu"}, "alternatives": 1,
+        "releaseGate": "g", "digest": "d", "policy": "p", "routes": {"default": ["a/m", "b/n"]}, "regions": {"a": "eu"}, "alternatives": 1,
         "providers": {"a": {"region": "eu"}}, "encrypted": true, "agents": {"explainer": {}}, "agentsLimited": true,
         "budgets": ["all"], "limits": {"maxTokens": 1, "deadlineMs": 1, "answerBytes": 1, "concurrency": 1},
     });

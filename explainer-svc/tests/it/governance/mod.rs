@@ -4,6 +4,7 @@ mod commands;
 mod guards;
 mod schedule;
 mod service;
+mod words;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
