@@ -3,6 +3,7 @@
 pub(crate) mod provider;
 
 mod budgets;
+mod evaluated;
 mod faults;
 mod guarded;
 mod http;
