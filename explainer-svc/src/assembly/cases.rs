@@ -236,7 +236,8 @@ impl Sets<'_> {
             let review = Review::parse(json.to_string().as_bytes()).map_err(|error| error.to_string())?;
             let set = self.set(policy, case)?;
             let request = decide(set, &review).request;
-            if request.decision == Decision::Deny {
+            // A policy that cannot be evaluated denies, too, and there is nothing to say about the object.
+            if request.decision == Decision::Deny && !request.violations.is_empty() {
                 denials.push(Denial {
                     name: full_name(true, &policy.meta.id, &variant.name),
                     request,

@@ -18,7 +18,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 /// How many rows one statement inserts, the most first: a statement has its price, whatever it inserts.
-const ROWS: [usize; 3] = [128, 16, 1];
+const ROWS: [usize; 5] = [128, 32, 8, 2, 1];
 
 /// A leaf with its payload, to be inserted.
 #[derive(Debug, Clone)]
@@ -45,8 +45,9 @@ pub(super) struct StoredLeaf {
 pub(super) struct Store {
     write: SqlitePool,
     read: SqlitePool,
-    leaves: [SqlStr; 3],
-    payloads: [SqlStr; 3],
+    leaves: [SqlStr; ROWS.len()],
+    payloads: [SqlStr; ROWS.len()],
+    nodes: [SqlStr; ROWS.len()],
 }
 
 impl Store {
@@ -89,6 +90,7 @@ impl Store {
             read,
             leaves: inserts("INSERT INTO leaf (number, bytes, hash) VALUES "),
             payloads: inserts("INSERT INTO payload (leaf, salt, bytes) VALUES "),
+            nodes: inserts("INSERT INTO node (level, number, hash) VALUES "),
         }
     }
 
@@ -127,14 +129,7 @@ impl Store {
             return Err(Error::Damaged("another process has written to it".to_owned()));
         }
         self.insert(&mut transaction, size, leaves).await?;
-        for node in nodes {
-            sqlx::query("INSERT INTO node (level, number, hash) VALUES (?, ?, ?)")
-                .bind(node.level)
-                .bind(signed(node.number))
-                .bind(node.hash.0.as_slice())
-                .execute(&mut *transaction)
-                .await?;
-        }
+        self.insert_nodes(&mut transaction, nodes).await?;
         let mut erased = 0;
         if let Some(before) = erase {
             erased = sqlx::query("DELETE FROM payload WHERE leaf < ?")
@@ -155,7 +150,10 @@ impl Store {
         let mut number = signed(size);
         let mut rest = leaves;
         while !rest.is_empty() {
-            let fitting = ROWS.iter().position(|rows| *rows <= rest.len()).unwrap_or(2);
+            let fitting = ROWS
+                .iter()
+                .position(|rows| *rows <= rest.len())
+                .unwrap_or(ROWS.len() - 1);
             let (Some(rows), Some(leaf), Some(payload)) =
                 (ROWS.get(fitting), self.leaves.get(fitting), self.payloads.get(fitting))
             else {
@@ -173,6 +171,31 @@ impl Store {
             }
             insert.execute(&mut *connection).await?;
             number += signed(u64::try_from(now.len()).unwrap_or(0));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Each statement goes to SQLite's thread and back, so there are few.
+    async fn insert_nodes(&self, connection: &mut SqliteConnection, nodes: &[Node]) -> Result<(), Error> {
+        let mut rest = nodes;
+        while !rest.is_empty() {
+            let fitting = ROWS
+                .iter()
+                .position(|rows| *rows <= rest.len())
+                .unwrap_or(ROWS.len() - 1);
+            let (Some(rows), Some(insert)) = (ROWS.get(fitting), self.nodes.get(fitting)) else {
+                break;
+            };
+            let (now, later) = rest.split_at_checked(*rows).unwrap_or((rest, &[]));
+            let mut insert = sqlx::query(insert.clone());
+            for node in now {
+                insert = insert
+                    .bind(node.level)
+                    .bind(signed(node.number))
+                    .bind(node.hash.0.as_slice());
+            }
+            insert.execute(&mut *connection).await?;
             rest = later;
         }
         Ok(())

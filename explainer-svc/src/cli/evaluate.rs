@@ -131,6 +131,9 @@ pub(super) fn run(args: EvaluateArgs, streams: &mut Streams<'_>) -> Result<(), F
 }
 
 fn denials(paths: &[PathBuf], wanted: u32, streams: &mut Streams<'_>) -> Result<Vec<assembly::Denial>, Failed> {
+    if let Some(path) = paths.iter().find(|path| !path.exists()) {
+        return Err(Failed::Usage(format!("--policies: {} does not exist", path.display())));
+    }
     let read = sources::read(paths, &Options::default()).and_then(|sources| {
         let bundle = assembly::bundle(&sources)?;
         assembly::denials(&sources, &bundle)

@@ -4,6 +4,7 @@ pub(crate) mod provider;
 
 mod again;
 mod budgets;
+mod evaluated;
 mod faults;
 mod guarded;
 mod http;
