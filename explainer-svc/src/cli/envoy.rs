@@ -28,6 +28,7 @@ pub(crate) enum EnvoyCommand {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct RenderArgs {
     /// Envoy's configuration in YAML.
     #[arg(long, value_name = "FILE")]

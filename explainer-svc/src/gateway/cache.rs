@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sqlx::Row as _;
 use tokio::sync::Mutex as Turn;
 
+use super::Gateway;
 use super::call::{Call, Form, Stop};
 use super::config::CacheLimits;
 use super::store::{Store, StoreError};
@@ -29,6 +30,17 @@ pub(super) struct Cache {
     store: Store,
     limits: CacheLimits,
     turns: Mutex<HashMap<String, Arc<Turn<()>>>>,
+}
+
+impl Gateway {
+    /// Whether the answer to this call is kept, so that nobody has to be asked. It may be gone at the next moment.
+    pub async fn is_kept(&self, call: &Call) -> bool {
+        let route = call.model.as_deref().unwrap_or(&self.0.settings.default_route);
+        let Some(key) = self.0.cache.key(call, route) else {
+            return false;
+        };
+        matches!(self.0.cache.get(&key).await, Ok(Some(_)))
+    }
 }
 
 impl Cache {

@@ -13,7 +13,7 @@ use super::metrics::WordsMetrics;
 use super::{Denial, History, Mode, Origin, Settings, Words, Writer};
 
 /// How long a denial waits for what is kept: a look into a database, guards, a leaf of the audit log.
-const KEPT: Duration = Duration::from_millis(100);
+const KEPT: Duration = Duration::from_millis(250);
 /// What of a denial's deadline may be waited for a model.
 const SHARE: u32 = 3;
 
@@ -24,6 +24,8 @@ pub struct Progress {
     pub words: Option<Words>,
     /// Its change, which holds, and whose it is.
     pub fix: Option<(FixSummary, Origin)>,
+    /// Nothing was kept: a model is asked, which takes its time.
+    pub is_asking: bool,
     /// Nothing more will come.
     pub is_done: bool,
 }
@@ -46,9 +48,10 @@ impl Progress {
 pub struct Pending(watch::Receiver<Progress>);
 
 impl Pending {
-    /// What there is until then.
-    pub async fn until(&mut self, deadline: Instant) -> Progress {
-        let _ = tokio::time::timeout_at(deadline, self.0.wait_for(|progress| progress.is_done)).await;
+    /// What there is until then; with `kept`, not longer than until it is known that nothing is kept.
+    pub async fn until(&mut self, deadline: Instant, kept: bool) -> Progress {
+        let is_over = |progress: &Progress| progress.is_done || (kept && progress.is_asking);
+        let _ = tokio::time::timeout_at(deadline, self.0.wait_for(is_over)).await;
         self.0.borrow().clone()
     }
 
@@ -110,7 +113,9 @@ impl Desk {
             Mode::Inline => self.settings.budget,
             Mode::Off | Mode::Background => KEPT,
         };
-        let progress = pending.until(Instant::now() + patience.min(left / SHARE)).await;
+        let only_kept = self.settings.mode != Mode::Inline;
+        let deadline = Instant::now() + patience.min(left / SHARE);
+        let progress = pending.until(deadline, only_kept).await;
         let outcome = if progress.is_empty() { "not-yet" } else { "in-time" };
         self.metrics.denial(outcome);
         progress
@@ -137,7 +142,8 @@ async fn write(
     sender: &watch::Sender<Progress>,
 ) {
     let history = history.await;
-    if let Ok(words) = writer.words(denial, history, deadline).await {
+    let asking = || sender.send_modify(|progress| progress.is_asking = true);
+    if let Ok(words) = writer.words_or(denial, history, deadline, &asking).await {
         sender.send_modify(|progress| progress.words = Some(words));
     }
     if writer.wants_change(denial)

@@ -217,7 +217,18 @@ impl Writer {
     /// # Errors
     /// Why there are none; not later than the deadline.
     pub async fn words(&self, denial: &Denial, history: History, deadline: Instant) -> Result<Words, Unwritten> {
-        let result = self.asked_for_words(denial, history, deadline).await;
+        self.words_or(denial, history, deadline, &|| {}).await
+    }
+
+    /// The same; `asking` is called when nothing is kept and a model is asked, which takes its time.
+    async fn words_or(
+        &self,
+        denial: &Denial,
+        history: History,
+        deadline: Instant,
+        asking: Asking<'_>,
+    ) -> Result<Words, Unwritten> {
+        let result = self.asked_for_words(denial, history, deadline, asking).await;
         match &result {
             Ok(words) => self.0.metrics.said(words.origin.cached),
             Err(unwritten) => self.0.metrics.unwritten("words", unwritten.reason()),
@@ -225,7 +236,13 @@ impl Writer {
         result
     }
 
-    async fn asked_for_words(&self, denial: &Denial, history: History, deadline: Instant) -> Result<Words, Unwritten> {
+    async fn asked_for_words(
+        &self,
+        denial: &Denial,
+        history: History,
+        deadline: Instant,
+        asking: Asking<'_>,
+    ) -> Result<Words, Unwritten> {
         if denial.request.violations.is_empty() {
             return Err(Unwritten::NotAsked("no policy objected"));
         }
@@ -245,7 +262,7 @@ impl Writer {
             shape: shape.digest,
             form: answer_schema(),
         };
-        let (completion, origin) = self.ask(denial, asked, deadline).await?;
+        let (completion, origin) = self.ask(denial, asked, deadline, asking).await?;
         // The guards put the explanation first, and a step on each line after it.
         let mut lines = completion
             .clean
@@ -307,7 +324,7 @@ impl Writer {
             shape: digest,
             form: change_schema(),
         };
-        let (completion, origin) = self.ask(denial, asked, deadline).await?;
+        let (completion, origin) = self.ask(denial, asked, deadline, &|| {}).await?;
         let dropped = completion.clean.dropped;
         let Some(patch) = completion.clean.change else {
             let rejected = dropped.map(|detail| Rejected {
@@ -353,6 +370,7 @@ impl Writer {
         denial: &Denial,
         asked: Asked<'_>,
         deadline: Instant,
+        asking: Asking<'_>,
     ) -> Result<(Completion, Origin), Unwritten> {
         let Asked {
             prompt,
@@ -399,6 +417,9 @@ impl Writer {
                 prompt: format!("{} {}", prompt.id, prompt.id.hash),
             }),
         };
+        if !self.0.gateway.is_kept(&call).await {
+            asking();
+        }
         let completion = self.0.gateway.complete(call).await?;
         let origin = Origin {
             model: completion.model.clone(),
@@ -437,6 +458,9 @@ impl Writer {
         self.0.log.record(Event::new(Kind::FixRejected, uid, payload));
     }
 }
+
+/// Told when nothing is kept.
+type Asking<'a> = &'a (dyn Fn() + Send + Sync);
 
 /// What is asked, and with what.
 struct Asked<'p> {

@@ -347,7 +347,7 @@ mod tests {
     use super::*;
     use crate::words::History;
 
-    fn request(message: &str, found: Value, more: Value) -> ExplainRequest {
+    fn request(message: &str, found: &Value, more: &Value) -> ExplainRequest {
         let mut request = json!({
             "apiVersion": "whynot.dev/v1", "revision": "r", "decision": "deny", "deadlineMs": 0,
             "review": {"uid": "u", "operation": "CREATE", "kind": {"version": "v1", "kind": "Pod"}, "name": "titan", "namespace": "gold"},
@@ -364,7 +364,7 @@ mod tests {
         serde_json::from_value(request).unwrap()
     }
 
-    fn of(message: &str, found: Value, more: Value) -> Shape {
+    fn of(message: &str, found: &Value, more: &Value) -> Shape {
         Shape::of(&request(message, found, more), History::default())
     }
 
@@ -373,8 +373,8 @@ mod tests {
         let found = json!([{"path": "/spec/containers/4/image", "value": "docker.io/titan:1"}]);
         let shape = of(
             "Container \"titan-app\" uses the image docker.io/titan:1, not one from registry.example.com.",
-            found,
-            json!({}),
+            &found,
+            &json!({}),
         );
         let violation = &shape.request.violations[0];
         assert_eq!(
@@ -390,16 +390,16 @@ mod tests {
     #[test]
     fn equal_mistakes_are_one_and_shapes_are_told_apart() {
         let found = |at: usize| json!([{"path": format!("/spec/containers/{at}/image"), "value": "x"}]);
-        let one = of("Container \"image-a\" is wrong.", found(0), json!({}));
-        let mut two = request("Container \"volume-b\" is wrong.", found(7), json!({}));
+        let one = of("Container \"image-a\" is wrong.", &found(0), &json!({}));
+        let mut two = request("Container \"volume-b\" is wrong.", &found(7), &json!({}));
         two.violations.push(two.violations[0].clone());
         two.violations[1].message = "Container \"c\" is wrong.".to_owned();
         let two = Shape::of(&two, History::default());
         assert_eq!((two.request.violations.len(), &two.digest), (1, &one.digest));
-        let other = of("Container \"image-a\" is not allowed.", found(0), json!({}));
+        let other = of("Container \"image-a\" is not allowed.", &found(0), &json!({}));
         assert_ne!(other.digest, one.digest);
         let again = Shape::of(
-            &request("Container \"image-a\" is wrong.", found(0), json!({})),
+            &request("Container \"image-a\" is wrong.", &found(0), &json!({})),
             History { count: 2 },
         );
         assert_ne!(again.digest, one.digest, "the prompt says that it is the second time");
@@ -418,7 +418,7 @@ mod tests {
             ],
             "snippet": "name: titan", "policies": ["shop/registry"], "complete": true, "kubectl": "kubectl patch pod titan",
         }});
-        let shape = of("Something is wrong.", found, fix);
+        let shape = of("Something is wrong.", &found, &fix);
         let paths: Vec<&str> = shape.request.violations[0]
             .found
             .iter()
