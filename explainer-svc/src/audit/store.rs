@@ -176,7 +176,7 @@ impl Store {
         Ok(())
     }
 
-    /// Each statement goes to SQLite's thread and back, so there are few.
+    /// Each statement goes to the database's thread and back, so there are few.
     async fn insert_nodes(&self, connection: &mut SqliteConnection, nodes: &[Node]) -> Result<(), Error> {
         let mut rest = nodes;
         while !rest.is_empty() {

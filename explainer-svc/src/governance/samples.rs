@@ -60,7 +60,10 @@ pub(super) fn events() -> Vec<RecordedEvent> {
         "guardsIn": {"projection": {"sent": ["/spec"]}, "redacted": {"password": 2, "token": 1}},
     });
     let explained = json!({"decision": "deny", "revision": "r1", "policies": ["p"], "source": "model", "model": "b/n", "prompt": {"name": "explain"}});
-    let measured = json!({"passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}], "figures": {"grounded": 0.95, "fixesUnverified": 0}});
+    let measured = json!({
+        "passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}],
+        "figures": {"grounded": 0.95, "fixesUnverified": 0},
+    });
     vec![
         event(0, Kind::ConfigurationLoaded, "0.1.0", service),
         canary(1, &[]),

@@ -9,6 +9,40 @@ use crate::cli::whynot;
 use crate::gateway::provider::{Provider, answer, response};
 use crate::support::{TestServer, denial};
 
+/// What calls that were made, and nobody measured, evidence.
+const SHOWN: [&str; 30] = [
+    "aiuc-1/A004",
+    "aiuc-1/A006",
+    "aiuc-1/B002",
+    "aiuc-1/B004",
+    "aiuc-1/B005",
+    "aiuc-1/B006",
+    "aiuc-1/B007",
+    "aiuc-1/B008",
+    "aiuc-1/B009",
+    "aiuc-1/C003",
+    "aiuc-1/C004",
+    "aiuc-1/C006",
+    "aiuc-1/C008",
+    "aiuc-1/D001",
+    "aiuc-1/D003",
+    "aiuc-1/E009",
+    "aiuc-1/E011",
+    "aiuc-1/E015",
+    "nist-ai-rmf/GOVERN 1.6",
+    "nist-ai-rmf/GOVERN 1.7",
+    "nist-ai-rmf/GOVERN 6.1",
+    "nist-ai-rmf/GOVERN 6.2",
+    "nist-ai-rmf/MEASURE 2.6",
+    "nist-ai-rmf/MEASURE 2.7",
+    "nist-ai-rmf/MEASURE 2.10",
+    "nist-ai-rmf/MANAGE 2.4",
+    "nist-ai-rmf/MANAGE 4.3",
+    "nist-ai-600-1/GV-6.2-006",
+    "nist-ai-600-1/MP-4.1-009",
+    "nist-ai-600-1/MS-2.7-007",
+];
+
 /// Each control has one of the statuses, a reason where it is not evidenced, and leaves whose proofs are there.
 async fn is_whole(service: &Service, report: &Value) {
     let controls = report["controls"].as_array().unwrap();
@@ -115,38 +149,7 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
     service.logged("retention-run", 2).await;
     let report = service.report().await;
     is_whole(&service, &report).await;
-    for name in [
-        "aiuc-1/A004",
-        "aiuc-1/A006",
-        "aiuc-1/B002",
-        "aiuc-1/B004",
-        "aiuc-1/B005",
-        "aiuc-1/B006",
-        "aiuc-1/B007",
-        "aiuc-1/B008",
-        "aiuc-1/B009",
-        "aiuc-1/C003",
-        "aiuc-1/C004",
-        "aiuc-1/C006",
-        "aiuc-1/C008",
-        "aiuc-1/D001",
-        "aiuc-1/D003",
-        "aiuc-1/E009",
-        "aiuc-1/E011",
-        "aiuc-1/E015",
-        "nist-ai-rmf/GOVERN 1.6",
-        "nist-ai-rmf/GOVERN 1.7",
-        "nist-ai-rmf/GOVERN 6.1",
-        "nist-ai-rmf/GOVERN 6.2",
-        "nist-ai-rmf/MEASURE 2.6",
-        "nist-ai-rmf/MEASURE 2.7",
-        "nist-ai-rmf/MEASURE 2.10",
-        "nist-ai-rmf/MANAGE 2.4",
-        "nist-ai-rmf/MANAGE 4.3",
-        "nist-ai-600-1/GV-6.2-006",
-        "nist-ai-600-1/MP-4.1-009",
-        "nist-ai-600-1/MS-2.7-007",
-    ] {
+    for name in SHOWN {
         assert_eq!(status(&report, name), "evidenced", "{}", control(&report, name));
     }
     let redacted = &control(&report, "aiuc-1/A006")["evidence"][1];
@@ -159,25 +162,7 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
 
     let Service { server, folder } = service;
     server.stop().await;
-    // What others write: words of a model with what was sent, and a measured model.
-    let database = folder.path().join("state/audit.db");
-    let log = Log::open(&explainer_svc::audit::Settings::at(database), Counts::default())
-        .await
-        .unwrap();
-    let explained = json!({"decision": "deny", "revision": "r", "policies": ["p"], "source": "model", "model": "a/m", "prompt": {"name": "explain"}});
-    let called = json!({
-        "purpose": "explain", "called": {"provider": "a", "model": "m"}, "region": "eu", "promptDigest": "d", "tools": 0,
-        "guardsIn": {"projection": {"sent": ["/spec/containers/0/image"]}, "redacted": {}},
-    });
-    let measured = json!({"passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}], "figures": {"grounded": 0.95, "fixesUnverified": 0}});
-    for (kind, payload) in [
-        (Kind::VerdictExplained, explained),
-        (Kind::ModelCalled, called),
-        (Kind::EvaluationRun, measured),
-    ] {
-        log.append(Event::new(kind, "x", payload)).await.unwrap();
-    }
-    log.close().await;
+    measured(&folder.path().join("state/audit.db")).await;
     let offline = [
         "governance",
         "report",
@@ -215,6 +200,36 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
         }
     }
     assert!(!file.to_string().contains(ADMINISTRATOR) && !file.to_string().contains("ghp_"));
+}
+
+/// What others write: words of a model with what was sent, and a measured model.
+async fn measured(database: &std::path::Path) {
+    let log = Log::open(
+        &explainer_svc::audit::Settings::at(database.to_owned()),
+        Counts::default(),
+    )
+    .await
+    .unwrap();
+    let explained = json!({
+        "decision": "deny", "revision": "r", "policies": ["p"], "source": "model", "model": "a/m",
+        "prompt": {"name": "explain"},
+    });
+    let called = json!({
+        "purpose": "explain", "called": {"provider": "a", "model": "m"}, "region": "eu", "promptDigest": "d", "tools": 0,
+        "guardsIn": {"projection": {"sent": ["/spec/containers/0/image"]}, "redacted": {}},
+    });
+    let measured = json!({
+        "passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}],
+        "figures": {"grounded": 0.95, "fixesUnverified": 0},
+    });
+    for (kind, payload) in [
+        (Kind::VerdictExplained, explained),
+        (Kind::ModelCalled, called),
+        (Kind::EvaluationRun, measured),
+    ] {
+        log.append(Event::new(kind, "x", payload)).await.unwrap();
+    }
+    log.close().await;
 }
 
 /// The service of a folder, started again.
