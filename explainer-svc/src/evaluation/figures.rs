@@ -225,7 +225,7 @@ mod tests {
         Attempt {
             case: "a/b: x".to_owned(),
             took: Duration::from_millis(milliseconds),
-            allowed: Duration::from_millis(1000),
+            allowed: Duration::from_secs(1),
             outcome,
             change,
         }
