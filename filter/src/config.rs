@@ -161,6 +161,9 @@ pub struct Explainer {
     pub margin_ms: u64,
     /// What shows the explainer who asks.
     pub token: Option<Token>,
+    /// The review goes along where no change was found: so a change that a model proposes can be tried.
+    #[serde(default)]
+    pub object: bool,
 }
 
 /// A bearer token. It is shown nowhere.

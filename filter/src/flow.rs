@@ -10,6 +10,7 @@ use engine::eval::PolicySet;
 use engine::explain::text::Words;
 use engine::explain::wire::{Decision, ExplainRequest, ExplainResponse};
 use engine::redact;
+use engine::verdict::Action;
 
 use crate::config::{Config, Explainer};
 use crate::upstream::{self, Head, Passed, Rewording};
@@ -19,6 +20,9 @@ pub const MAX_EXPLANATION_BYTES: usize = 256 * 1024;
 
 /// How long a webhook may take when the API server does not say: the default of `timeoutSeconds`.
 const DEFAULT_DEADLINE_MS: u64 = 10_000;
+
+/// The longest name of a model in an annotation, in characters.
+const MAX_ANNOTATION: usize = 200;
 
 /// Where a request stands.
 #[derive(Debug, Default)]
@@ -378,9 +382,11 @@ fn judge(
 ) -> (State, Vec<Effect>) {
     let decided = answer::decide(policies, review);
     let mut effects = counts(&decided);
+    let sends_object = config.explainer.as_ref().is_some_and(|explainer| explainer.object);
+    let sent = (sends_object && lacks_change(&decided.request)).then_some(body.as_slice());
+    let call = explainer_call(&decided.request, sent, target.deadline_ms, target.deadline_ms, config);
     // What is needed to explain what the webhook behind says.
     let body = if target.webhook.is_some() { body } else { Vec::new() };
-    let call = explainer_call(&decided.request, target.deadline_ms, target.deadline_ms, config);
     match call.filter(|_| !decided.is_silent) {
         Some(call) => {
             effects.extend([call, Effect::Wait]);
@@ -393,6 +399,7 @@ fn judge(
 /// Asks the explainer, when there is one and `left_ms` of the webhook's deadline leave time for it.
 pub(crate) fn explainer_call(
     request: &ExplainRequest,
+    review: Option<&[u8]>,
     deadline_ms: u64,
     left_ms: u64,
     config: &Config,
@@ -403,10 +410,29 @@ pub(crate) fn explainer_call(
     request.deadline_ms = timeout_ms;
     Some(Effect::Call {
         // Strings, numbers and maps with string keys always serialise.
-        body: serde_json::to_vec(&request).unwrap_or_default(),
+        body: with_review(serde_json::to_vec(&request).unwrap_or_default(), review),
         timeout_ms,
         give_up_ms: deadline_ms.saturating_sub(explainer.margin_ms),
     })
+}
+
+/// Whether somebody else may find a change: nothing says that there is none, and the object may leave.
+fn lacks_change(request: &ExplainRequest) -> bool {
+    let kind = &request.review.kind;
+    let mut denying = request.with_action(Action::Deny);
+    request.decision == Decision::Deny
+        && request.fix.is_none()
+        && matches!(request.review.operation.as_str(), "CREATE" | "UPDATE")
+        && !(kind.group.is_empty() && kind.kind == "Secret")
+        && denying.any(|violation| !request.unfixable.contains_key(&violation.policy))
+}
+
+/// The request with the review as it came, as its first member.
+fn with_review(request: Vec<u8>, review: Option<&[u8]>) -> Vec<u8> {
+    let (Some(review), Some((b'{', rest))) = (review, request.split_first()) else {
+        return request;
+    };
+    [br#"{"admissionReview":"#, review, b",", rest].concat()
 }
 
 /// How long to wait for the explainer; `None` when the deadline leaves no time.
@@ -416,7 +442,6 @@ fn patience(explainer: &Explainer, deadline_ms: u64) -> Option<u64> {
 }
 
 fn counts(decided: &Decided) -> Vec<Effect> {
-    use engine::verdict::Action;
     let mut counts = vec![Count::Decided(decided.decision())];
     for violation in &decided.request.violations {
         let verb = match violation.action {
@@ -488,8 +513,22 @@ fn answered(
     }
     let answer = match explanation {
         Some(ExplainResponse {
-            id, message, warnings, ..
-        }) => decided.answer(&Words { message, warnings }, Some(&id)),
+            id,
+            message,
+            warnings,
+            model,
+            prompt,
+            ..
+        }) => {
+            let mut answer = decided.answer(&Words { message, warnings }, Some(&id));
+            if let Some(model) = model {
+                let by = redact::line(&format!("{model} {}", prompt.unwrap_or_default()), MAX_ANNOTATION);
+                answer
+                    .audit_annotations
+                    .insert("words-by".to_owned(), by.trim_end().to_owned());
+            }
+            answer
+        }
         None => decided.own_answer(),
     };
     finish(admission(&answer), effects)

@@ -106,7 +106,7 @@ pub(crate) fn ends(passed: &Passed, body: Vec<u8>, elapsed_ms: u64, config: &Con
     };
     let webhook = target.webhook.clone().unwrap_or_default();
     let request = upstream::explain(&config.policies, &review, &webhook, &denial.message, depth).request;
-    let call = explainer_call(&request, target.deadline_ms, left_ms, config);
+    let call = explainer_call(&request, None, target.deadline_ms, left_ms, config);
     let rewording = Box::new(Rewording {
         webhook,
         answer: body,

@@ -1,5 +1,6 @@
 //! The body of `POST /v1/explain`, read within its limits, as the one or the other kind of question.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,6 +12,7 @@ use mediatype::{MediaType, names};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Problem;
@@ -35,8 +37,8 @@ pub struct Bodies {
 
 /// Who asks, and what.
 pub(super) enum Question {
-    /// The filter, with what it decided.
-    Filter(Box<ExplainRequest>),
+    /// The filter, with what it decided, and the review where a change is missing.
+    Filter(Box<ExplainRequest>, Option<Box<RawValue>>),
     /// A webhook, with what it said.
     Webhook(Box<WebhookRequest>),
 }
@@ -47,6 +49,8 @@ pub(super) enum Question {
 struct Signs {
     kind: Option<IgnoredAny>,
     admission_review: Option<IgnoredAny>,
+    /// The filter's projection.
+    review: Option<IgnoredAny>,
 }
 
 pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -98,11 +102,24 @@ impl Bodies {
         let is_object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         // What is wrong with it is said by who reads it whole.
         let signs = Signs::deserialize(&mut serde_json::Deserializer::from_slice(body)).unwrap_or_default();
-        if is_object && (signs.kind.is_some() || signs.admission_review.is_some()) {
+        if is_object && (signs.kind.is_some() || (signs.admission_review.is_some() && signs.review.is_none())) {
             let request: WebhookRequest = from_json(body)?;
             request.check()?;
             return Ok(Question::Webhook(Box::new(request)));
         }
+        let (request, review) = if is_object && signs.admission_review.is_some() {
+            let mut members: BTreeMap<String, Box<RawValue>> = from_json(body)?;
+            let review = members.remove("admissionReview");
+            let rest = serde_json::to_vec(&members).unwrap_or_default();
+            (self.decided(&rest)?, review)
+        } else {
+            (self.decided(body)?, None)
+        };
+        Ok(Question::Filter(Box::new(request), review))
+    }
+
+    /// What the filter decided.
+    fn decided(&self, body: &[u8]) -> Result<ExplainRequest, Problem> {
         if body.len() > self.usual {
             return Err(too_large());
         }
@@ -116,7 +133,7 @@ impl Bodies {
         if request.fix.as_ref().is_some_and(|fix| !is_patch(&fix.patch)) {
             return Err(Problem::bad_request("Expected the operations of an RFC 6902 patch.").at("fix.patch"));
         }
-        Ok(Question::Filter(Box::new(request)))
+        Ok(request)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `POST /v1/explain`: the filter, or a webhook of anybody's, asks for words.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -7,8 +8,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use engine::admission::Review;
+use engine::explain::wire::ExplainRequest;
 use engine::upstream::with_original;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::body::{self, Question};
@@ -40,7 +44,7 @@ pub(super) enum ExplainAnswer {
 
 /// Records a decision and words it.
 ///
-/// The filter sends what it decided, without the object. A webhook of anybody's sends its own words and the `AdmissionReview`; the
+/// The filter sends what it decided; without the object, unless it is told to send it where no change was found. A webhook of anybody's sends its own words and the `AdmissionReview`; the
 /// policies that say the same are looked for, and a fix is searched that they pass.
 #[utoipa::path(
     post, path = "/v1/explain", tag = "filter", operation_id = "explain",
@@ -67,12 +71,16 @@ pub(super) async fn post(
     let (bytes, _place) = state.bodies.read(sent).await?;
     let client = client.as_deref();
     match state.bodies.parse(&bytes)? {
-        Question::Filter(request) => {
+        Question::Filter(request, review) => {
             drop(bytes);
+            let review = match review {
+                Some(review) => same(&request, review).await,
+                None => None,
+            };
             let deadline = Duration::from_millis(request.deadline_ms);
             let now = jiff::Timestamp::now().as_millisecond();
             tracing::debug!(client, uid = request.review.uid, "the filter asks");
-            Ok(Json(state.explainer.explain(*request, None, now, deadline).await?).into_response())
+            Ok(Json(state.explainer.explain(*request, review, now, deadline).await?).into_response())
         }
         Question::Webhook(request) => {
             drop(bytes);
@@ -80,6 +88,14 @@ pub(super) async fn post(
             Ok(Json(webhook(&state, *request, begun).await?).into_response())
         }
     }
+}
+
+/// The review, when it is that of the request. It is for trying a change; without it there are words all the same.
+async fn same(request: &ExplainRequest, review: Box<RawValue>) -> Option<Arc<Review>> {
+    let bytes = Box::<str>::from(review).into_string().into_bytes();
+    let parsed = tokio::task::spawn_blocking(move || Review::parse(&bytes)).await;
+    let review = parsed.ok()?.ok()?;
+    (review.uid == request.review.uid && review.kind == request.review.kind).then(|| Arc::new(review))
 }
 
 async fn webhook(state: &AppState, sent: WebhookRequest, begun: Instant) -> Result<WebhookResponse, Problem> {

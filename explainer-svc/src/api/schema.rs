@@ -39,6 +39,10 @@ pub(super) struct ExplainRequest {
     /// Another webhook denied, and not the policies; the violations are what it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     upstream: Option<Upstream>,
+    /// The review, so that a change which a model proposes can be tried. It is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<super::webhook::AdmissionReview>)]
+    admission_review: Option<serde_json::Value>,
 }
 
 /// What another webhook said.

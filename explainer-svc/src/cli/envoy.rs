@@ -68,6 +68,10 @@ pub(crate) struct RenderArgs {
     /// written holds it: keep that from whoever may not ask for words.
     #[arg(long, value_name = "FILE", conflicts_with = "no_explainer")]
     explainer_token_file: Option<PathBuf>,
+    /// Send the explainer the whole review where no change was found, so that a change which a model proposes can be tried there
+    /// (docs/models.md). Reviews of Secrets never are. Without it no object leaves Envoy.
+    #[arg(long, conflicts_with = "no_explainer")]
+    explainer_object: bool,
     /// How much of the webhook's own deadline is kept for the way back.
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     margin_ms: u64,
@@ -211,6 +215,11 @@ fn filter_configuration(args: &RenderArgs) -> Result<Value, Failed> {
         && let Some(members) = explainer.as_mut().and_then(Value::as_object_mut)
     {
         members.insert("token".to_owned(), token(path)?.into());
+    }
+    if args.explainer_object
+        && let Some(members) = explainer.as_mut().and_then(Value::as_object_mut)
+    {
+        members.insert("object".to_owned(), true.into());
     }
     Ok(json!({
         "bundle": bundle, "context": context,

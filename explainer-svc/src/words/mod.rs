@@ -414,12 +414,10 @@ impl Writer {
 
     fn verified(&self, denial: &Denial, origin: &Origin, fix: &FixSummary) {
         self.0.metrics.tried("verified", "none");
-        let mut payload = described(denial, origin);
-        payload["policies"] = json!(fix.policies);
-        payload["complete"] = json!(fix.complete);
-        payload["class"] = json!(fix.class);
-        payload["removes"] = json!(fix.removes);
-        payload["widens"] = json!(fix.widens);
+        let more = json!({
+            "policies": fix.policies, "complete": fix.complete, "class": fix.class, "removes": fix.removes, "widens": fix.widens,
+        });
+        let payload = described(denial, origin, more);
         let uid = denial.request.review.uid.as_str();
         self.0.log.record(Event::new(Kind::FixVerified, uid, payload));
     }
@@ -428,12 +426,13 @@ impl Writer {
         self.0.metrics.tried("rejected", rejected.reason);
         let Rejected { reason, detail } = rejected;
         tracing::info!(event = "fix_rejected", reason, "a model's change is not shown");
-        let mut payload = described(denial, origin);
-        payload["reason"] = json!(reason);
-        payload["detail"] = json!(detail);
         // Paths, no values: what a model made up may be anything.
-        let paths = patch.map(|patch| patch.0.iter().map(|step| step.path().to_string()).collect::<Vec<_>>());
-        payload["paths"] = json!(paths);
+        let paths = patch.map(|patch| {
+            let each = patch.0.iter().map(|step| step.path().to_string());
+            each.collect::<Vec<_>>()
+        });
+        let more = json!({"reason": reason, "detail": detail, "paths": paths});
+        let payload = described(denial, origin, more);
         let uid = denial.request.review.uid.as_str();
         self.0.log.record(Event::new(Kind::FixRejected, uid, payload));
     }
@@ -449,9 +448,14 @@ struct Asked<'p> {
     form: Value,
 }
 
-fn described(denial: &Denial, origin: &Origin) -> Value {
-    json!({
+/// A change of a model's, for the audit log.
+fn described(denial: &Denial, origin: &Origin, more: Value) -> Value {
+    let mut payload = json!({
         "source": "model", "model": origin.model, "provider": origin.provider, "prompt": origin.prompt, "call": origin.audit,
         "revision": denial.request.revision, "kind": denial.request.review.kind.kind,
-    })
+    });
+    if let (Some(members), Value::Object(more)) = (payload.as_object_mut(), more) {
+        members.extend(more);
+    }
+    payload
 }

@@ -180,7 +180,7 @@ impl Prompts {
     /// Never, as a test knows.
     pub fn shipped() -> Result<Self, PromptError> {
         let prompts: Result<Vec<Prompt>, PromptError> = SHIPPED.iter().map(|text| Prompt::parse(text)).collect();
-        Self::of(prompts?)
+        Self::of(&prompts?)
     }
 
     /// Those of a folder, `NAME/VERSION.j2`, the highest version of each; what is not there comes along.
@@ -193,10 +193,10 @@ impl Prompts {
             let shipped = Prompt::parse(text)?;
             prompts.push(highest(folder, &shipped.id.name)?.unwrap_or(shipped));
         }
-        Self::of(prompts)
+        Self::of(&prompts)
     }
 
-    fn of(prompts: Vec<Prompt>) -> Result<Self, PromptError> {
+    fn of(prompts: &[Prompt]) -> Result<Self, PromptError> {
         let named = |name: &'static str| {
             let mut prompts = prompts.iter();
             let own = prompts.find(|prompt| prompt.id.name == name).cloned();

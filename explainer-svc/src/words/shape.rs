@@ -170,6 +170,9 @@ fn shaped(request: &ExplainRequest) -> ExplainRequest {
 /// What the policies' authors wrote: it is the same whosever object is denied.
 struct Said {
     text: String,
+    /// Their words.
+    authored: BTreeSet<String>,
+    /// And everybody's.
     words: BTreeSet<String>,
     /// What the engine's change adds: nobody's object has it, so the policy asks for it.
     added: BTreeSet<String>,
@@ -193,10 +196,12 @@ impl Said {
                 text.push('\n');
             }
         }
-        let mut words: BTreeSet<String> = words(&text).collect();
+        let authored: BTreeSet<String> = words(&text).collect();
+        let mut words = authored.clone();
         words.extend(PLAIN.split_whitespace().map(str::to_owned));
         Self {
             text,
+            authored,
             words,
             added: fix.map(added).unwrap_or_default(),
         }
@@ -206,7 +211,15 @@ impl Said {
     fn masked(&self, text: &str) -> String {
         let mut kept: Vec<&str> = Vec::new();
         for word in text.split_whitespace() {
-            let is_known = words(&word.to_lowercase()).all(|part| self.words.contains(&part));
+            let small = word.to_lowercase();
+            // What is quoted is a value, also when it is an ordinary word.
+            let is_quoted = word.starts_with(['"', '\'', '`', '“', '‘']);
+            let mut parts = words(&small);
+            let is_known = if is_quoted {
+                parts.all(|part| self.authored.contains(&part))
+            } else {
+                parts.all(|part| self.words.contains(&part))
+            };
             let word = if is_known { word } else { LEFT_OUT };
             if word != LEFT_OUT || kept.last() != Some(&LEFT_OUT) {
                 kept.push(word);
@@ -261,15 +274,16 @@ impl Said {
         for operation in operations {
             let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
             let mut own = json!({"op": text("op"), "path": self.path(text("path"))});
-            if let Some(value) = operation.get("value").and_then(|value| self.value(value)) {
-                own["value"] = value;
+            let value = operation.get("value").and_then(|value| self.value(value));
+            if let (Some(members), Some(value)) = (own.as_object_mut(), value) {
+                members.insert("value".to_owned(), value);
             }
             if !shaped.contains(&own) {
                 shaped.push(own);
             }
         }
         FixSummary {
-            snippet: shaped.iter().map(|own| format!("{own}\n")).collect(),
+            snippet: shaped.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"),
             patch: Value::Array(shaped),
             policies: fix.policies.clone(),
             complete: fix.complete,
@@ -326,4 +340,121 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::History;
+
+    fn request(message: &str, found: Value, more: Value) -> ExplainRequest {
+        let mut request = json!({
+            "apiVersion": "whynot.dev/v1", "revision": "r", "decision": "deny", "deadlineMs": 0,
+            "review": {"uid": "u", "operation": "CREATE", "kind": {"version": "v1", "kind": "Pod"}, "name": "titan", "namespace": "gold"},
+            "violations": [{
+                "policy": "shop/registry", "action": "deny", "severity": "high", "title": "Images come from registry.example.com",
+                "message": message, "found": found, "why": "Other images are not scanned.",
+                "remediation": "Take the image from registry.example.com.", "links": [], "controls": [],
+            }],
+        });
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        serde_json::from_value(request).unwrap()
+    }
+
+    fn of(message: &str, found: Value, more: Value) -> Shape {
+        Shape::of(&request(message, found, more), History::default())
+    }
+
+    #[test]
+    fn of_a_message_stays_what_its_author_and_everybody_says() {
+        let found = json!([{"path": "/spec/containers/4/image", "value": "docker.io/titan:1"}]);
+        let shape = of(
+            "Container \"titan-app\" uses the image docker.io/titan:1, not one from registry.example.com.",
+            found,
+            json!({}),
+        );
+        let violation = &shape.request.violations[0];
+        assert_eq!(
+            violation.message,
+            "Container … uses the image … not one from registry.example.com."
+        );
+        assert_eq!(violation.found[0].path, "/spec/containers/*/image");
+        assert_eq!(violation.found[0].value.as_deref(), Some("withheld"));
+        let facts = shape.projected.facts.to_string();
+        assert!(!facts.contains("titan") && !facts.contains("gold"), "{facts}");
+    }
+
+    #[test]
+    fn equal_mistakes_are_one_and_shapes_are_told_apart() {
+        let found = |at: usize| json!([{"path": format!("/spec/containers/{at}/image"), "value": "x"}]);
+        let one = of("Container \"image-a\" is wrong.", found(0), json!({}));
+        let mut two = request("Container \"volume-b\" is wrong.", found(7), json!({}));
+        two.violations.push(two.violations[0].clone());
+        two.violations[1].message = "Container \"c\" is wrong.".to_owned();
+        let two = Shape::of(&two, History::default());
+        assert_eq!((two.request.violations.len(), &two.digest), (1, &one.digest));
+        let other = of("Container \"image-a\" is not allowed.", found(0), json!({}));
+        assert_ne!(other.digest, one.digest);
+        let again = Shape::of(
+            &request("Container \"image-a\" is wrong.", found(0), json!({})),
+            History { count: 2 },
+        );
+        assert_ne!(again.digest, one.digest, "the prompt says that it is the second time");
+    }
+
+    #[test]
+    fn keys_of_the_object_are_left_out_and_those_of_the_policy_are_not() {
+        let found =
+            json!([{"path": "/metadata/labels/project-titan", "value": "x"}, {"path": "/metadata/labels/owner"}]);
+        let fix = json!({"fix": {
+            "patch": [
+                {"op": "add", "path": "/metadata/labels/owner", "value": "titans"},
+                {"op": "add", "path": "/metadata/annotations", "value": {"cost~center": "titan", "image": "registry.example.com"}},
+                {"op": "remove", "path": "/metadata/labels/project-titan"},
+                {"op": "replace", "path": "/spec/containers/2/securityContext/privileged", "value": false},
+            ],
+            "snippet": "name: titan", "policies": ["shop/registry"], "complete": true, "kubectl": "kubectl patch pod titan",
+        }});
+        let shape = of("Something is wrong.", found, fix);
+        let paths: Vec<&str> = shape.request.violations[0]
+            .found
+            .iter()
+            .map(|found| found.path.as_str())
+            .collect();
+        assert_eq!(paths, ["/metadata/labels/*", "/metadata/labels/owner"]);
+        let fix = shape.request.fix.unwrap();
+        let expected = json!([
+            {"op": "add", "path": "/metadata/labels/owner"},
+            {"op": "add", "path": "/metadata/annotations", "value": {"cost~center": "withheld", "image": "registry.example.com"}},
+            {"op": "remove", "path": "/metadata/labels/*"},
+            {"op": "replace", "path": "/spec/containers/*/securityContext/privileged", "value": false},
+        ]);
+        assert_eq!(fix.patch, expected);
+        assert!(
+            !shape.projected.facts.to_string().contains("titan"),
+            "{}",
+            shape.projected.facts
+        );
+    }
+
+    #[test]
+    fn a_namespaces_context_is_words_of_a_list() {
+        let labels = |own: &[(&str, &str)]| -> BTreeMap<String, String> {
+            own.iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let known = namespace(&labels(&[
+            ("env", "Prod"),
+            ("stage", "whatever"),
+            ("team", "titan"),
+            ("tier", "dev"),
+        ]));
+        assert_eq!(known, BTreeMap::from([("environment", "prod")]));
+        let level = namespace(&labels(&[("pod-security.kubernetes.io/enforce", "restricted")]));
+        assert_eq!(level, BTreeMap::from([("podSecurityEnforce", "restricted")]));
+    }
 }

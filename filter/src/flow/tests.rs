@@ -82,6 +82,38 @@ fn without_somebody_to_ask_it_stays_unknown() {
 }
 
 #[test]
+fn the_review_goes_along_only_where_a_change_is_missing() {
+    let request = |more: serde_json::Value| -> ExplainRequest {
+        let mut request = serde_json::json!({
+            "apiVersion": "whynot.dev/v1", "revision": "r", "decision": "deny", "deadlineMs": 0,
+            "review": {"uid": "u", "operation": "CREATE", "kind": {"version": "v1", "kind": "Pod"}},
+            "violations": [{
+                "policy": "a/b", "action": "deny", "severity": "high", "title": "", "message": "no", "found": [], "why": "",
+                "remediation": "", "links": [], "controls": [],
+            }],
+        });
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        serde_json::from_value(request).unwrap()
+    };
+    assert!(lacks_change(&request(serde_json::json!({}))));
+    for other in [
+        serde_json::json!({"decision": "allow"}),
+        serde_json::json!({"unfixable": {"a/b": "No edit helps."}}),
+        serde_json::json!({"fix": {"patch": [], "snippet": "", "policies": ["a/b"], "complete": true}}),
+        serde_json::json!({"review": {"uid": "u", "operation": "DELETE", "kind": {"kind": "Pod"}}}),
+        serde_json::json!({"review": {"uid": "u", "operation": "CREATE", "kind": {"kind": "Secret"}}}),
+    ] {
+        assert!(!lacks_change(&request(other.clone())), "{other}");
+    }
+    let body = with_review(br#"{"a":1}"#.to_vec(), Some(br#"{"kind":"AdmissionReview"}"#));
+    assert_eq!(body, br#"{"admissionReview":{"kind":"AdmissionReview"},"a":1}"#);
+    assert_eq!(with_review(b"{}".to_vec(), None), b"{}");
+}
+
+#[test]
 fn the_explainer_gets_what_the_deadline_leaves() {
     let explainer = Explainer {
         cluster: "e".into(),
@@ -90,6 +122,7 @@ fn the_explainer_gets_what_the_deadline_leaves() {
         timeout_ms: 800,
         margin_ms: 200,
         token: None,
+        object: false,
     };
     assert_eq!(patience(&explainer, 10_000), Some(800));
     assert_eq!(patience(&explainer, 700), Some(500));

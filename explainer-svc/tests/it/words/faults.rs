@@ -11,7 +11,7 @@ use crate::support::TestServer;
 const DEADLINE: Duration = Duration::from_millis(2400);
 
 fn hang() -> Step {
-    Step::Wait(Duration::from_secs(60))
+    Step::Wait(Duration::from_mins(1))
 }
 
 type Behaviour = fn(usize, &Seen) -> Vec<Step>;
@@ -230,6 +230,71 @@ async fn a_change_that_does_not_hold_or_dodges_is_not_shown() {
         assert_eq!(page["fix"], Value::Null);
         assert!(stand.events("fix-verified").await.is_empty());
     }
+}
+
+/// The same denial as the filter tells it, with the review.
+async fn by_the_filter(stand: &Stand) -> Value {
+    let mut body = denial();
+    body["revision"] = stand.server.json("/v1/policies/status").await["current"]["revision"].clone();
+    body.as_object_mut().unwrap().remove("fix");
+    body["review"]["uid"] = "u".into();
+    body["violations"] = json!([{
+        "policy": "shop/tier", "action": "deny", "severity": "medium", "title": "Pods name their tier",
+        "message": "The annotation tier is not one that is scheduled.", "why": "The tier decides how the Pod is scheduled.",
+        "found": [{"path": "/metadata/annotations/tier", "value": "bronze"}],
+        "remediation": "Set the annotation tier to gold or silver.",
+    }]);
+    body["admissionReview"] = asked()["admissionReview"].clone();
+    body
+}
+
+#[tokio::test]
+async fn with_the_review_a_change_is_tried_for_the_filter_too_and_only_by_the_same_policies() {
+    let propose = |id: &'static str| {
+        move |_: usize, seen: &Seen| {
+            let mut said = json!({
+                "explanation": "The annotation tier is not one that is scheduled; set it to gold or silver.", "steps": [],
+                "policies": [id], "fields": ["/metadata/annotations/tier"],
+            });
+            if seen.body["messages"][0].to_string().contains("You propose") {
+                said["change"] = tier("silver");
+            }
+            answer(&said.to_string(), 50, 10)
+        }
+    };
+    let stand = Stand::start(&[("tier.rego", TIER)], |_| {}, propose("shop/tier")).await;
+    let body = by_the_filter(&stand).await;
+    let answer = stand.server.explain(&body).await;
+    assert_eq!(
+        (&answer["fix"]["source"], &answer["fix"]["patch"]),
+        (&"model".into(), &tier("silver")),
+        "{answer}"
+    );
+    let message = answer["message"].as_str().unwrap();
+    assert!(
+        message.contains("Fix (proposed by a model, checked: all policies pass after it):"),
+        "{message}"
+    );
+    let page = stand.finished(answer["id"].as_str().unwrap()).await;
+    assert!(page["request"].get("admissionReview").is_none(), "{page}");
+    stand.event("fix-verified").await;
+
+    // Another revision denied: what is here cannot say whether it would pass.
+    let mut other = body.clone();
+    other["revision"] = "000000000000".into();
+    let answer = stand.server.explain(&other).await;
+    assert!(answer.get("fix").is_none(), "{answer}");
+    // Another review than the one that was decided.
+    let mut other = body.clone();
+    other["review"]["uid"] = "v".into();
+    assert!(stand.server.explain(&other).await.get("fix").is_none());
+    // An object that is not denied here for the same reason.
+    let mut other = body.clone();
+    other["admissionReview"]["request"]["object"]["metadata"]["annotations"]["tier"] = "gold".into();
+    assert!(stand.server.explain(&other).await.get("fix").is_none());
+    let rejected = stand.event("fix-rejected").await;
+    assert_eq!(rejected["payload"]["reason"], "otherwise", "{rejected}");
+    assert_eq!(stand.events("fix-verified").await.len(), 1);
 }
 
 #[tokio::test]

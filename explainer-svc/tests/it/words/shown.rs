@@ -206,6 +206,29 @@ async fn off_is_off_and_without_an_agent_nobody_is_asked() {
 }
 
 #[tokio::test]
+async fn models_write_about_a_bounded_number_and_a_shutdown_does_not_wait_for_them() {
+    let slow = |_: usize, _: &Seen| vec![Step::Wait(Duration::from_mins(1))];
+    let patient = |config: &mut explainer_svc::config::Config| {
+        config.words.mode = Mode::Background;
+        config.words.places = 2;
+    };
+    let stand = Stand::start(&[], patient, slow).await;
+    for number in 0..4 {
+        let mut body = denial();
+        body["revision"] = format!("{number:012}").into();
+        assert_eq!(stand.server.explain(&body).await["source"], "engine");
+    }
+    assert!(
+        stand.metrics().await.contains("what=\"words\",reason=\"busy\"} 2"),
+        "{}",
+        stand.metrics().await
+    );
+    let begun = Instant::now();
+    stand.server.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn what_is_allowed_needs_no_words() {
     let stand = Stand::start(&[], |_| {}, good).await;
     let mut body = denial();
