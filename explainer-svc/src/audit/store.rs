@@ -2,6 +2,7 @@
 //! transactions can be durable against a power cut without the ledger's being.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -45,6 +46,12 @@ pub(super) struct StoredLeaf {
 pub(super) struct Store {
     write: SqlitePool,
     read: SqlitePool,
+    inserts: Arc<Inserts>,
+}
+
+/// A statement for each number of rows.
+#[derive(Debug)]
+struct Inserts {
     leaves: [SqlStr; ROWS.len()],
     payloads: [SqlStr; ROWS.len()],
     nodes: [SqlStr; ROWS.len()],
@@ -88,9 +95,11 @@ impl Store {
         Self {
             write,
             read,
-            leaves: inserts("INSERT INTO leaf (number, bytes, hash) VALUES "),
-            payloads: inserts("INSERT INTO payload (leaf, salt, bytes) VALUES "),
-            nodes: inserts("INSERT INTO node (level, number, hash) VALUES "),
+            inserts: Arc::new(Inserts {
+                leaves: inserts("INSERT INTO leaf (number, bytes, hash) VALUES "),
+                payloads: inserts("INSERT INTO payload (leaf, salt, bytes) VALUES "),
+                nodes: inserts("INSERT INTO node (level, number, hash) VALUES "),
+            }),
         }
     }
 
@@ -154,9 +163,11 @@ impl Store {
                 .iter()
                 .position(|rows| *rows <= rest.len())
                 .unwrap_or(ROWS.len() - 1);
-            let (Some(rows), Some(leaf), Some(payload)) =
-                (ROWS.get(fitting), self.leaves.get(fitting), self.payloads.get(fitting))
-            else {
+            let (Some(rows), Some(leaf), Some(payload)) = (
+                ROWS.get(fitting),
+                self.inserts.leaves.get(fitting),
+                self.inserts.payloads.get(fitting),
+            ) else {
                 break;
             };
             let (now, later) = rest.split_at_checked(*rows).unwrap_or((rest, &[]));
@@ -176,7 +187,7 @@ impl Store {
         Ok(())
     }
 
-    /// Each statement goes to the database's thread and back, so there are few.
+    /// Each statement goes to `SQLite`'s thread and back, so there are few.
     async fn insert_nodes(&self, connection: &mut SqliteConnection, nodes: &[Node]) -> Result<(), Error> {
         let mut rest = nodes;
         while !rest.is_empty() {
@@ -184,7 +195,7 @@ impl Store {
                 .iter()
                 .position(|rows| *rows <= rest.len())
                 .unwrap_or(ROWS.len() - 1);
-            let (Some(rows), Some(insert)) = (ROWS.get(fitting), self.nodes.get(fitting)) else {
+            let (Some(rows), Some(insert)) = (ROWS.get(fitting), self.inserts.nodes.get(fitting)) else {
                 break;
             };
             let (now, later) = rest.split_at_checked(*rows).unwrap_or((rest, &[]));

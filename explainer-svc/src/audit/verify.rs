@@ -67,7 +67,7 @@ pub struct Report {
 pub struct Source(Kept);
 
 enum Kept {
-    Database { store: Box<Store>, size: u64, next: u64 },
+    Database { store: Store, size: u64, next: u64 },
     Export { lines: Box<dyn BufRead + Send>, next: u64 },
 }
 
@@ -96,11 +96,7 @@ impl Source {
         }
         let store = Store::open_to_read(path).await?;
         let size = store.size().await?;
-        Ok(Self(Kept::Database {
-            store: Box::new(store),
-            size,
-            next: 0,
-        }))
+        Ok(Self(Kept::Database { store, size, next: 0 }))
     }
 
     /// An export, and what its first line says.

@@ -14,6 +14,7 @@ mod pairs;
 pub mod readability;
 mod report;
 mod run;
+mod stalls;
 
 pub use figures::{Attempt, Change, Figures, Outcome, Used};
 pub use gate::Gate;
