@@ -373,3 +373,37 @@ fn none_of_our_words_is_taken_for_a_field_that_never_changes() {
         }
     }
 }
+
+#[test]
+fn a_models_words_are_called_that_and_take_the_place_of_nothing() {
+    let by_model = ByModel {
+        model: "m-1".into(),
+        text: "It is so.".into(),
+        steps: vec!["Do this.".into()],
+    };
+    let worded = |violations: Value, more: Value, by_model: Option<ByModel>| {
+        let extras = Extras {
+            repeats: vec![],
+            url: Some("http://explainer/e/id".into()),
+            by_model,
+        };
+        render(&request(violations, more), &extras).message
+    };
+    let one = json!([{"policy": "a/b", "action": "deny", "message": "No."}]);
+    let fix = json!({"fix": {"patch": [], "snippet": "spec: {}", "policies": ["a/b"], "complete": true}});
+    let plain = worded(one.clone(), fix.clone(), None);
+    let with = worded(one.clone(), fix, Some(by_model.clone()));
+    let block = "\nThese words are by a model (m-1); what is above and the fix below are checked:\n  It is so.\n";
+    assert_eq!(with.replacen(block, "", 1), plain);
+    let without_fix = worded(one, json!({}), Some(by_model.clone()));
+    assert!(without_fix.contains("  It is so.\n  - Do this.\n"), "{without_fix}");
+    // Where there is no room, nothing is cut for them.
+    let many: Vec<Value> = (0..400)
+        .map(|at| json!({"policy": format!("a/{at}"), "action": "deny", "message": "No, because of this and of that."}))
+        .collect();
+    let many = Value::Array(many);
+    assert_eq!(
+        worded(many.clone(), json!({}), Some(by_model)),
+        worded(many, json!({}), None)
+    );
+}
