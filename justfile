@@ -57,6 +57,11 @@ status:
 demo: wasm bundle
     @scripts/stack.sh demo
 
+# a small real model behind llama.cpp's server on loopback, until Ctrl-C (arguments: --port, --threads)
+[group("stack")]
+model *arguments:
+    @scripts/model.sh {{ arguments }}
+
 # all tests: native, in wasm, through Envoy, behind the API server (arguments go to `cargo test`)
 [group("check")]
 test *arguments: (setup "run" "test") wasm bundle
@@ -82,6 +87,16 @@ bench-check *arguments: (setup "run")
 [group("check")]
 bench-audit: (setup "run")
     @scripts/bench-audit.sh
+
+# what the gateway to models takes, beside LiteLLM's proxy (arguments: --rounds, --seconds, --quick)
+[group("check")]
+bench-gateway *arguments: (setup "bench")
+    @scripts/bench.sh gateway {{ arguments }}
+
+# how good a model's words are on 200 denied cases: by default a small real one on this machine (arguments: --gateway FILE, --help)
+[group("check")]
+evaluate *arguments: (setup "run")
+    @scripts/evaluate.sh {{ arguments }}
 
 # format the code
 [group("check")]

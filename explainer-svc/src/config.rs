@@ -13,6 +13,7 @@ use crate::clients::Clients;
 use crate::context::{ClusterArgs, Source};
 use crate::delivery::{PolicyArgs, Settings};
 use crate::gateway::{GatewayArgs, Setup};
+use crate::governance::{self, GovernanceArgs};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
 use crate::words::{self, WordsArgs};
@@ -81,6 +82,8 @@ pub struct ServeArgs {
     gateway: GatewayArgs,
     #[command(flatten)]
     words: WordsArgs,
+    #[command(flatten)]
+    governance: GovernanceArgs,
 }
 
 /// What the server runs with.
@@ -112,6 +115,10 @@ pub struct Config {
     pub gateway: Option<Setup>,
     /// When models are asked for words.
     pub words: words::Settings,
+    /// How long it is kept what was used of models, in days.
+    pub usage_retention_days: u32,
+    /// How controls are evaluated.
+    pub governance: governance::Settings,
 }
 
 /// A JSON document with its entity tag.
@@ -182,6 +189,8 @@ impl Config {
             clients: None,
             gateway: None,
             words: words::Settings::default(),
+            usage_retention_days: 400,
+            governance: governance::Settings::default(),
         }
     }
 }
@@ -203,6 +212,16 @@ impl Config {
             "windowDays": self.rules.window_days,
             "retentionDays": self.retention_days,
             "auditRetentionDays": self.audit.retention_days,
+            "models": self.gateway.is_some(),
+            "usageRetentionDays": self.usage_retention_days,
+            "administrator": self.policies.administrator.is_some(),
+            "clients": self.clients.is_some(),
+            "limits": {
+                "concurrency": self.limits.concurrency,
+                "bodyBytes": self.limits.body,
+                "requestMs": u64::try_from(self.limits.request.as_millis()).unwrap_or(u64::MAX),
+                "connections": self.limits.connections,
+            },
         });
         audit::Event::new(audit::Kind::ConfigurationLoaded, env!("CARGO_PKG_VERSION"), payload)
     }
@@ -242,8 +261,10 @@ impl ServeArgs {
             shutdown_timeout: Duration::from_millis(self.shutdown_timeout_ms),
             policies,
             clients,
+            usage_retention_days: self.gateway.gateway_retention_days,
             gateway: self.gateway.setup(),
             words: self.words.settings(),
+            governance: self.governance.settings(),
             ..Config::new(self.listen, database)
         })
     }

@@ -19,17 +19,16 @@ use crate::api;
 use crate::audit::{self, Log};
 use crate::config::{Config, Limits};
 use crate::context::LiveContext;
-use crate::delivery::Delivery;
+use crate::delivery::{Current, Delivery};
 use crate::explain::Explainer;
 use crate::gateway::Gateway;
-use crate::ledger::days;
+use crate::governance::{self, Governance};
+use crate::retention::Retention;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 use crate::words::{self, Desk, Mode, Prompts, Verifier, Writer};
 
-/// How often retention is looked after.
-const PURGE_EVERY: Duration = Duration::from_hours(1);
 /// How long to leave accepting alone when it fails, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,6 +44,7 @@ pub struct Server {
     audit: Log,
     upstreams: Upstreams,
     gateway: Option<Gateway>,
+    governance: Governance,
     metrics: Metrics,
     config: Config,
 }
@@ -68,6 +68,7 @@ impl Server {
         let places = config.limits.concurrency.saturating_mul(2);
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
         let delivery = Delivery::open(config.policies.clone(), config.state_dir(), metrics.clone()).await?;
+        delivery.record_in(audit.clone());
         delivery.begin().await?;
         let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
         metrics.of_context(context.clone());
@@ -75,7 +76,14 @@ impl Server {
         audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
         let upstreams = Upstreams::new(delivery.clone(), context.clone());
         let gateway = match &config.gateway {
-            Some(setup) => Some(setup.open(&config.database, &audit, metrics.gateway().clone()).await?),
+            Some(setup) => match setup.open(&config.database, &audit, metrics.gateway().clone()).await {
+                Ok(gateway) => Some(gateway),
+                Err(error) => {
+                    // Why there is none is in the log, and signed.
+                    audit.close().await;
+                    return Err(error);
+                }
+            },
             None => None,
         };
         let writer = match &gateway {
@@ -86,8 +94,17 @@ impl Server {
             Some(writer) => explainer.with_words(Desk::new(writer, config.words.clone(), metrics.words().clone())),
             None => explainer,
         };
+        let governance = Governance::new(governance::Parts {
+            settings: config.governance.clone(),
+            log: audit.clone(),
+            database: config.audit.database.clone(),
+            metrics: metrics.clone(),
+            gateway: gateway.clone(),
+            public_url,
+        })?;
         let state = api::AppState {
             gateway: gateway.clone(),
+            governance: governance.clone(),
             delivery: delivery.clone(),
             audit: audit.clone(),
             explainer: explainer.clone(),
@@ -108,6 +125,7 @@ impl Server {
             audit,
             upstreams,
             gateway,
+            governance,
             metrics,
             config,
         })
@@ -120,11 +138,17 @@ impl Server {
 
     /// Answers until `stop` is done, then finishes what it has begun, within the configured time.
     pub async fn run(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let purge = tokio::spawn(purge(
-            self.explainer.clone(),
-            self.metrics.clone(),
-            self.config.retention_days,
-        ));
+        let retention = Retention {
+            explainer: self.explainer.clone(),
+            gateway: self.gateway.clone(),
+            audit: self.audit.clone(),
+            metrics: self.metrics.clone(),
+            ledger_days: self.config.retention_days,
+            usage_days: self.config.usage_retention_days,
+            audit_days: self.config.audit.retention_days,
+        };
+        let retention = tokio::spawn(retention.run());
+        let governing = tokio::spawn(self.governance.clone().run());
         let following = tokio::spawn(self.delivery.clone().follow());
         let watching = tokio::spawn(follow_policies(
             self.delivery.clone(),
@@ -132,13 +156,12 @@ impl Server {
             self.audit.clone(),
         ));
         let compiling = tokio::spawn(self.upstreams.clone().follow());
-        let retention = tokio::spawn(self.audit.clone().retain(self.config.audit.retention_days));
         let connections = GracefulShutdown::new();
         tokio::select! {
             () = accept(&self.listener, &self.router, &self.config.limits, &connections) => {}
             () = stop => {}
         }
-        purge.abort();
+        governing.abort();
         self.context.close();
         // Before the connections are drained: filters that wait for policies are answered now.
         self.delivery.stop();
@@ -206,17 +229,25 @@ fn writer(
 /// Other policies may read other kinds of the cluster's objects, and that there are others is for the audit log.
 async fn follow_policies(delivery: Delivery, context: LiveContext, log: Log) {
     let mut changes = delivery.changes();
+    if let Some(current) = delivery.current() {
+        // What was current when it ended is no news.
+        let last = log.reader().latest(audit::Kind::PolicyRolledOut, 0, 1).await;
+        let last = last.ok().and_then(|events| Some(events.first()?.subject.clone()));
+        if last.as_deref() != Some(current.revision.as_str()) {
+            log.record(rolled_out(&current));
+        }
+    }
     while changes.changed().await.is_ok() {
         context.want(delivery.inventory());
         if let Some(current) = delivery.current() {
-            let payload = serde_json::json!({"revision": current.revision, "source": current.source});
-            log.record(audit::Event::new(
-                audit::Kind::PolicyRolledOut,
-                &current.revision,
-                payload,
-            ));
+            log.record(rolled_out(&current));
         }
     }
+}
+
+fn rolled_out(current: &Current) -> audit::Event {
+    let payload = serde_json::json!({"revision": current.revision, "source": current.source});
+    audit::Event::new(audit::Kind::PolicyRolledOut, &current.revision, payload)
 }
 
 /// An address that a browser on this machine can open.
@@ -275,22 +306,6 @@ fn serve(
             .into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "connection ended");
-        }
-    }
-}
-
-async fn purge(explainer: Explainer, metrics: Metrics, retention_days: u32) {
-    let mut ticks = tokio::time::interval(PURGE_EVERY);
-    loop {
-        ticks.tick().await;
-        let before = jiff::Timestamp::now().as_millisecond() - days(retention_days);
-        match explainer.store().purge(before).await {
-            Ok(0) => {}
-            Ok(purged) => {
-                metrics.purged(purged);
-                tracing::info!(purged, "deleted explanations after their retention");
-            }
-            Err(error) => tracing::error!(%error, "cannot delete explanations after their retention"),
         }
     }
 }

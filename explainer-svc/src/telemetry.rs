@@ -17,6 +17,7 @@ use crate::audit;
 use crate::context::LiveContext;
 use crate::context::metrics::ContextMetrics;
 use crate::gateway::GatewayMetrics;
+use crate::governance::GovernanceMetrics;
 use crate::ledger::{Attempt, action_name};
 use crate::store::Recorded;
 use crate::words::metrics::WordsMetrics;
@@ -70,6 +71,7 @@ struct Inner {
     policies: PolicyMetrics,
     gateway: GatewayMetrics,
     words: WordsMetrics,
+    governance: GovernanceMetrics,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,6 +104,7 @@ impl Default for Metrics {
             policies: PolicyMetrics::default(),
             gateway: GatewayMetrics::default(),
             words: WordsMetrics::default(),
+            governance: GovernanceMetrics::default(),
         };
         let registry = &mut inner.registry;
         registry.register(
@@ -141,6 +144,7 @@ impl Default for Metrics {
         inner.policies.register(registry);
         inner.gateway.register(registry);
         inner.words.register(registry);
+        inner.governance.register(registry);
         Self(Arc::new(inner))
     }
 }
@@ -223,6 +227,11 @@ impl Metrics {
     /// Of models' words.
     pub fn words(&self) -> &WordsMetrics {
         &self.0.words
+    }
+
+    /// Of controls.
+    pub fn governance(&self) -> &GovernanceMetrics {
+        &self.0.governance
     }
 
     /// All of it as text.

@@ -9,21 +9,6 @@ CREATE TABLE balance (
     PRIMARY KEY (budget, scope, period)
 ) STRICT, WITHOUT ROWID;
 
--- What calls that run now may spend. A row is gone when its call is settled, at its deadline, or at a start.
-CREATE TABLE reservation (
-    call INTEGER NOT NULL,
-    budget TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    period TEXT NOT NULL,
-    money INTEGER NOT NULL,
-    tokens INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    expires INTEGER NOT NULL,
-    PRIMARY KEY (budget, scope, period, call)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX reservation_expires ON reservation (expires);
-CREATE INDEX reservation_call ON reservation (call);
-
 -- What was used, by day.
 CREATE TABLE usage (
     day TEXT NOT NULL,

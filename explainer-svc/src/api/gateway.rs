@@ -60,6 +60,22 @@ pub(super) async fn kill(
     }))
 }
 
+/// Whether models are off, by a call or by the file of --gateway-kill-file.
+#[utoipa::path(get, path = "/v1/gateway/kill", tag = "models", operation_id = "modelsAreOff",
+    security(("administrator" = [])),
+    responses(
+        (status = 200, description = "What holds now", body = Switch),
+        (status = 401, description = "The token is missing, or is another", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "No token is configured", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no gateway", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn is_killed(_: Administrator, State(state): State<AppState>) -> Result<Json<Switch>, Problem> {
+    Ok(Json(Switch {
+        off: gateway(&state)?.is_killed(),
+        reason: String::new(),
+    }))
+}
+
 /// Which days.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

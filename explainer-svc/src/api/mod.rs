@@ -10,6 +10,7 @@ mod explain;
 mod explanations;
 mod filters;
 mod gateway;
+mod governance;
 mod health;
 mod limits;
 mod negotiate;
@@ -41,6 +42,7 @@ use crate::context::LiveContext;
 use crate::delivery::Delivery;
 use crate::explain::Explainer;
 use crate::gateway::Gateway;
+use crate::governance::Governance;
 use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 
@@ -65,6 +67,8 @@ pub struct AppState {
     pub bodies: Bodies,
     /// Asks models; `None` when none is asked.
     pub gateway: Option<Gateway>,
+    /// Knows how controls stand.
+    pub governance: Governance,
 }
 
 /// Every route, with its limits.
@@ -75,7 +79,7 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
         .route("/v1/violations", get(violations::list))
         .route("/v1/filter/status", post(filters::report))
         .route("/v1/policies/status", get(policies::status))
-        .route("/v1/gateway/kill", post(gateway::kill))
+        .route("/v1/gateway/kill", post(gateway::kill).get(gateway::is_killed))
         .route("/v1/gateway/usage", get(gateway::usage))
         .route("/e/{id}", get(explanations::get))
         .merge(audit::routes());
@@ -83,6 +87,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
     let administration = Router::new()
         .route("/v1/policies", post(policies::push))
         .route("/v1/policies/rollback", post(policies::rollback));
+    // All of the audit log may be read for it.
+    let administration = administration.route("/v1/governance", get(governance::report));
     let administration = limited(
         administration,
         &Limits {

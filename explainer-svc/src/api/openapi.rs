@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, chat, context, explain, explanations, filters, gateway, health, policies, violations};
+use super::{audit, chat, context, explain, explanations, filters, gateway, governance, health, policies, violations};
 
 #[derive(Debug, OpenApi)]
 #[openapi(
@@ -20,11 +20,12 @@ use super::{audit, chat, context, explain, explanations, filters, gateway, healt
         (name = "policies", description = "What filters and `whynot check --server` decide with, and who has it"),
         (name = "audit", description = "What was decided, provably"),
         (name = "models", description = "Words of models: for agents, and what administrators do with them"),
+        (name = "governance", description = "How controls stand, with their evidence"),
         (name = "operations", description = "Probes and metrics")
     ),
     paths(
         explain::post, explanations::get, violations::list, policies::policies, policies::status, policies::push,
-        policies::rollback, chat::completions, chat::models, gateway::kill, gateway::usage, filters::report, context::context,
+        policies::rollback, chat::completions, chat::models, gateway::kill, gateway::is_killed, gateway::usage, governance::report, filters::report, context::context,
         context::namespace, context::status, audit::checkpoint, audit::tile, audit::proof, audit::consistency, audit::events,
         health::alive,
         health::ready, health::metrics, get

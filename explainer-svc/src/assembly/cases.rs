@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Instant;
 
-use engine::cases::{Case, CaseFile};
+use engine::admission::Review;
+use engine::answer::decide;
+use engine::cases::{Case, CaseFile, Expect};
 use engine::eval::{Policy, PolicySet};
+use engine::explain::wire::{Decision, ExplainRequest};
 use engine::policy::bundle::{self, Bundle};
 use engine::policy::compile::compile;
 use engine::policy::settings::{Override, Settings};
 use engine::policy::{Problem, modules};
+use json_patch::Patch;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::trial::{Outcome, Test, Trial, full_name};
@@ -57,6 +62,73 @@ pub(super) fn run(sources: &Sources, bundle: &Bundle, trial: &mut Trial<'_>) -> 
         }
     }
     if problems.is_empty() { Ok(tests) } else { Err(problems) }
+}
+
+/// A case that is denied, decided as admission decides it.
+#[derive(Debug, Clone)]
+pub(crate) struct Denial {
+    /// The policy's id and the case's name.
+    pub(crate) name: String,
+    /// The decision, with the fix that the engine found, as the explainer gets it.
+    pub(crate) request: ExplainRequest,
+    /// The policies that decided.
+    pub(crate) set: PolicySet,
+    /// The same review of another object.
+    review: Value,
+}
+
+impl Denial {
+    /// The review as the API server sent it.
+    pub(crate) fn review_bytes(&self) -> Vec<u8> {
+        self.review.to_string().into_bytes()
+    }
+
+    /// Whether the policies deny the object no more after a change, evaluated again.
+    pub(crate) fn passes_after(&self, change: &Patch) -> bool {
+        let mut review = self.review.clone();
+        let Some(object) = review.pointer_mut("/request/object") else {
+            return false;
+        };
+        let review = json_patch::patch(object, change)
+            .ok()
+            .and_then(|()| Review::parse(review.to_string().as_bytes()).ok());
+        let verdict = review.map(|review| self.set.evaluate(&review));
+        verdict.is_some_and(|verdict| verdict.failures().is_empty() && verdict.decision() == Decision::Allow)
+    }
+}
+
+/// The cases that are denied, each with its policy alone.
+pub(crate) fn denials(sources: &Sources, bundle: &Bundle) -> Result<Vec<Denial>, Vec<Problem>> {
+    let all = compiled(sources, &all_on(bundle))?;
+    let mut sets = Sets {
+        bundle,
+        compiled: BTreeMap::new(),
+    };
+    let mut denials = Vec::new();
+    let mut problems = Vec::new();
+    for file in &sources.cases {
+        let found = policy_of(&file.path, all.policies())
+            .map_err(|reason| Problem::at(&file.path, 0, reason))
+            .and_then(|policy| Ok((policy, cases(file)?)));
+        let (policy, cases) = match found {
+            Ok(found) => found,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        for (case, line) in cases.into_iter().filter(|(case, _)| case.expect == Expect::Deny) {
+            match sets.denied(policy, &case) {
+                Ok(found) => denials.extend(found),
+                Err(reason) => problems.push(Problem::at(&file.path, line, reason)),
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(denials)
+    } else {
+        Err(problems)
+    }
 }
 
 fn cases(file: &File) -> Result<Vec<(Case, usize)>, Problem> {
@@ -155,6 +227,26 @@ impl Sets<'_> {
             });
         }
         Ok(tests)
+    }
+
+    fn denied(&mut self, policy: &Policy, case: &Case) -> Result<Vec<Denial>, String> {
+        let mut denials = Vec::new();
+        for variant in case.variants()? {
+            let json = variant.review_json();
+            let review = Review::parse(json.to_string().as_bytes()).map_err(|error| error.to_string())?;
+            let set = self.set(policy, case)?;
+            let request = decide(set, &review).request;
+            // A policy that cannot be evaluated denies, too, and there is nothing to say about the object.
+            if request.decision == Decision::Deny && !request.violations.is_empty() {
+                denials.push(Denial {
+                    name: full_name(true, &policy.meta.id, &variant.name),
+                    request,
+                    set: set.clone(),
+                    review: json,
+                });
+            }
+        }
+        Ok(denials)
     }
 
     fn set(&mut self, policy: &Policy, case: &Case) -> Result<&PolicySet, String> {

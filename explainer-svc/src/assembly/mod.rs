@@ -22,7 +22,7 @@ use engine::policy::bundle::{self, Bundle};
 use engine::policy::compile::compile;
 use engine::policy::settings::Settings;
 
-pub(crate) use self::cases::{folder_of, parent};
+pub(crate) use self::cases::{Denial, denials, folder_of, parent};
 pub(crate) use self::coverage::{Coverage, percent, ranges};
 pub(crate) use self::trial::{Filter, Outcome, Test, Trial};
 use crate::sources::{self, Dialect, Kind, Sources};

@@ -49,6 +49,8 @@ pub enum Kind {
     Canary,
     /// Payloads were deleted: the subject is the range of leaves, `FIRST-LAST`.
     PayloadErased,
+    /// What is kept for a time was looked through, and what was older deleted.
+    RetentionRun,
     /// A model and prompt were measured.
     EvaluationRun,
     /// The controls were evaluated.
@@ -77,6 +79,7 @@ impl Kind {
             Self::ConfigurationLoaded => "configuration-loaded",
             Self::Canary => "canary",
             Self::PayloadErased => "payload-erased",
+            Self::RetentionRun => "retention-run",
             Self::EvaluationRun => "evaluation-run",
             Self::GovernanceEvaluated => "governance-evaluated",
             Self::EventsLost => "events-lost",

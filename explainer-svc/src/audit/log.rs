@@ -18,10 +18,8 @@ use super::{Counts, Error, Event, Kind, PublicKey, Receipt, Settings, SignedChec
 
 /// Leaves whose payloads one transaction deletes: the writer is not held for long.
 const ERASE: u64 = 10_000;
-/// Milliseconds.
-const DAY: i64 = 86_400_000;
-/// How often retention is looked after.
-const ERASE_EVERY: Duration = Duration::from_hours(1);
+/// How long the signature of what is durable may take.
+const SIGNED_SOON: Duration = Duration::from_secs(2);
 
 /// The open log. Clones are the same log.
 #[derive(Debug, Clone)]
@@ -160,6 +158,15 @@ impl Log {
         found.map(|signed| Arc::clone(&signed)).map_err(|_| Error::Closed)
     }
 
+    /// The checkpoint of all that is durable now; the last one, when none follows soon.
+    pub async fn signed_now(&self) -> Result<Arc<SignedCheckpoint>, Error> {
+        let size = self.store().size().await?;
+        match tokio::time::timeout(SIGNED_SOON, self.checkpoint_of(size)).await {
+            Ok(signed) => signed,
+            Err(_) => Ok(self.checkpoint()),
+        }
+    }
+
     /// What the checkpoints are checked with.
     pub fn public_key(&self) -> &PublicKey {
         &self.0.public
@@ -187,34 +194,9 @@ impl Log {
         Ok(end.saturating_sub(begin))
     }
 
-    /// Deletes payloads after so many days, for as long as it runs.
-    pub async fn retain(self, days: u32) {
-        let mut ticks = tokio::time::interval(ERASE_EVERY);
-        loop {
-            ticks.tick().await;
-            let before = jiff::Timestamp::now().as_millisecond() - i64::from(days) * DAY;
-            match self.erase(before).await {
-                Ok(0) => {}
-                Ok(leaves) => tracing::info!(leaves, "deleted payloads of the audit log after their retention"),
-                Err(error) => tracing::error!(%error, "cannot delete payloads of the audit log"),
-            }
-        }
-    }
-
-    /// The first leaf that was not written before a time, in RFC 3339 with milliseconds. Times never go back in a log.
+    /// The first leaf that was not written before a time, in RFC 3339 with milliseconds.
     pub(super) async fn first_since(&self, time: &str) -> Result<u64, Error> {
-        let (mut low, mut high) = (0, self.store().size().await?);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let leaf = self.store().leaf(middle).await?;
-            let at = serde_json::from_slice::<Leaf>(&leaf)?.at;
-            if at.as_str() < time {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        Ok(low)
+        first_since(self.store(), time).await
     }
 
     /// Writes and signs what was recorded, and closes the database. Nothing can be appended afterwards.
@@ -227,4 +209,20 @@ impl Log {
             tracing::warn!(%error, "the audit log stays locked until this process ends");
         }
     }
+}
+
+/// The first leaf that was not written before a time, in RFC 3339 with milliseconds. Times never go back in a log.
+pub(super) async fn first_since(store: &Store, time: &str) -> Result<u64, Error> {
+    let (mut low, mut high) = (0, store.size().await?);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let leaf = store.leaf(middle).await?;
+        let at = serde_json::from_slice::<Leaf>(&leaf)?.at;
+        if at.as_str() < time {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }

@@ -158,11 +158,11 @@ impl Log {
     /// How many events of a kind were written since a time (milliseconds since 1970), with the first and the last leaf.
     pub async fn count(&self, kind: Kind, since: i64) -> Result<(u64, Option<u64>, Option<u64>), Error> {
         let from = self.first_since(&super::event::time(since)).await?;
-        self.store().count(kind.name(), from).await
+        self.store().count(kind.name(), from, self.signed(None)?).await
     }
 }
 
-fn recorded(stored: StoredLeaf) -> Result<RecordedEvent, Error> {
+pub(super) fn recorded(stored: StoredLeaf) -> Result<RecordedEvent, Error> {
     let leaf: Leaf = serde_json::from_slice(&stored.bytes)?;
     let payload = stored.payload.map(|(_, payload)| serde_json::from_slice(&payload));
     Ok(RecordedEvent {

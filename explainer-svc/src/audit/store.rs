@@ -2,6 +2,7 @@
 //! transactions can be durable against a power cut without the ledger's being.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -18,7 +19,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 /// How many rows one statement inserts, the most first: a statement has its price, whatever it inserts.
-const ROWS: [usize; 3] = [128, 16, 1];
+const ROWS: [usize; 5] = [128, 32, 8, 2, 1];
 
 /// A leaf with its payload, to be inserted.
 #[derive(Debug, Clone)]
@@ -45,8 +46,15 @@ pub(super) struct StoredLeaf {
 pub(super) struct Store {
     write: SqlitePool,
     read: SqlitePool,
-    leaves: [SqlStr; 3],
-    payloads: [SqlStr; 3],
+    inserts: Arc<Inserts>,
+}
+
+/// A statement for each number of rows.
+#[derive(Debug)]
+struct Inserts {
+    leaves: [SqlStr; ROWS.len()],
+    payloads: [SqlStr; ROWS.len()],
+    nodes: [SqlStr; ROWS.len()],
 }
 
 impl Store {
@@ -87,8 +95,11 @@ impl Store {
         Self {
             write,
             read,
-            leaves: inserts("INSERT INTO leaf (number, bytes, hash) VALUES "),
-            payloads: inserts("INSERT INTO payload (leaf, salt, bytes) VALUES "),
+            inserts: Arc::new(Inserts {
+                leaves: inserts("INSERT INTO leaf (number, bytes, hash) VALUES "),
+                payloads: inserts("INSERT INTO payload (leaf, salt, bytes) VALUES "),
+                nodes: inserts("INSERT INTO node (level, number, hash) VALUES "),
+            }),
         }
     }
 
@@ -127,14 +138,7 @@ impl Store {
             return Err(Error::Damaged("another process has written to it".to_owned()));
         }
         self.insert(&mut transaction, size, leaves).await?;
-        for node in nodes {
-            sqlx::query("INSERT INTO node (level, number, hash) VALUES (?, ?, ?)")
-                .bind(node.level)
-                .bind(signed(node.number))
-                .bind(node.hash.0.as_slice())
-                .execute(&mut *transaction)
-                .await?;
-        }
+        self.insert_nodes(&mut transaction, nodes).await?;
         let mut erased = 0;
         if let Some(before) = erase {
             erased = sqlx::query("DELETE FROM payload WHERE leaf < ?")
@@ -155,10 +159,15 @@ impl Store {
         let mut number = signed(size);
         let mut rest = leaves;
         while !rest.is_empty() {
-            let fitting = ROWS.iter().position(|rows| *rows <= rest.len()).unwrap_or(2);
-            let (Some(rows), Some(leaf), Some(payload)) =
-                (ROWS.get(fitting), self.leaves.get(fitting), self.payloads.get(fitting))
-            else {
+            let fitting = ROWS
+                .iter()
+                .position(|rows| *rows <= rest.len())
+                .unwrap_or(ROWS.len() - 1);
+            let (Some(rows), Some(leaf), Some(payload)) = (
+                ROWS.get(fitting),
+                self.inserts.leaves.get(fitting),
+                self.inserts.payloads.get(fitting),
+            ) else {
                 break;
             };
             let (now, later) = rest.split_at_checked(*rows).unwrap_or((rest, &[]));
@@ -173,6 +182,31 @@ impl Store {
             }
             insert.execute(&mut *connection).await?;
             number += signed(u64::try_from(now.len()).unwrap_or(0));
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Each statement goes to `SQLite`'s thread and back, so there are few.
+    async fn insert_nodes(&self, connection: &mut SqliteConnection, nodes: &[Node]) -> Result<(), Error> {
+        let mut rest = nodes;
+        while !rest.is_empty() {
+            let fitting = ROWS
+                .iter()
+                .position(|rows| *rows <= rest.len())
+                .unwrap_or(ROWS.len() - 1);
+            let (Some(rows), Some(insert)) = (ROWS.get(fitting), self.inserts.nodes.get(fitting)) else {
+                break;
+            };
+            let (now, later) = rest.split_at_checked(*rows).unwrap_or((rest, &[]));
+            let mut insert = sqlx::query(insert.clone());
+            for node in now {
+                insert = insert
+                    .bind(node.level)
+                    .bind(signed(node.number))
+                    .bind(node.hash.0.as_slice());
+            }
+            insert.execute(&mut *connection).await?;
             rest = later;
         }
         Ok(())
@@ -215,14 +249,42 @@ impl Store {
         rows.iter().map(stored).collect()
     }
 
-    /// How many leaves of a kind there are from one number on, with the first and the last of them.
-    pub(super) async fn count(&self, kind: &str, from: u64) -> Result<(u64, Option<u64>, Option<u64>), Error> {
-        let row = sqlx::query(
-            "SELECT count(*) AS found, min(number) AS first, max(number) AS last FROM leaf
-             WHERE json_extract(bytes, '$.kind') = ? AND number >= ?",
+    /// The newest leaves of a kind, the newest first.
+    pub(super) async fn latest_of(
+        &self,
+        kind: &str,
+        from: u64,
+        before: u64,
+        limit: u64,
+    ) -> Result<Vec<StoredLeaf>, Error> {
+        let rows = sqlx::query(
+            "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
+             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
+             WHERE json_extract(leaf.bytes, '$.kind') = ? AND number >= ? AND number < ? ORDER BY number DESC LIMIT ?",
         )
         .bind(kind)
         .bind(signed(from))
+        .bind(signed(before))
+        .bind(signed(limit))
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// How many leaves of a kind there are between two numbers, with the first and the last of them.
+    pub(super) async fn count(
+        &self,
+        kind: &str,
+        from: u64,
+        before: u64,
+    ) -> Result<(u64, Option<u64>, Option<u64>), Error> {
+        let row = sqlx::query(
+            "SELECT count(*) AS found, min(number) AS first, max(number) AS last FROM leaf
+             WHERE json_extract(bytes, '$.kind') = ? AND number >= ? AND number < ?",
+        )
+        .bind(kind)
+        .bind(signed(from))
+        .bind(signed(before))
         .fetch_one(&self.read)
         .await?;
         let place = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(unsigned));

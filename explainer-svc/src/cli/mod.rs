@@ -7,11 +7,14 @@ mod audit;
 mod check;
 mod context;
 mod envoy;
+mod evaluate;
 mod files;
 mod gateway;
+mod governance;
 mod man;
 mod policy;
 mod serve;
+mod server;
 mod style;
 mod wrap;
 
@@ -93,9 +96,12 @@ enum Command {
     /// Checks, exports and watches the audit log.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// The gateway to models.
+    /// The gateway to models: what it is configured for, turning models off, what they cost.
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
+    /// How the controls of AIUC-1 and NIST stand, with their evidence.
+    #[command(subcommand)]
+    Governance(governance::GovernanceCommand),
     /// Makes Envoy's configuration.
     #[command(subcommand)]
     Envoy(envoy::EnvoyCommand),
@@ -122,6 +128,7 @@ impl Cli {
             Command::Context(command) => command.run(streams),
             Command::Audit(command) => command.run(streams),
             Command::Gateway(command) => command.run(streams),
+            Command::Governance(command) => command.run(streams),
             Command::Envoy(command) => command.run(streams),
             Command::Completions { shell } => completions(shell, streams),
             Command::Man { output } => man::run(Self::command(), output.as_deref(), streams),

@@ -20,7 +20,7 @@ mod status;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -32,12 +32,14 @@ use tokio_util::sync::CancellationToken;
 pub use self::fleet::{Failed, Proxy, Report, State as WorkerState, Worker};
 pub use self::kept::Taken;
 pub use self::settings::{Location, PolicyArgs, Settings, Token};
+pub(crate) use self::source::install_tls;
 pub use self::status::{Current as CurrentStatus, Refused, SourceStatus, Status};
 
 use self::examine::{Accepted, Material};
 use self::fleet::Fleet;
 use self::kept::{Kept, Shelf};
 use self::source::Source;
+use crate::audit::{self, Log};
 use crate::context::{Kind, kinds};
 use crate::telemetry::{Metrics, PolicyEvent};
 
@@ -110,6 +112,8 @@ struct Inner {
     fleet: Fleet,
     metrics: Metrics,
     stop: CancellationToken,
+    /// Where it is recorded what was refused.
+    audit: OnceLock<Log>,
     /// Asked once before the server answers; then it goes on from there.
     begun: Mutex<Option<Source>>,
 }
@@ -121,6 +125,17 @@ struct State {
     refused: VecDeque<Refused>,
     last_checked: Option<(Instant, Timestamp)>,
     last_error: Option<String>,
+}
+
+/// What the audit log has of policies that were refused.
+fn refusal(refused: &Refused) -> audit::Event {
+    let short = |reason: &String| reason.chars().take(500).collect::<String>();
+    let reasons: Vec<String> = refused.reasons.iter().take(REFUSED).map(short).collect();
+    let payload = serde_json::json!({
+        "revision": refused.revision, "origin": refused.origin, "reasons": reasons, "reasonsFound": refused.reasons.len(),
+    });
+    let subject = refused.revision.as_deref().unwrap_or("unread");
+    audit::Event::new(audit::Kind::PolicyRefused, subject, payload)
 }
 
 /// The last good policies that a server keeps in its state folder, for an Envoy that starts while it is away.
@@ -143,7 +158,7 @@ impl Delivery {
     /// # Errors
     /// The files cannot be used and nothing was kept: somebody waits for that at a prompt, or a rollout does.
     pub async fn open(settings: Settings, state: PathBuf, metrics: Metrics) -> anyhow::Result<Self> {
-        source::install_tls();
+        install_tls();
         let shelf = Shelf::new(state);
         let (kept, current) = {
             let shelf = shelf.clone();
@@ -171,9 +186,16 @@ impl Delivery {
             fleet: Fleet::default(),
             metrics,
             stop: CancellationToken::new(),
+            audit: OnceLock::new(),
             begun: Mutex::new(None),
         }));
         Ok(delivery)
+    }
+
+    /// Records in the audit log what is refused.
+    pub fn record_in(&self, log: Log) {
+        // The first log is the server's; there is no other.
+        let _ = self.0.audit.set(log);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -359,6 +381,11 @@ impl Delivery {
         );
         self.0.metrics.policies().count(PolicyEvent::Refused);
         let mut state = self.state();
+        if let Some(log) = self.0.audit.get()
+            && !state.refused.iter().any(|other| other.is_same(&refused))
+        {
+            log.record(refusal(&refused));
+        }
         // A source that offers the same again and again must not push out what else there was.
         state.refused.retain(|other| !other.is_same(&refused));
         state.refused.push_front(refused);

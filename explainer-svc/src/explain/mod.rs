@@ -1,6 +1,8 @@
 //! One decision becomes words: recorded, counted, worded by the engine, kept under a permanent link. A model's words, where one is
 //! asked, come beside the engine's: in the denial when they are there in time, else behind its link.
 
+mod nudged;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -238,6 +240,9 @@ impl Explainer {
                 self.metrics.recorded(&attempt, recorded);
                 if let Some(audit) = &self.audit {
                     audit.record(explained(request, &attempt, recorded, progress.origin()));
+                    if let Some(event) = nudged::event(&attempt, recorded) {
+                        audit.record(event);
+                    }
                 }
                 tracing::info!(
                     explanation = recorded.id,

@@ -65,7 +65,7 @@ impl Inner {
                 return Some(vec!["there is no such provider".to_owned()]);
             };
             let lines = self.bank.lines(&spender(call, route, target), now);
-            let reasons = self.settings.policy.objections(&policy::Question {
+            let mut reasons = self.settings.policy.objections(&policy::Question {
                 agent: &call.agent,
                 team: &call.team,
                 purpose: &call.purpose,
@@ -74,6 +74,15 @@ impl Inner {
                 target: policy::Place::new(lane.remote.provider(), &target.model),
                 budget: self.bank.standing(&lines),
             });
+            // Words of an explanation are a prompt's; an agent's own words are its own business.
+            if let (Some(release), Some(key)) = (&self.settings.release, &call.cache)
+                && !release.allows(target, &key.prompt)
+            {
+                reasons.push(format!(
+                    "{}/{} has not passed the evaluation with this prompt",
+                    target.provider, target.model
+                ));
+            }
             (!reasons.is_empty()).then_some(reasons)
         });
         each.collect()

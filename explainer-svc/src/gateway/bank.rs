@@ -120,19 +120,12 @@ impl Drop for Reservation {
 }
 
 impl Bank {
-    /// Gives back what calls of an earlier process had reserved, and begins to work.
+    /// Begins to work, with what was spent before. What calls of an earlier process had reserved is not reserved any more.
     pub(super) async fn open(
         store: Store,
         budgets: Vec<Budget>,
         trail: Arc<dyn Trail>,
     ) -> Result<(Self, JoinHandle<()>), StoreError> {
-        let released = writing::release_all(&store).await?;
-        if released > 0 {
-            tracing::info!(
-                released,
-                "gave back what calls had reserved when the process before ended"
-            );
-        }
         let known = writing::known(&store, &budgets).await?;
         let (commands, queue) = mpsc::unbounded_channel();
         let bank = Self(Arc::new(Shared {

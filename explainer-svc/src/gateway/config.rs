@@ -17,6 +17,7 @@ use super::agents::Agent;
 use super::budget::{Budget, Limit};
 use super::policy::Policy;
 use super::prices::{self, Prices, billionths};
+use super::release::Release;
 use super::secret::Source;
 
 /// Bytes of a file that is read here.
@@ -52,6 +53,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is kept.
     pub cache: CacheLimits,
+    /// Which models may explain, with which prompt; `None` for all.
+    pub release: Option<Release>,
     /// The SHA-256 of the file, for the audit log.
     pub digest: String,
 }
@@ -171,6 +174,7 @@ impl Settings {
             policy,
             limits,
             cache,
+            release_gate,
         } = raw;
         if (api_version.as_str(), kind.as_str()) != ("whynot.dev/v1", "Gateway") {
             return Err("expected apiVersion whynot.dev/v1 and kind Gateway".to_owned());
@@ -203,7 +207,11 @@ impl Settings {
         let prices = prices.map_err(|problem| problems.push(format!("prices: {problem}")));
         let policy = rego(&policy, folder, &agents).map_err(|problem| problems.push(format!("policy: {problem}")));
         let limits = self::limits(&limits).map_err(|problem| problems.push(format!("limits.{problem}")));
-        let (Ok(prices), Ok(policy), Ok(limits), true) = (prices, policy, limits, problems.is_empty()) else {
+        let release = release_gate.map(|path| Release::load(&folder.join(path))).transpose();
+        let release = release.map_err(|problem| problems.push(format!("releaseGate: {problem}")));
+        let (Ok(prices), Ok(policy), Ok(limits), Ok(release), true) =
+            (prices, policy, limits, release, problems.is_empty())
+        else {
             return Err(problems.join("; "));
         };
         Ok(Self {
@@ -222,12 +230,13 @@ impl Settings {
                 entries: cache.entries,
                 age: Duration::from_hours(u64::from(cache.hours)),
             },
+            release,
             digest: super::sha256(text),
         })
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path) -> Result<String, String> {
     let wrong = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     if std::fs::metadata(path).map_err(wrong)?.len() > LARGEST {
         return Err(format!("{} is larger than {LARGEST} bytes", path.display()));

@@ -19,6 +19,7 @@ mod cache;
 pub mod call;
 mod complete;
 pub mod config;
+mod described;
 mod guarding;
 pub mod guards;
 mod kill;
@@ -27,6 +28,7 @@ pub mod policy;
 pub mod prices;
 pub mod provider;
 mod recording;
+pub mod release;
 pub mod seams;
 pub mod secret;
 mod setup;
@@ -151,11 +153,7 @@ impl Gateway {
             metrics,
         } = parts;
         let canary = guards.canary();
-        let payload = match &canary {
-            Ok(present) => json!({"guards": present, "missing": []}),
-            Err(missing) => json!({"missing": missing}),
-        };
-        told(&*trail, Happened::Canary, "guards", payload).await?;
+        told(&*trail, Happened::Canary, "guards", tried(&canary)).await?;
         canary.map_err(OpenError::Canary)?;
         let store = Store::open(&database).await?;
         let mut lanes = BTreeMap::new();
@@ -248,6 +246,24 @@ impl Gateway {
         set
     }
 
+    /// Tries the guards again, and tells of keys that were replaced while it ran. Without its guards no model is asked.
+    pub async fn look_again(&self) {
+        let canary = self.0.guards.canary();
+        if let Err(missing) = &canary {
+            let reason = format!("guards that are not in the path: {}", missing.join(", "));
+            if let Err(error) = self.kill(true, &reason).await {
+                tracing::error!(%error, "models are off, and that could not be kept for a restart");
+            }
+        }
+        let tried = told(&*self.0.trail, Happened::Canary, "guards", tried(&canary)).await;
+        if let Err(error) = tried {
+            tracing::error!(%error, "that the guards were tried cannot be recorded");
+        }
+        if let Err(error) = changed(&self.0.settings, &self.0.store, &*self.0.trail).await {
+            tracing::error!(%error, "changed keys cannot be recorded");
+        }
+    }
+
     /// Asks a model. The call goes on, and is recorded, when whoever asked goes away.
     ///
     /// # Errors
@@ -292,6 +308,14 @@ impl Inner {
     }
 }
 
+/// What the audit log has of a canary.
+fn tried(canary: &Result<Vec<&'static str>, Vec<&'static str>>) -> serde_json::Value {
+    match canary {
+        Ok(present) => json!({"guards": present, "missing": []}),
+        Err(missing) => json!({"missing": missing}),
+    }
+}
+
 async fn told(trail: &dyn Trail, kind: Happened, subject: &str, payload: serde_json::Value) -> Result<(), OpenError> {
     let event = Event {
         kind,
@@ -303,27 +327,12 @@ async fn told(trail: &dyn Trail, kind: Happened, subject: &str, payload: serde_j
 
 /// Tells what is configured, and what of budgets and keys is another than at the start before.
 async fn changes(settings: &Settings, store: &Store, trail: &dyn Trail) -> Result<(), OpenError> {
-    let targets: Vec<_> = settings.routes.values().collect();
-    let routes: BTreeMap<&str, Vec<String>> = targets
-        .iter()
-        .map(|route| {
-            let each = route
-                .targets
-                .iter()
-                .map(|target| format!("{}/{}", target.provider, target.model));
-            (route.name.as_str(), each.collect())
-        })
-        .collect();
-    let regions: BTreeMap<&str, &str> = settings
-        .providers
-        .values()
-        .map(|provider| (provider.name.as_str(), provider.region.as_str()))
-        .collect();
-    let loaded = json!({
-        "digest": settings.digest, "policy": settings.policy.digest, "pricesAsOf": settings.prices.as_of.to_string(),
-        "routes": routes, "regions": regions,
-    });
-    told(trail, Happened::ConfigurationLoaded, "gateway", loaded).await?;
+    told(trail, Happened::ConfigurationLoaded, "gateway", settings.described()).await?;
+    changed(settings, store, trail).await
+}
+
+/// Tells what of budgets and keys is another than when it was last looked at.
+async fn changed(settings: &Settings, store: &Store, trail: &dyn Trail) -> Result<(), OpenError> {
     let budgets = settings
         .budgets
         .iter()
@@ -332,7 +341,15 @@ async fn changes(settings: &Settings, store: &Store, trail: &dyn Trail) -> Resul
         let key = agent.token.as_ref()?.read().ok()?.digest().short();
         Some((Happened::KeyChanged, agent.name.clone(), json!({"key": key})))
     });
-    for (kind, subject, payload) in budgets.chain(agents) {
+    let providers = settings.providers.values().filter_map(|provider| {
+        let key = provider.key.as_ref()?.read().ok()?.digest().short();
+        let payload = json!({"key": key, "of": "provider"});
+        Some((Happened::KeyChanged, format!("provider {}", provider.name), payload))
+    });
+    // The evaluation ran elsewhere; from now on what it found counts here.
+    let release = settings.release.iter().flat_map(release::Release::described);
+    let evaluated = release.map(|(subject, payload)| (Happened::EvaluationRun, subject, payload));
+    for (kind, subject, payload) in budgets.chain(agents).chain(providers).chain(evaluated) {
         let name = format!("{} {subject}", kind.name());
         let now = payload.to_string();
         if store.setting(&name).await?.as_deref() != Some(&now) {

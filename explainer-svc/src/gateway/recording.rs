@@ -31,6 +31,7 @@ fn of(event: Event) -> audit::Event {
         Happened::KillSwitch => Kind::KillSwitch,
         Happened::ConfigurationLoaded => Kind::ConfigurationLoaded,
         Happened::Canary => Kind::Canary,
+        Happened::EvaluationRun => Kind::EvaluationRun,
     };
     audit::Event::new(kind, event.subject, event.payload)
 }

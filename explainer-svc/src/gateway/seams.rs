@@ -106,6 +106,8 @@ pub enum Happened {
     ConfigurationLoaded,
     /// The guards were tried.
     Canary,
+    /// A model was evaluated with a prompt.
+    EvaluationRun,
 }
 
 impl Happened {
@@ -121,6 +123,7 @@ impl Happened {
             Self::KillSwitch => "kill-switch",
             Self::ConfigurationLoaded => "configuration-loaded",
             Self::Canary => "canary",
+            Self::EvaluationRun => "evaluation-run",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Gateway, GatewayMetrics, Guarding, Guards, Parts, Settings, Trail};
 use crate::audit::Log;
 
 /// The arguments of `whynot serve` about models.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Models")]
 pub struct GatewayArgs {
     /// The gateway to models: providers, routes, agents, budgets. Without it no model is asked.
@@ -18,6 +18,10 @@ pub struct GatewayArgs {
     /// While this file is there, no model is asked; words go on without them.
     #[arg(long, env = "WHYNOT_GATEWAY_KILL_FILE", value_name = "FILE", requires = "gateway")]
     pub gateway_kill_file: Option<PathBuf>,
+    /// How long it is kept what was used and spent, by day.
+    #[arg(long, env = "WHYNOT_GATEWAY_RETENTION_DAYS", value_name = "DAYS", default_value_t = 400, requires = "gateway",
+        value_parser = clap::value_parser!(u32).range(32..=3650))]
+    pub gateway_retention_days: u32,
 }
 
 /// What the gateway needs beside its file.
@@ -52,6 +56,7 @@ impl GatewayArgs {
         let Self {
             gateway,
             gateway_kill_file,
+            gateway_retention_days: _,
         } = self;
         gateway.map(|file| Setup {
             file,

@@ -1,6 +1,6 @@
 //! What was used and spent, for whoever pays.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use super::store::StoreError;
 const MOST: i64 = 10_000;
 
 /// What one agent used for one team and policy on one day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageRow {
     /// The day, in UTC.
@@ -43,6 +43,29 @@ pub struct UsageRow {
 }
 
 impl Gateway {
+    /// Deletes what was used and spent before a day (2026-11-23); how many rows that were. Of budgets, only periods that are over.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn purge(&self, before: &str) -> Result<u64, StoreError> {
+        let mut deleted = sqlx::query("DELETE FROM usage WHERE day < ?")
+            .bind(before)
+            .execute(&self.0.store.write)
+            .await?
+            .rows_affected();
+        // A month (2026-11) is over when the day is in a later one; as texts, it is before each of its own days.
+        let month = before.get(..7).unwrap_or_default();
+        deleted += sqlx::query(
+            "DELETE FROM balance WHERE (length(period) = 10 AND period < ?) OR (length(period) = 7 AND period < ?)",
+        )
+        .bind(before)
+        .bind(month)
+        .execute(&self.0.store.write)
+        .await?
+        .rows_affected();
+        Ok(deleted)
+    }
+
     /// What was used since a day (2026-11-23), the newest first.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ use self::shape::Shape;
 use crate::audit::{Event, Kind, Log};
 use crate::gateway::call::{CacheKey, Form, Money, Sampling, Usage};
 use crate::gateway::guards::{
-    Explained, Limits, Message, Outgoing, Part, Redactor, Role, Subject, answer_schema, project,
+    Explained, Limits, Message, Outgoing, Part, Redactor, Role, Subject, answer_schema, change_schema, project,
 };
 use crate::gateway::{Call, Completion, Content, Gateway, Refused};
 
@@ -263,6 +263,7 @@ impl Writer {
             projected: shape.projected,
             grounds,
             shape: shape.digest,
+            form: answer_schema(),
         };
         let (completion, origin) = self.ask(denial, asked, deadline, asking).await?;
         // The guards put the explanation first, and a step on each line after it.
@@ -324,7 +325,8 @@ impl Writer {
         let _ = redactor.value("", &object);
         projected.facts = redactor.again_in(&projected.facts);
         shape::surround(&mut projected, &denial.request);
-        let grounds = Explained::new(&denial.request, &projected, Some(&object));
+        // Of words that come with it none are used.
+        let grounds = Explained::new(&denial.request, &projected, Some(&object)).only_change();
         // All that is sent names it: nobody else gets what was kept of it.
         let digest = shape::digest(&json!([projected.facts, review.kind, "change"]));
         let asked = Asked {
@@ -336,6 +338,7 @@ impl Writer {
             projected,
             grounds,
             shape: digest,
+            form: change_schema(),
         };
         let (completion, origin) = self.ask(denial, asked, deadline, asking).await?;
         let dropped = completion.clean.dropped;
@@ -391,6 +394,7 @@ impl Writer {
             projected,
             grounds,
             shape,
+            form,
         } = asked;
         let rendered = prompt.render(variables)?;
         let message = |role, parts| Message { role, parts };
@@ -418,7 +422,7 @@ impl Writer {
                 outgoing,
                 grounds: Box::new(grounds),
             },
-            form: Some(Form::Schema(answer_schema())),
+            form: Some(Form::Schema(form)),
             sampling: Sampling::default(),
             max_tokens: prompt.max_tokens,
             deadline,
@@ -481,6 +485,7 @@ struct Asked<'p> {
     projected: crate::gateway::guards::Projected,
     grounds: Explained,
     shape: String,
+    form: Value,
 }
 
 /// A change of a model's, for the audit log.

@@ -130,7 +130,11 @@ fn help_texts() {
         ("help_policy_push", &["policy", "push", "--help"]),
         ("help_policy_status", &["policy", "status", "--help"]),
         ("help_policy_rollback", &["policy", "rollback", "--help"]),
+        ("help_gateway_evaluate", &["gateway", "evaluate", "--help"]),
         ("help_envoy_render", &["envoy", "render", "--help"]),
+        ("help_gateway_kill", &["gateway", "kill", "--help"]),
+        ("help_gateway_status", &["gateway", "status", "--help"]),
+        ("help_governance_report", &["governance", "report", "--help"]),
     ] {
         let run = whynot(folder.path(), arguments);
         assert_eq!(run.code, Some(0));

@@ -38,6 +38,8 @@ mod explanations;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod governance;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod limits;

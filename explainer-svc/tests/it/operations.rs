@@ -93,6 +93,7 @@ async fn every_route_is_in_the_openapi_document() {
             "/v1/filter/status",
             "/v1/gateway/kill",
             "/v1/gateway/usage",
+            "/v1/governance",
             "/v1/models",
             "/v1/policies",
             "/v1/policies/rollback",

@@ -12,6 +12,7 @@ mod opa;
 mod probe;
 mod process;
 mod proxy;
+mod server;
 mod settings;
 
 use std::{
@@ -30,6 +31,7 @@ pub use self::{
     opa::Opa,
     probe::client,
     process::Running,
+    server::Server,
     settings::{Live, Part, Ports, Programs, Settings, free_port},
 };
 

@@ -48,7 +48,7 @@ impl AuditCommand {
 }
 
 /// A public key, or the file that has it.
-fn public_key(text: &str) -> Result<PublicKey, String> {
+pub(super) fn public_key(text: &str) -> Result<PublicKey, String> {
     let wrong = match PublicKey::parse(text) {
         Ok(key) => return Ok(key),
         Err(wrong) => wrong,
@@ -61,7 +61,7 @@ fn public_key(text: &str) -> Result<PublicKey, String> {
 }
 
 /// The public key that was named, else the one of the key beside the database.
-fn key_of(named: Option<&PublicKey>, database: &Path) -> Result<PublicKey, Failed> {
+pub(super) fn key_of(named: Option<&PublicKey>, database: &Path) -> Result<PublicKey, Failed> {
     if let Some(key) = named {
         return Ok(key.clone());
     }
@@ -80,7 +80,7 @@ fn checkpoint_beside(database: &Path) -> PathBuf {
 }
 
 /// Runs what is async in the library.
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failed> {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(work))
 }

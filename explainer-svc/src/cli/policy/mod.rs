@@ -6,7 +6,6 @@ mod inspect;
 mod lint;
 mod push;
 mod rollback;
-mod server;
 mod status;
 mod test;
 
@@ -15,7 +14,7 @@ use engine::policy::Problem;
 
 use self::inputs::Inputs;
 use super::style::count;
-use super::{Failed, Streams};
+use super::{Failed, Streams, server};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {

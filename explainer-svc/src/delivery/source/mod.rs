@@ -243,7 +243,7 @@ fn authorities(path: &std::path::Path) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// TLS by rustls on ring, for every client of the process.
-pub(super) fn install_tls() {
+pub(crate) fn install_tls() {
     // Somebody else may have done it; that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

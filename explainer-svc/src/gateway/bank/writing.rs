@@ -1,4 +1,7 @@
 //! The task that writes, and its SQL.
+//!
+//! What is reserved is in memory only: no other process has this database, and what a process had reserved is nobody's once it has
+//! ended. What was spent is written, and counts as reserved until it is.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
@@ -32,8 +35,17 @@ pub(super) struct Writer {
     waiting: VecDeque<Reserve>,
     /// What could not be written yet. As many as there are calls.
     unsettled: Vec<Command>,
+    /// What calls that run now may spend, by the number of the call; gone when it is settled, or after its deadline.
+    held: HashMap<Line, HashMap<u64, Held>>,
     /// Of which it was told that they are spent.
     told: HashSet<Line>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    amount: Amount,
+    /// Milliseconds since 1970.
+    expires: i64,
 }
 
 /// What is done once the transaction is.
@@ -53,6 +65,7 @@ impl Writer {
             trail,
             waiting: VecDeque::new(),
             unsettled: Vec::new(),
+            held: HashMap::new(),
             told: HashSet::new(),
         }
     }
@@ -85,21 +98,23 @@ impl Writer {
         // Who is gone does not reserve.
         reserves.retain(|reserve| !reserve.reply.is_closed());
         let mut after = After::default();
-        let written = self.written(&mut reserves, &mut after).await;
+        let written = self.written(&mut after).await;
         self.bank.0.failing.store(written.is_err(), Ordering::Relaxed);
         match written {
             Ok(()) => {
-                self.unsettled.clear();
+                self.came_back();
+                self.known(&mut after);
+                let now = Timestamp::now();
+                for reserve in reserves {
+                    self.reserve(reserve, now, &mut after);
+                }
                 self.waiting = std::mem::take(&mut after.waiting);
                 self.done(after);
             }
             Err(error) => {
                 tracing::error!(%error, "budgets cannot be written; no model is asked until they can");
-                // What was reserved is rolled back; its handles release nothing that is there.
-                let all = after.replies.into_iter().map(|(reply, _)| reply);
-                let held = after.waiting.into_iter().chain(reserves).map(|reserve| reserve.reply);
-                for reply in all.chain(held) {
-                    let _ = reply.send(Err(Refused::Unrecorded("budgets")));
+                for reserve in reserves {
+                    let _ = reserve.reply.send(Err(Refused::Unrecorded("budgets")));
                 }
                 tokio::time::sleep(LOOK).await;
             }
@@ -109,60 +124,88 @@ impl Writer {
         }
     }
 
-    async fn written(&self, reserves: &mut VecDeque<Reserve>, after: &mut After) -> Result<(), StoreError> {
-        if self.unsettled.is_empty() && reserves.is_empty() {
+    /// Writes what was spent: one row for a budget and one for what is used, however many calls it was.
+    async fn written(&self, after: &mut After) -> Result<(), StoreError> {
+        let mut usage: HashMap<(String, &Used), Vec<&Spent>> = HashMap::new();
+        let mut added: HashMap<&Line, Amount> = HashMap::new();
+        for command in &self.unsettled {
+            if let Command::Settle {
+                lines, used, spent, at, ..
+            } = command
+            {
+                usage.entry((today(*at).to_string(), used)).or_default().push(spent);
+                for line in lines {
+                    let sum = added.entry(line).or_default();
+                    sum.money = sum.money.saturating_add(spent.money.map_or(0, |Money(money)| money));
+                    sum.tokens = sum.tokens.saturating_add(spent.usage.total());
+                    sum.requests = sum.requests.saturating_add(1);
+                }
+            }
+        }
+        if usage.is_empty() {
             return Ok(());
         }
         let mut transaction = self.store.write.begin_with("BEGIN IMMEDIATE").await?;
-        let now = Timestamp::now();
-        let mut usage: HashMap<(String, &Used), Vec<&Spent>> = HashMap::new();
-        for command in &self.unsettled {
-            match command {
-                Command::Settle {
-                    call,
-                    lines,
-                    used,
-                    spent,
-                    at,
-                } => {
-                    settle(&mut transaction, &self.bank.0.budgets, *call, lines, spent, after).await?;
-                    usage.entry((today(*at).to_string(), used)).or_default().push(spent);
-                }
-                Command::Release { call, lines } => release(&mut transaction, *call, lines).await?,
-                Command::Reserve(_) | Command::Flush(_) => {}
-            }
+        for (line, added) in added {
+            settle(&mut transaction, &self.bank.0.budgets, line, added, after).await?;
         }
         for ((day, used), spent) in usage {
             count(&mut transaction, &day, used, &spent).await?;
-        }
-        if !reserves.is_empty() {
-            sqlx::query("DELETE FROM reservation WHERE expires <= ?")
-                .bind(now.as_millisecond())
-                .execute(&mut *transaction)
-                .await?;
-        }
-        while let Some(reserve) = reserves.pop_front() {
-            self.reserve(&mut transaction, reserve, now, after).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 
-    async fn reserve(
-        &self,
-        connection: &mut SqliteConnection,
-        reserve: Reserve,
-        now: Timestamp,
-        after: &mut After,
-    ) -> Result<(), StoreError> {
+    /// What was settled or released is reserved no more.
+    fn came_back(&mut self) {
+        for command in self.unsettled.drain(..) {
+            let (Command::Settle { call, lines, .. } | Command::Release { call, lines }) = command else {
+                continue;
+            };
+            for line in lines {
+                if let Some(held) = self.held.get_mut(&line) {
+                    held.remove(&call);
+                    if held.is_empty() {
+                        self.held.remove(&line);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is spent now.
+    fn known(&self, after: &mut After) {
+        let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.extend(after.known.drain());
+    }
+
+    fn spent(&self, line: &Line) -> Amount {
+        let known = self.bank.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(line).copied().unwrap_or_default()
+    }
+
+    fn reserved(&mut self, line: &Line, now: Timestamp) -> Amount {
+        let Some(held) = self.held.get_mut(line) else {
+            return Amount::default();
+        };
+        held.retain(|_, held| held.expires > now.as_millisecond());
+        held.values().fold(Amount::default(), |sum, held| Amount {
+            money: sum.money.saturating_add(held.amount.money),
+            tokens: sum.tokens.saturating_add(held.amount.tokens),
+            requests: sum.requests.saturating_add(held.amount.requests),
+        })
+    }
+
+    fn reserve(&mut self, reserve: Reserve, now: Timestamp, after: &mut After) {
+        let bank = self.bank.clone();
         let mut room = Room::Enough;
         let mut full = None;
         for line in &reserve.lines {
-            let Some(budget) = self.bank.0.budgets.get(line.budget) else {
+            let Some(budget) = bank.0.budgets.get(line.budget) else {
                 continue;
             };
-            let spent = balance(connection, budget, line).await?;
-            let reserved = reserved(connection, budget, line).await?;
+            let spent = self.spent(line);
+            let reserved = self.reserved(line, now);
             match budget.room(spent, reserved, reserve.asked) {
                 Room::Held if room == Room::Enough => {
                     room = Room::Held;
@@ -178,7 +221,7 @@ impl Writer {
         }
         if room == Room::Held && Instant::now() < reserve.until {
             after.waiting.push_back(reserve);
-            return Ok(());
+            return;
         }
         if let Some((line, budget, spent)) = full {
             let ends = budget.period.ends(now);
@@ -196,37 +239,23 @@ impl Writer {
                 },
             };
             after.replies.push((reserve.reply, Err(refused)));
-            return Ok(());
+            return;
         }
-        let reservation = self.bank.reservation(reserve.lines);
+        let reservation = bank.reservation(reserve.lines);
         for line in &reservation.lines {
-            let Some(budget) = self.bank.0.budgets.get(line.budget) else {
-                continue;
+            let held = Held {
+                amount: reserve.asked,
+                expires: reserve.expires,
             };
-            sqlx::query(
-                "INSERT INTO reservation (call, budget, scope, period, money, tokens, requests, expires)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(signed(reservation.call))
-            .bind(&budget.name)
-            .bind(&line.scope)
-            .bind(&line.period)
-            .bind(signed(reserve.asked.money))
-            .bind(signed(reserve.asked.tokens))
-            .bind(signed(reserve.asked.requests))
-            .bind(reserve.expires)
-            .execute(&mut *connection)
-            .await?;
+            self.held
+                .entry(line.clone())
+                .or_default()
+                .insert(reservation.call, held);
         }
         after.replies.push((reserve.reply, Ok(reservation)));
-        Ok(())
     }
 
     fn done(&mut self, after: After) {
-        {
-            let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.extend(after.known);
-        }
         for (line, spent, is_hard) in after.reached {
             // A soft limit is crossed once; a hard one is met again and again.
             if is_hard && !self.told.insert(line.clone()) {
@@ -253,29 +282,6 @@ impl Writer {
     }
 }
 
-async fn balance(connection: &mut SqliteConnection, budget: &Budget, line: &Line) -> Result<Amount, StoreError> {
-    let row = sqlx::query("SELECT money, tokens, requests FROM balance WHERE budget = ? AND scope = ? AND period = ?")
-        .bind(&budget.name)
-        .bind(&line.scope)
-        .bind(&line.period)
-        .fetch_optional(connection)
-        .await?;
-    row.map_or(Ok(Amount::default()), |row| amount(&row))
-}
-
-async fn reserved(connection: &mut SqliteConnection, budget: &Budget, line: &Line) -> Result<Amount, StoreError> {
-    let row = sqlx::query(
-        "SELECT coalesce(sum(money), 0) AS money, coalesce(sum(tokens), 0) AS tokens, coalesce(sum(requests), 0) AS requests
-         FROM reservation WHERE budget = ? AND scope = ? AND period = ?",
-    )
-    .bind(&budget.name)
-    .bind(&line.scope)
-    .bind(&line.period)
-    .fetch_one(connection)
-    .await?;
-    amount(&row)
-}
-
 fn amount(row: &sqlx::sqlite::SqliteRow) -> Result<Amount, StoreError> {
     Ok(Amount {
         money: unsigned(row.try_get("money")?),
@@ -287,56 +293,37 @@ fn amount(row: &sqlx::sqlite::SqliteRow) -> Result<Amount, StoreError> {
 async fn settle(
     connection: &mut SqliteConnection,
     budgets: &[Budget],
-    call: u64,
-    lines: &[Line],
-    spent: &Spent,
+    line: &Line,
+    added: Amount,
     after: &mut After,
 ) -> Result<(), StoreError> {
-    release(connection, call, lines).await?;
-    let added = Amount {
-        money: spent.money.map_or(0, |Money(money)| money),
-        tokens: spent.usage.total(),
-        requests: 1,
+    let Some(budget) = budgets.get(line.budget) else {
+        return Ok(());
     };
-    for line in lines {
-        let Some(budget) = budgets.get(line.budget) else {
-            continue;
-        };
-        let row = sqlx::query(
-            "INSERT INTO balance (budget, scope, period, money, tokens, requests) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (budget, scope, period) DO UPDATE SET money = money + excluded.money,
-                 tokens = tokens + excluded.tokens, requests = requests + excluded.requests
-             RETURNING money, tokens, requests",
-        )
-        .bind(&budget.name)
-        .bind(&line.scope)
-        .bind(&line.period)
-        .bind(signed(added.money))
-        .bind(signed(added.tokens))
-        .bind(signed(added.requests))
-        .fetch_one(&mut *connection)
-        .await?;
-        let now = amount(&row)?;
-        let before = Amount {
-            money: now.money.saturating_sub(added.money),
-            tokens: now.tokens.saturating_sub(added.tokens),
-            requests: now.requests.saturating_sub(added.requests),
-        };
-        if budget.is_over_soft(now) && !budget.is_over_soft(before) {
-            after.reached.push((line.clone(), now, false));
-        }
-        after.known.insert(line.clone(), now);
+    let row = sqlx::query(
+        "INSERT INTO balance (budget, scope, period, money, tokens, requests) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (budget, scope, period) DO UPDATE SET money = money + excluded.money,
+             tokens = tokens + excluded.tokens, requests = requests + excluded.requests
+         RETURNING money, tokens, requests",
+    )
+    .bind(&budget.name)
+    .bind(&line.scope)
+    .bind(&line.period)
+    .bind(signed(added.money))
+    .bind(signed(added.tokens))
+    .bind(signed(added.requests))
+    .fetch_one(connection)
+    .await?;
+    let now = amount(&row)?;
+    let before = Amount {
+        money: now.money.saturating_sub(added.money),
+        tokens: now.tokens.saturating_sub(added.tokens),
+        requests: now.requests.saturating_sub(added.requests),
+    };
+    if budget.is_over_soft(now) && !budget.is_over_soft(before) {
+        after.reached.push((line.clone(), now, false));
     }
-    Ok(())
-}
-
-async fn release(connection: &mut SqliteConnection, call: u64, lines: &[Line]) -> Result<(), StoreError> {
-    if !lines.is_empty() {
-        sqlx::query("DELETE FROM reservation WHERE call = ?")
-            .bind(signed(call))
-            .execute(connection)
-            .await?;
-    }
+    after.known.insert(line.clone(), now);
     Ok(())
 }
 
@@ -366,12 +353,6 @@ async fn count(connection: &mut SqliteConnection, day: &str, used: &Used, all: &
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// This process is the only one, so whatever is reserved at its start belongs to nobody.
-pub(super) async fn release_all(store: &Store) -> Result<u64, StoreError> {
-    let deleted = sqlx::query("DELETE FROM reservation").execute(&store.write).await?;
-    Ok(deleted.rows_affected())
 }
 
 /// What was spent in the periods that run.

@@ -30,6 +30,8 @@ pub(super) struct Raw {
     pub(super) limits: RawLimits,
     #[serde(default)]
     pub(super) cache: RawCache,
+    #[serde(default)]
+    pub(super) release_gate: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

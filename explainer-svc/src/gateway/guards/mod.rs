@@ -27,7 +27,7 @@ use serde::Serialize;
 pub use canary::{Missing, canary};
 pub use inbound::{Guarded, Limits, Message, Outgoing, Part, Report, Role, Sent, inbound};
 pub use injection::{Detection, Place, Verdict, detect};
-pub use outbound::{Answer, Clean, Explained, Grounds, answer_schema, outbound};
+pub use outbound::{Answer, Clean, Explained, Grounds, answer_schema, change_schema, outbound};
 pub use projection::{Projected, Reason, Record, Subject, project};
 pub use redact::{Kind, Redactor};
 pub use spotlight::Marks;

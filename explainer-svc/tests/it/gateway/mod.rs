@@ -2,10 +2,13 @@
 
 pub(crate) mod provider;
 
+mod again;
 mod budgets;
+mod evaluated;
 mod faults;
 mod guarded;
 mod http;
+mod process;
 mod rules;
 
 use std::path::Path;

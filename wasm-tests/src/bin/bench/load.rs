@@ -10,10 +10,18 @@ use anyhow::{Context as _, Result, bail};
 
 /// Requests are made before the load starts; while it runs, the next one is handed out.
 const SCRIPT: &str = r#"
-local requests, turn = {}, 0
+local requests, turn, pause = {}, 0, 0
 function init(args)
+  local headers = {["Content-Type"] = "application/json", ["Authorization"] = args[2]}
+  pause = tonumber(args[3] or 0)
   for body in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+    requests[#requests + 1] = wrk.format("POST", nil, headers, body)
+  end
+  if pause > 0 then
+    -- Spread, so that connections do not keep step.
+    function delay()
+      return math.random(0, 2 * pause)
+    end
   end
 end
 function request()
@@ -64,15 +72,38 @@ pub(crate) struct Load {
 
 /// Sends the reviews to `url` for so long; every answer must be a 200.
 pub(crate) fn load(url: &str, bodies: &Bodies, connections: u32, seconds: u32) -> Result<Load> {
-    let output = Command::new("wrk")
+    send(&format!("{url}?timeout=30s"), bodies, connections, seconds, None)
+}
+
+/// The same for requests that need a token, with a pause (in milliseconds, on average) before each request of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner<'a> {
+    pub(crate) token: &'a str,
+    pub(crate) pause: u32,
+}
+
+/// Sends the bodies for so long; every answer must be a 200.
+pub(crate) fn send(
+    url: &str,
+    bodies: &Bodies,
+    connections: u32,
+    seconds: u32,
+    manner: Option<Manner<'_>>,
+) -> Result<Load> {
+    let mut command = Command::new("wrk");
+    command
         .args(["--threads", "1", "--timeout", "30s"])
         .args(["--connections".to_owned(), connections.to_string()])
         .args(["--duration".to_owned(), format!("{seconds}s")])
         .arg("--script")
         .arg(&bodies.script)
-        .arg(format!("{url}?timeout=30s"))
+        .arg(url)
         .arg("--")
-        .arg(&bodies.file)
+        .arg(&bodies.file);
+    if let Some(Manner { token, pause }) = manner {
+        command.arg(format!("Bearer {token}")).arg(pause.to_string());
+    }
+    let output = command
         .output()
         .context("starting wrk (`just setup bench` installs it)")?;
     let text = String::from_utf8_lossy(&output.stdout);

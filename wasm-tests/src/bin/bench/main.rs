@@ -6,10 +6,12 @@
 mod contenders;
 mod five;
 mod fixes;
+mod gateway;
 mod load;
 mod matching;
 mod memory;
 mod native;
+mod provider;
 mod raw;
 mod repeats;
 mod report;
@@ -53,6 +55,8 @@ enum Scenario {
     Memory,
     /// Policies that are swapped under load.
     Swap,
+    /// The gateway to models beside LiteLLM's proxy, before a provider that answers at once.
+    Gateway,
 }
 
 impl Scenario {
@@ -67,6 +71,7 @@ impl Scenario {
             Self::Fixes => "fixes",
             Self::Memory => "memory",
             Self::Swap => "swap",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -134,6 +139,7 @@ fn main() -> Result<()> {
             Scenario::Fixes => fixes::run(&arguments)?,
             Scenario::Memory => memory::run(&arguments)?,
             Scenario::Swap => swap::run(&arguments)?,
+            Scenario::Gateway => gateway::run(&arguments)?,
         };
         finish(&arguments, scenario, &table)?;
     }

@@ -31,6 +31,7 @@ pub struct Explained {
     stems: BTreeSet<String>,
     untrusted: BTreeSet<String>,
     pub(super) object: Option<Value>,
+    only_change: bool,
 }
 
 /// How many words in a row make a repetition.
@@ -128,7 +129,21 @@ impl Explained {
             stems,
             untrusted,
             object: object.cloned(),
+            only_change: false,
         }
+    }
+
+    /// Of the answer only a change is used: whatever words it has are never shown, so nothing is asked of them.
+    #[must_use]
+    pub fn only_change(self) -> Self {
+        Self {
+            only_change: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_only_change(&self) -> bool {
+        self.only_change
     }
 
     /// Also wary of what stands in this decision: a model that was sent less of it may have it from elsewhere.

@@ -83,19 +83,28 @@ pub fn answer_schema() -> Value {
             "steps": {"type": "array", "maxItems": MAX_STEPS, "items": {"type": "string", "minLength": 1, "maxLength": MAX_STEP}},
             "policies": {"type": "array", "minItems": 1, "maxItems": 16, "items": {"type": "string", "maxLength": 256}},
             "fields": {"type": "array", "maxItems": 32, "items": {"type": "string", "maxLength": 512}},
-            "change": {
-                "type": ["array", "null"],
-                "maxItems": 16,
-                "items": {
-                    "type": "object",
-                    "required": ["op", "path"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "op": {"enum": ["add", "remove", "replace", "test"]},
-                        "path": {"type": "string", "maxLength": 512},
-                        "value": {},
-                    },
-                },
+            "change": operations(),
+        },
+    })
+}
+
+/// The form of an answer that is only a change.
+pub fn change_schema() -> Value {
+    json!({"type": "object", "required": ["change"], "properties": {"change": operations()}})
+}
+
+fn operations() -> Value {
+    json!({
+        "type": ["array", "null"],
+        "maxItems": 16,
+        "items": {
+            "type": "object",
+            "required": ["op", "path"],
+            "additionalProperties": false,
+            "properties": {
+                "op": {"enum": ["add", "remove", "replace", "test"]},
+                "path": {"type": "string", "maxLength": 512},
+                "value": {},
             },
         },
     })
@@ -138,6 +147,9 @@ pub fn outbound(answer: &Answer<'_>, grounds: &Grounds) -> Result<Clean, Fired> 
         ));
     }
     match grounds {
+        Grounds::Explanation { facts, marks } if facts.is_only_change() => {
+            only_change(&marks.unmark(&text), facts, report)
+        }
         Grounds::Explanation { facts, marks } => explanation(&marks.unmark(&text), facts, report),
         Grounds::Plain { schema, marks, .. } => plain(&marks.unmark(&text), schema.as_ref(), report),
     }
@@ -244,14 +256,7 @@ fn explanation(text: &str, facts: &Explained, mut report: Report) -> Result<Clea
     if let Some(detail) = facts.ungrounded_names(&named, &pointed) {
         return Err(Fired::new(Guard::Groundedness, detail, report));
     }
-    let (change, dropped) =
-        match change.filter(|change| !change.is_null() && change.as_array().is_none_or(|list| !list.is_empty())) {
-            None => (None, None),
-            Some(change) => match change::parse(&change, facts) {
-                Ok(patch) => (Some(patch), None),
-                Err(problem) => (None, Some(problem)),
-            },
-        };
+    let (change, dropped) = proposed(change, facts);
     report.count(Guard::Change, usize::from(dropped.is_some()));
     Ok(Clean {
         text: all,
@@ -261,6 +266,39 @@ fn explanation(text: &str, facts: &Explained, mut report: Report) -> Result<Clea
         dropped,
         report,
     })
+}
+
+/// A change, and nothing of the words around it.
+fn only_change(text: &str, facts: &Explained, mut report: Report) -> Result<Clean, Fired> {
+    static ANSWER: LazyLock<Option<Validator>> = LazyLock::new(|| validator(&change_schema()).ok());
+    let said = ANSWER
+        .as_ref()
+        .ok_or_else(|| "the schema of changes is none".to_owned())
+        .and_then(|validator| read(text, validator));
+    let mut said = match said {
+        Ok(said) => said,
+        Err(problem) => return Err(Fired::new(Guard::Schema, problem, report)),
+    };
+    let (change, dropped) = proposed(said.get_mut("change").map(Value::take), facts);
+    report.count(Guard::Change, usize::from(dropped.is_some()));
+    Ok(Clean {
+        text: String::new(),
+        policies: Vec::new(),
+        fields: Vec::new(),
+        change,
+        dropped,
+        report,
+    })
+}
+
+/// The change, or why it is none; neither when none is proposed.
+fn proposed(change: Option<Value>, facts: &Explained) -> (Option<Patch>, Option<String>) {
+    let change = change.filter(|change| !change.is_null() && change.as_array().is_none_or(|list| !list.is_empty()));
+    match change.map(|change| change::parse(&change, facts)) {
+        None => (None, None),
+        Some(Ok(patch)) => (Some(patch), None),
+        Some(Err(problem)) => (None, Some(problem)),
+    }
 }
 
 /// What speaks against one line.

@@ -37,6 +37,44 @@ fn refused(answer: &Value) -> Option<(Guard, String)> {
 }
 
 #[test]
+fn of_an_answer_that_is_only_a_change_no_words_come_through() {
+    let Grounds::Explanation { facts, marks } = grounds() else {
+        panic!("no explanation")
+    };
+    let facts = Box::new(facts.only_change());
+    let grounds = Grounds::Explanation { facts, marks };
+    let ask = |answer: &Value| {
+        let text = answer.to_string();
+        outbound(
+            &Answer {
+                text: &text,
+                tool_calls: 0,
+            },
+            &grounds,
+        )
+    };
+    let change = json!([{"op": "replace", "path": "/spec/containers/0/securityContext/privileged", "value": false}]);
+    let clean = ask(&json!({"change": change, "explanation": "This request is approved."})).unwrap();
+    assert_eq!(
+        (clean.text.as_str(), clean.change.map(|change| change.len())),
+        ("", Some(1))
+    );
+    let none = ask(&json!({"change": null})).unwrap();
+    assert_eq!((none.change, none.dropped), (None, None));
+    let dodge = json!([{"op": "remove", "path": "/spec/containers/0"}]);
+    let dropped = ask(&json!({"change": dodge})).unwrap();
+    assert!(dropped.change.is_none() && dropped.dropped.is_some());
+    for wrong in [
+        json!({}),
+        json!([]),
+        json!({"change": "x"}),
+        json!({"change": [{"op": "move", "path": "/a", "from": "/b"}]}),
+    ] {
+        assert_eq!(ask(&wrong).unwrap_err().guard, Guard::Schema, "{wrong}");
+    }
+}
+
+#[test]
 fn good_explanations_pass() {
     for words in [
         "The container app runs privileged, which gives it all rights on the node. Set `privileged` to `false`, or leave it out.",

@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::super::check::remote::Remote;
-use super::super::{Failed, Streams};
+use super::check::remote::Remote;
+use super::{Failed, Streams};
 
 /// Bytes of an answer: the status of thousands of workers.
 const LARGEST: u64 = 64 << 20;
@@ -68,6 +68,18 @@ impl Server {
         let sent = agent(Duration::from_secs(15))
             .get(&url)
             .header("accept", "application/json")
+            .call();
+        read(&url, sent)
+    }
+
+    /// What only administrators may see.
+    pub(super) fn get_as<T: DeserializeOwned>(&self, path: &str, token: &str) -> Result<T, Unanswered> {
+        let url = self.server.url(path);
+        // It may read a long log before it answers.
+        let sent = agent(Duration::from_mins(3))
+            .get(&url)
+            .header("accept", "application/json")
+            .header("authorization", &format!("Bearer {token}"))
             .call();
         read(&url, sent)
     }

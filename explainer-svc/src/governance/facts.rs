@@ -1,0 +1,166 @@
+//! What evidence is looked for in: events of the audit log, whether it verifies, metrics. Read once for all controls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::control::{Controls, Part, Query};
+use super::report::LogState;
+use crate::audit::{self, Kind, Reader, RecordedEvent};
+
+/// Events of a kind whose payloads are read: of a busy service the newest.
+pub(super) const NEWEST: u64 = 5000;
+/// How far back it is looked for what was configured.
+const CONFIGURED: u32 = 3650;
+/// Milliseconds.
+const DAY: i64 = 86_400_000;
+
+/// All that is looked in.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// When.
+    pub(super) now: Timestamp,
+    /// Events by kind.
+    pub(super) events: BTreeMap<Kind, Seen>,
+    /// The audit log.
+    pub(super) log: LogState,
+    /// When a witness last cosigned it, and who; else why none is known.
+    pub(super) witness: Result<Witnessed, String>,
+    /// The metrics of the running service, as it shows them.
+    pub(super) metrics: Option<String>,
+}
+
+/// A witness's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Witnessed {
+    /// Its name.
+    pub(super) name: String,
+    /// When.
+    pub(super) at: Timestamp,
+    /// How many leaves the log had.
+    pub(super) size: u64,
+}
+
+/// Events of one kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// How many there are, by days back.
+    pub(super) counts: BTreeMap<u32, u64>,
+    /// The newest, the newest first.
+    pub(super) newest: Vec<RecordedEvent>,
+}
+
+impl Facts {
+    /// Reads the events that the controls ask for.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub(super) async fn events(
+        controls: &Controls,
+        reader: &Reader,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Kind, Seen>, audit::Error> {
+        let mut wanted: BTreeMap<Kind, BTreeSet<u32>> = BTreeMap::new();
+        let always = [
+            (Kind::ConfigurationLoaded, CONFIGURED),
+            (Kind::Canary, CONFIGURED),
+            (Kind::GovernanceEvaluated, CONFIGURED),
+        ];
+        let queried = controls.checks.values().filter_map(|check| match &check.query {
+            Query::Events(events) => Some((events.kind, events.days)),
+            Query::Share(share) => Some((share.kind, share.days)),
+            Query::Tally(tally) => Some((tally.kind, tally.days)),
+            Query::Figure(figure) => Some((figure.kind, figure.days)),
+            Query::Guards(_) | Query::Configuration(_) | Query::Log | Query::Witness(_) | Query::Metric(_) => None,
+        });
+        for (kind, days) in always.into_iter().chain(queried) {
+            wanted.entry(kind).or_default().insert(days);
+        }
+        let mut events = BTreeMap::new();
+        for (kind, days) in wanted {
+            let mut seen = Seen::default();
+            let since = |days: u32| now.as_millisecond() - i64::from(days) * DAY;
+            for days in &days {
+                seen.counts.insert(*days, reader.count(kind, since(*days)).await?);
+            }
+            let longest = days.last().copied().unwrap_or(0);
+            // The newest one says it all.
+            let limit = match kind {
+                Kind::GovernanceEvaluated => 1,
+                Kind::Canary | Kind::ConfigurationLoaded => 100,
+                _ => NEWEST,
+            };
+            seen.newest = reader.latest(kind, since(longest), limit).await?;
+            events.insert(kind, seen);
+        }
+        Ok(events)
+    }
+
+    /// The newest events of a kind, within so many days.
+    pub(super) fn within(&self, kind: Kind, days: u32) -> impl Iterator<Item = &RecordedEvent> {
+        let since = self.now.as_millisecond() - i64::from(days) * DAY;
+        let newest = self.events.get(&kind).map(|seen| seen.newest.as_slice());
+        let newest = newest.unwrap_or_default().iter();
+        newest.take_while(move |event| time(event).is_some_and(|at| at.as_millisecond() >= since))
+    }
+
+    /// How many events of a kind there are, within so many days.
+    pub(super) fn count(&self, kind: Kind, days: u32) -> u64 {
+        let seen = self.events.get(&kind);
+        seen.and_then(|seen| seen.counts.get(&days)).copied().unwrap_or(0)
+    }
+
+    /// What the service was last started with.
+    pub(super) fn service(&self) -> Option<&RecordedEvent> {
+        self.started(|event| event.subject != "gateway")
+    }
+
+    /// What a part was last started with. The gateway's counts only when it is of the same start.
+    pub(super) fn configuration(&self, part: Part) -> Option<&RecordedEvent> {
+        match part {
+            Part::Service => self.service(),
+            Part::Gateway => {
+                let gateway = self.started(|event| event.subject == "gateway")?;
+                let is_older = |service: &RecordedEvent| service.index > gateway.index;
+                (!self.service().is_some_and(is_older)).then_some(gateway)
+            }
+        }
+    }
+
+    fn started(&self, is: impl Fn(&RecordedEvent) -> bool) -> Option<&RecordedEvent> {
+        let mut all = self.within(Kind::ConfigurationLoaded, CONFIGURED);
+        all.find(|event| is(event) && event.payload.is_some())
+    }
+
+    /// The last time that guards were tried, since the last start.
+    pub(super) fn canary(&self) -> Option<&RecordedEvent> {
+        let last = self.within(Kind::Canary, CONFIGURED).next()?;
+        let is_older = |service: &RecordedEvent| service.index > last.index;
+        (!self.service().is_some_and(is_older)).then_some(last)
+    }
+
+    /// Whether models are asked.
+    pub(super) fn models(&self) -> Option<bool> {
+        self.service()?.payload.as_ref()?.get("models").and_then(Value::as_bool)
+    }
+
+    /// The sum of a metric over all of its labels.
+    pub(super) fn metric(&self, name: &str) -> Option<f64> {
+        let values = self.metrics.as_ref()?.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let value = match rest.strip_prefix('{') {
+                // No label of ours has a brace in it.
+                Some(labels) => labels.split_once('}')?.1,
+                None => rest,
+            };
+            value.strip_prefix(' ')?.split(' ').next()?.parse::<f64>().ok()
+        });
+        values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+    }
+}
+
+/// When an event was written.
+pub(super) fn time(event: &RecordedEvent) -> Option<Timestamp> {
+    event.at.parse().ok()
+}
