@@ -222,7 +222,7 @@ fn an_embedded_context_is_as_old_as_the_configuration() {
             fail_last_call(&host);
         }
         let answer = answer(&host, &request);
-        (!answer.allowed).then(|| answer.message)
+        (!answer.allowed).then_some(answer.message)
     };
     assert_eq!(denied(u64::MAX), None);
     let message = denied(1_000_000_000).unwrap();
