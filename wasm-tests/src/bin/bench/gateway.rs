@@ -1,4 +1,4 @@
-//! What the gateway to models takes, with its guards, budgets and durable audit log, beside LiteLLM's proxy with none of these,
+//! What the gateway to models takes, with its guards, budgets and durable audit log, beside `LiteLLM`'s proxy with none of these,
 //! and beside nothing.
 
 use std::{
@@ -60,7 +60,7 @@ enum Who {
     Direct,
     /// `whynot serve --gateway`.
     Gateway,
-    /// LiteLLM's proxy with so many workers.
+    /// `LiteLLM`'s proxy with so many workers.
     Litellm(u32),
 }
 

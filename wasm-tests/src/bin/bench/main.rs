@@ -55,7 +55,7 @@ enum Scenario {
     Memory,
     /// Policies that are swapped under load.
     Swap,
-    /// The gateway to models beside LiteLLM's proxy, before a provider that answers at once.
+    /// The gateway to models beside `LiteLLM`'s proxy, before a provider that answers at once.
     Gateway,
 }
 
