@@ -61,6 +61,8 @@ if [ -z "$gateway" ]; then
 	printf 'asOf: 2026-11-01\nmodels:\n  gemma3-270m: {input: 0, output: 0}\n' >"$work/prices.yaml"
 fi
 
+# What a model can do is seen where it is asked for a change each time.
+case " $* " in *" --changes"*) ;; *) set -- --changes all "$@" ;; esac
 rc=0
 "$whynot" gateway evaluate "$gateway" --policies policies --state "$work" --result "$work/evaluation.json" "$@" || rc=$?
 say "what was found: $work/evaluation.json"

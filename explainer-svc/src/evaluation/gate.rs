@@ -76,15 +76,13 @@ impl Threshold {
         let Some(found) = figures.named(name) else {
             return (!self.optional).then(|| format!("{name} could not be measured"));
         };
-        let below = self
-            .min
-            .filter(|min| found < *min)
-            .map(|min| format!("{name} is {found}, and {min} is the least"));
-        below.or_else(|| {
-            self.max
-                .filter(|max| found > *max)
-                .map(|max| format!("{name} is {found}, and {max} is the most"))
-        })
+        // Enough digits to tell it from the bound.
+        let shown = (found * 1e4).round() / 1e4;
+        let below = self.min.filter(|min| found < *min);
+        let above = self.max.filter(|max| found > *max);
+        below
+            .map(|min| format!("{name} is {shown}, and {min} is the least"))
+            .or_else(|| above.map(|max| format!("{name} is {shown}, and {max} is the most")))
     }
 }
 
