@@ -3,16 +3,20 @@
 //! Each request ends in exactly one of [`Effect::Respond`] and [`Effect::PassOn`]; both are made by [`finish`] alone. What the
 //! webhook behind answers is the business of [`upstream`](crate::upstream).
 
+mod asking;
+
 use engine::admission::{Answer, Review};
 use engine::answer::{self, Decided};
 use engine::context::Namespace;
 use engine::eval::PolicySet;
 use engine::explain::text::Words;
-use engine::explain::wire::{Decision, ExplainRequest, ExplainResponse};
+use engine::explain::wire::{Decision, ExplainResponse};
 use engine::redact;
 use engine::verdict::Action;
 
-use crate::config::{Config, Explainer};
+pub(crate) use self::asking::explainer_call;
+use self::asking::lacks_change;
+use crate::config::Config;
 use crate::upstream::{self, Head, Passed, Rewording};
 
 /// The largest answer of the explainer that is read.
@@ -394,51 +398,6 @@ fn judge(
         }
         None => answered(target, &decided, body, None, effects),
     }
-}
-
-/// Asks the explainer, when there is one and `left_ms` of the webhook's deadline leave time for it.
-pub(crate) fn explainer_call(
-    request: &ExplainRequest,
-    review: Option<&[u8]>,
-    deadline_ms: u64,
-    left_ms: u64,
-    config: &Config,
-) -> Option<Effect> {
-    let explainer = config.explainer.as_ref()?;
-    let timeout_ms = patience(explainer, left_ms)?;
-    let mut request = request.clone();
-    request.deadline_ms = timeout_ms;
-    Some(Effect::Call {
-        // Strings, numbers and maps with string keys always serialise.
-        body: with_review(serde_json::to_vec(&request).unwrap_or_default(), review),
-        timeout_ms,
-        give_up_ms: deadline_ms.saturating_sub(explainer.margin_ms),
-    })
-}
-
-/// Whether somebody else may find a change: nothing says that there is none, and the object may leave.
-fn lacks_change(request: &ExplainRequest) -> bool {
-    let kind = &request.review.kind;
-    let mut denying = request.with_action(Action::Deny);
-    request.decision == Decision::Deny
-        && request.fix.is_none()
-        && matches!(request.review.operation.as_str(), "CREATE" | "UPDATE")
-        && !(kind.group.is_empty() && kind.kind == "Secret")
-        && denying.any(|violation| !request.unfixable.contains_key(&violation.policy))
-}
-
-/// The request with the review as it came, as its first member.
-fn with_review(request: Vec<u8>, review: Option<&[u8]>) -> Vec<u8> {
-    let (Some(review), Some((b'{', rest))) = (review, request.split_first()) else {
-        return request;
-    };
-    [br#"{"admissionReview":"#, review, b",", rest].concat()
-}
-
-/// How long to wait for the explainer; `None` when the deadline leaves no time.
-fn patience(explainer: &Explainer, deadline_ms: u64) -> Option<u64> {
-    let left = deadline_ms.checked_sub(explainer.margin_ms).filter(|left| *left > 0)?;
-    Some(left.min(explainer.timeout_ms)).filter(|timeout| *timeout > 0)
 }
 
 fn counts(decided: &Decided) -> Vec<Effect> {

@@ -147,7 +147,7 @@ async fn write(
         sender.send_modify(|progress| progress.words = Some(words));
     }
     if writer.wants_change(denial)
-        && let Ok(proposed) = writer.change(denial, deadline).await
+        && let Ok(proposed) = writer.change_or(denial, deadline, &asking).await
         && let Some(fix) = proposed.fix
     {
         sender.send_modify(|progress| progress.fix = Some((fix, proposed.origin)));

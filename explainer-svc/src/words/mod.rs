@@ -39,6 +39,9 @@ use crate::gateway::guards::{
 };
 use crate::gateway::{Call, Completion, Content, Gateway, Refused};
 
+/// Bytes of an object that a change is asked for: all of it is searched for passwords first.
+const MAX_OBJECT: usize = 256 * 1024;
+
 /// The agent of the gateway's file that asks for words.
 pub const AGENT: &str = "explainer";
 
@@ -290,16 +293,29 @@ impl Writer {
     /// # Errors
     /// Why there is no answer; not later than the deadline.
     pub async fn change(&self, denial: &Denial, deadline: Instant) -> Result<Proposed, Unwritten> {
-        let result = self.asked_for_change(denial, deadline).await;
+        self.change_or(denial, deadline, &|| {}).await
+    }
+
+    /// The same; `asking` is called when nothing is kept and a model is asked, which takes its time.
+    async fn change_or(&self, denial: &Denial, deadline: Instant, asking: Asking<'_>) -> Result<Proposed, Unwritten> {
+        let result = self.asked_for_change(denial, deadline, asking).await;
         if let Err(unwritten) = &result {
             self.0.metrics.unwritten("change", unwritten.reason());
         }
         result
     }
 
-    async fn asked_for_change(&self, denial: &Denial, deadline: Instant) -> Result<Proposed, Unwritten> {
+    async fn asked_for_change(
+        &self,
+        denial: &Denial,
+        deadline: Instant,
+        asking: Asking<'_>,
+    ) -> Result<Proposed, Unwritten> {
         let review = denial.review.as_ref().ok_or(Unwritten::NotAsked("no object"))?;
         let object = review.object().to_json();
+        if object.to_string().len() > MAX_OBJECT {
+            return Err(Unwritten::NotAsked("the object is too large"));
+        }
         let mut projected = project(Subject {
             request: &denial.request,
             object: Some(&object),
@@ -324,7 +340,7 @@ impl Writer {
             shape: digest,
             form: change_schema(),
         };
-        let (completion, origin) = self.ask(denial, asked, deadline, &|| {}).await?;
+        let (completion, origin) = self.ask(denial, asked, deadline, asking).await?;
         let dropped = completion.clean.dropped;
         let Some(patch) = completion.clean.change else {
             let rejected = dropped.map(|detail| Rejected {

@@ -1,4 +1,8 @@
+use engine::explain::wire::ExplainRequest;
+
+use super::asking::{patience, with_review};
 use super::*;
+use crate::config::Explainer;
 
 #[test]
 fn deadlines_are_read_as_go_writes_them() {
@@ -128,4 +132,54 @@ fn the_explainer_gets_what_the_deadline_leaves() {
     assert_eq!(patience(&explainer, 700), Some(500));
     assert_eq!(patience(&explainer, 200), None);
     assert_eq!(patience(&explainer, 0), None);
+}
+
+const UNMENDED: &str = "# METADATA\n# custom:\n#   fix:\n#     action: none\npackage a\n\ndeny contains \"No.\"\n";
+
+#[test]
+fn the_review_leaves_when_it_was_asked_for_and_a_model_is_named_in_the_annotations() {
+    let bundle = engine::policy::bundle::Bundle::new(
+        engine::policy::settings::Settings::default(),
+        [("a.rego".to_owned(), UNMENDED.to_owned())],
+    );
+    let bundle = String::from_utf8(bundle.to_json()).unwrap();
+    let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
+        "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{"name":"only-here"}}}}"#;
+    for (object, leaves) in [("", false), (r#","object":false"#, false), (r#","object":true"#, true)] {
+        let explainer = format!(r#"{{"cluster":"e","authority":"e","path":"/v1/explain"{object}}}"#);
+        let json = format!(r#"{{"bundle": {bundle}, "explainer": {explainer}}}"#);
+        let plugin = crate::config::Plugin::parse(json.as_bytes()).unwrap();
+        let config = plugin.with(plugin.compile().unwrap().unwrap());
+        let target = Target {
+            webhook: None,
+            deadline_ms: 10_000,
+        };
+        let (state, effects) = step(State::Receiving(target), Event::Complete(review.into()), &config);
+        let body = effects.iter().find_map(|effect| match effect {
+            Effect::Call { body, .. } => Some(String::from_utf8(body.clone()).unwrap()),
+            _ => None,
+        });
+        let body = body.unwrap_or_else(|| panic!("{effects:?}"));
+        assert_eq!(body.contains("only-here"), leaves, "{body}");
+        serde_json::from_str::<serde_json::Value>(&body).unwrap();
+        for (more, expected) in [
+            (
+                r#","source":"model","model":"m-1","prompt":"explain@1""#,
+                Some(r#""words-by":"m-1 explain@1""#),
+            ),
+            (r#","source":"engine""#, None),
+        ] {
+            let answer = format!(r#"{{"id":"i","url":"u","message":"words"{more}}}"#);
+            let asking = match &state {
+                State::Asking(target, decided, body) => State::Asking(target.clone(), decided.clone(), body.clone()),
+                other => panic!("{other:?}"),
+            };
+            let (_, effects) = step(asking, Event::Explained(Ok(answer.into_bytes())), &config);
+            let text = answer_of(&effects);
+            match expected {
+                Some(expected) => assert!(text.contains(expected), "{text}"),
+                None => assert!(!text.contains("words-by"), "{text}"),
+            }
+        }
+    }
 }
