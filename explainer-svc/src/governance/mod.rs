@@ -136,7 +136,7 @@ impl Governance {
         let attestations = attestations(inner.settings.attestations.as_deref(), &inner.controls)?;
         let signed = inner.log.signed_now().await?;
         let reader = inner.log.reader();
-        let now = Timestamp::now();
+        let now = now();
         let (witness, cosigned) = witnessed(inner.settings.witness.as_ref(), inner.log.public_key());
         let facts = Facts {
             now,
@@ -179,7 +179,7 @@ pub async fn offline(given: &Offline<'_>) -> Result<Report, Error> {
     let controls = Controls::shipped().map_err(Error::Input)?;
     let attestations = attestations(given.attestations, &controls)?;
     let reader = Reader::database(given.database).await?;
-    let now = Timestamp::now();
+    let now = now();
     let (witness, cosigned) = witnessed(given.witness, given.key);
     let facts = Facts {
         now,
@@ -190,6 +190,11 @@ pub async fn offline(given: &Offline<'_>) -> Result<Report, Error> {
     };
     let server = given.server.as_ref().map(|url| url.as_str().trim_end_matches('/'));
     Ok(evaluate(&controls, &attestations, &facts, server))
+}
+
+/// Now, to the millisecond: as the audit log has its times.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn attestations(path: Option<&Path>, controls: &Controls) -> Result<Attestations, Error> {
