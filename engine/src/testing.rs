@@ -98,7 +98,7 @@ pub fn run_some(sources: &[Source<'_>], data: &Value, wanted: impl Fn(&str) -> b
                 Ok(Some(value)) if value != Value::Bool(false) => Outcome::Passed,
                 Ok(_) => Outcome::Failed,
                 Err(Halt::Error(reason)) => Outcome::Broken(reason),
-                Err(Halt::Depth) => Outcome::Broken("its rules and loops are in each other too deep".to_owned()),
+                Err(Halt::Depth) => Outcome::Broken(Halt::TOO_DEEP.to_owned()),
                 Err(Halt::Limit) => Outcome::Broken(format!("it took more than {MAX_WORK} steps")),
             }
         } else {

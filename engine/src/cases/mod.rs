@@ -16,7 +16,7 @@ use crate::eval::PolicySet;
 use crate::fix;
 use crate::policy::bundle::Bundle;
 use crate::policy::settings::{Override, Settings};
-use crate::policy::{Problem, compile};
+use crate::policy::{Problem, compile, yaml};
 use crate::template::{WORKLOADS, Workload};
 use crate::verdict::{Action, Verdict};
 
@@ -108,8 +108,8 @@ pub struct Variant<'a> {
 
 impl CaseFile {
     /// Reads a file.
-    pub fn parse(yaml: &str) -> Result<Self, String> {
-        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    pub fn parse(text: &str) -> Result<Self, String> {
+        yaml::read(text).map_err(|error| yaml::too_deep(&error).unwrap_or_else(|| error.to_string()))
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Shown<'a> {
 
 fn halted(halt: Halt, work: u64) -> Stop {
     match halt {
-        Halt::Depth => Stop::new(FailureKind::Limit, "its rules and loops are in each other too deep"),
+        Halt::Depth => Stop::new(FailureKind::Limit, Halt::TOO_DEEP),
         Halt::Limit => Stop::new(FailureKind::Limit, format!("it took more than {work} steps")),
         Halt::Error(reason) => Stop::new(FailureKind::Error, reason),
     }

@@ -136,11 +136,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Annotation>, Vec<Problem>> {
 
 fn annotation(line: usize, yaml: &str, statement: Option<(usize, &str)>) -> Result<Annotation, (usize, String)> {
     let invalid = |error: serde_saphyr::Error| {
-        let (row, reason) = super::yaml_error(&error);
+        let (row, reason) = super::yaml::located(&error);
         (line + row, format!("METADATA is not valid: {reason}"))
     };
-    let content: Content = serde_saphyr::from_str(yaml).map_err(invalid)?;
-    let written: serde_json::Value = serde_saphyr::from_str(yaml).map_err(invalid)?;
+    let content: Content = super::yaml::read(yaml).map_err(invalid)?;
+    let written: serde_json::Value = super::yaml::read(yaml).map_err(invalid)?;
     let Some((statement_line, statement)) = statement else {
         return Err((line, "METADATA must be followed by the package or a rule".to_owned()));
     };

@@ -12,6 +12,7 @@ pub mod metadata;
 pub mod modules;
 pub mod proposal;
 pub mod settings;
+pub(crate) mod yaml;
 
 use std::fmt;
 
@@ -49,17 +50,6 @@ impl fmt::Display for Problem {
 /// Several problems, one a line.
 pub fn list(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// The row (from 1) and the first line of what a YAML error says.
-fn yaml_error(error: &serde_saphyr::Error) -> (usize, String) {
-    let row = error
-        .location()
-        .map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
-    let plain = error.without_snippet().to_string();
-    let line = plain.lines().next().unwrap_or_default();
-    // The place that it names is that in the YAML alone.
-    (row, line.split(" at line ").next().unwrap_or_default().to_owned())
 }
 
 /// The id of a policy: its package with `/` for `.` and `-` for `_`.

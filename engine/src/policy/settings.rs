@@ -128,8 +128,8 @@ impl Settings {
 
     /// Reads the file.
     pub fn from_yaml(text: &str) -> Result<Self, Vec<Problem>> {
-        let settings: Self = serde_saphyr::from_str(text).map_err(|error| {
-            let (row, reason) = super::yaml_error(&error);
+        let settings: Self = super::yaml::read(text).map_err(|error| {
+            let (row, reason) = super::yaml::located(&error);
             vec![Problem::at(Self::FILE, row, reason)]
         })?;
         settings.check()?;

@@ -5,6 +5,8 @@ mod objects;
 mod replace;
 mod rules;
 
+use std::cell::Cell;
+
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -49,11 +51,18 @@ pub(super) struct Machine<'p, 'h> {
     file: usize,
     /// How many bodies are being run, one in the other.
     depth: usize,
+    /// How many steps into values and documents are taken, one in the other.
+    inside: usize,
+    /// Whether a value was made that is nested too deep: evaluation ends then, with the next step at the latest.
+    nested: Cell<bool>,
 }
 
 /// How many bodies and loops may run in each other, through rules, functions, comprehensions and iteration. The stack of a wasm
 /// module is small, and running out of it ends the module.
 const MAX_DEPTH: usize = 250;
+
+/// How many steps into values and documents may be taken, one in the other: a walk through the deepest value, and some more.
+const MAX_INSIDE: usize = 1_000;
 
 /// What is known of a rule.
 #[derive(Clone)]
@@ -103,17 +112,39 @@ impl<'p, 'h> Machine<'p, 'h> {
             oldest: 0,
             file: 0,
             depth: 0,
+            inside: 0,
+            nested: Cell::new(false),
         }
     }
 
     fn spend(&mut self) -> Result<(), Halt> {
         match self.host.budget.checked_sub(1) {
+            Some(_) if self.nested.get() => Err(Halt::Depth),
             Some(left) => {
                 self.host.budget = left;
                 Ok(())
             }
             None => Err(Halt::Limit),
         }
+    }
+
+    /// Takes one step into a value or a document.
+    fn inside<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Halt>) -> Result<T, Halt> {
+        if self.inside == MAX_INSIDE {
+            return Err(Halt::Depth);
+        }
+        self.inside += 1;
+        let outcome = run(self);
+        self.inside -= 1;
+        outcome
+    }
+
+    /// Remembers when a value that was made is nested too deep.
+    fn made(&self, value: Value) -> Value {
+        if value.is_too_deep() {
+            self.nested.set(true);
+        }
+        value
     }
 
     fn cover(&mut self, line: u32) {
@@ -366,13 +397,15 @@ impl<'p, 'h> Machine<'p, 'h> {
             Template::Const(value) => value.clone(),
             // The planner reads no slot that is not filled.
             Template::Slot(slot) => self.slot(frame + slot).cloned().unwrap_or(Value::Null),
-            Template::Array(items) => Value::Array(items.iter().map(|item| self.make(item, frame)).collect()),
-            Template::Set(items) => Value::set(items.iter().map(|item| self.make(item, frame)).collect()),
+            Template::Array(items) => {
+                self.made(Value::Array(items.iter().map(|item| self.make(item, frame)).collect()))
+            }
+            Template::Set(items) => self.made(Value::set(items.iter().map(|item| self.make(item, frame)).collect())),
             Template::Object(fields) => {
                 let fields = fields
                     .iter()
                     .map(|(key, value)| (self.make(key, frame), self.make(value, frame)));
-                Value::object(fields.collect())
+                self.made(Value::object(fields.collect()))
             }
         }
     }
@@ -399,7 +432,7 @@ impl<'p, 'h> Machine<'p, 'h> {
 
     fn call_builtin(&mut self, builtin: &Builtin, args: &[Value]) -> Result<Option<Value>, Halt> {
         match (builtin.run)(self.host, args) {
-            Ok(value) => Ok(Some(value)),
+            Ok(value) => Ok(Some(self.made(value))),
             // As in OPA: what fails is undefined.
             Err(Fault::Undefined(_)) => Ok(None),
             Err(Fault::Halt(halt)) => Err(halt),
@@ -434,11 +467,11 @@ impl<'p, 'h> Machine<'p, 'h> {
                     items.push(machine.make(item, frame));
                     Ok(Flow::More)
                 })?;
-                Ok(if matches!(sort, Collect::Array(_)) {
+                Ok(self.made(if matches!(sort, Collect::Array(_)) {
                     Value::array(items)
                 } else {
                     Value::set(items)
-                })
+                }))
             }
             Collect::Object(key, value) => {
                 let mut entries: Vec<(Value, Value)> = Vec::new();
@@ -446,7 +479,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                     entries.push((machine.make(key, frame), machine.make(value, frame)));
                     Ok(Flow::More)
                 })?;
-                unique(entries)
+                unique(entries).map(|value| self.made(value))
             }
         }
     }

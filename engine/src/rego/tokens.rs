@@ -1,6 +1,8 @@
 //! The parser does not read all that OPA reads. What can be written in another way without a change of meaning is rewritten
 //! here, on the text and within its line, so that positions stay true.
 
+mod steps;
+
 use super::Dialect;
 
 /// How deep brackets may be nested.
@@ -31,6 +33,7 @@ struct Piece {
 /// - a second body in braces after that of a set's rule is a rule of its own.
 pub(super) fn prepare(text: &str, dialect: Dialect) -> Result<String, (usize, String)> {
     let pieces = scan(text)?;
+    steps::check(text, &pieces)?;
     let mut insertions: Vec<(usize, String)> = Vec::new();
     let mut depth = 0_usize;
     let mut braces: Vec<u8> = Vec::new();

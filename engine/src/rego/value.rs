@@ -3,12 +3,17 @@
 //! Everything is immutable and shared: a clone costs a counter. Objects and sets are sorted arrays: small ones, which nearly all
 //! of Kubernetes' are, are found through faster than trees or hashes, and iterate in Rego's order for nothing.
 
+mod list;
+mod text;
+
 use std::cmp::Ordering;
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
 
+pub use self::list::List;
+pub(in crate::rego) use self::list::MAX_DEPTH;
+use self::list::{TOO_DEEP, depth_above};
 use super::number::Number;
 
 /// A value.
@@ -23,7 +28,7 @@ pub enum Value {
     /// Without an allocation up to 23 bytes.
     String(SmolStr),
     /// A list.
-    Array(Arc<[Value]>),
+    Array(List),
     /// Keys of any type.
     Object(Arc<Object>),
     /// No two members are equal.
@@ -34,9 +39,14 @@ pub enum Value {
 #[derive(Clone, Default)]
 pub struct Object {
     entries: Vec<(Value, Value)>,
+    /// Of the values in each other, this one included.
+    depth: u32,
     /// A member that is read only when somebody asks for it or for all members.
     deferred: Option<Box<Deferred>>,
 }
+
+/// What is deferred was skipped by a reader that goes no deeper than 200.
+const DEFERRED_DEPTH: u32 = 202;
 
 #[derive(Clone)]
 struct Deferred {
@@ -50,6 +60,7 @@ struct Deferred {
 #[derive(Clone, Default)]
 pub struct Set {
     members: Vec<Value>,
+    depth: u32,
 }
 
 impl Value {
@@ -156,6 +167,27 @@ impl Value {
         !matches!(self, Self::Bool(false))
     }
 
+    /// How many lists, objects and sets are in each other; [`TOO_DEEP`] when they would be too many.
+    fn levels(&self) -> u32 {
+        match self {
+            Self::Array(items) => items.depth(),
+            Self::Object(object) => object.depth,
+            Self::Set(set) => set.depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether it stands in the place of one that would have been nested deeper than values may be. Whoever makes values has to
+    /// ask, and to end the evaluation.
+    pub(in crate::rego) fn is_too_deep(&self) -> bool {
+        self.levels() == TOO_DEEP
+    }
+
+    /// How many lists, objects and sets are in each other.
+    pub(in crate::rego) fn depth(&self) -> usize {
+        usize::try_from(self.levels()).unwrap_or(usize::MAX)
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,
@@ -183,8 +215,14 @@ impl Object {
                 same
             });
         }
+        Self::sorted(entries)
+    }
+
+    fn sorted(entries: Vec<(Value, Value)>) -> Self {
+        let depth = depth_above(entries.iter().flat_map(|(key, value)| [key, value]));
         Self {
-            entries,
+            entries: if depth == TOO_DEEP { Vec::new() } else { entries },
+            depth,
             deferred: None,
         }
     }
@@ -193,6 +231,7 @@ impl Object {
     pub(super) fn with_deferred(entries: Vec<(Value, Value)>, key: SmolStr, json: &str) -> Self {
         let mut object = Self::new(entries);
         object.entries.shrink_to_fit();
+        object.depth = object.depth.max(DEFERRED_DEPTH);
         object.deferred = Some(Box::new(Deferred {
             key,
             json: json.into(),
@@ -277,10 +316,7 @@ impl Object {
             }
             Err(place) => entries.insert(place, (key, value)),
         }
-        Self {
-            entries,
-            deferred: None,
-        }
+        Self::sorted(entries)
     }
 }
 
@@ -295,7 +331,11 @@ impl Set {
             members.sort();
             members.dedup();
         }
-        Self { members }
+        let depth = depth_above(members.iter());
+        Self {
+            members: if depth == TOO_DEEP { Vec::new() } else { members },
+            depth,
+        }
     }
 
     /// The member that is equal.
@@ -344,7 +384,7 @@ impl Ord for Value {
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
             (Self::Number(a), Self::Number(b)) => a.cmp(b),
             (Self::String(a), Self::String(b)) => a.as_str().cmp(b.as_str()),
-            (Self::Array(a), Self::Array(b)) => a.cmp(b),
+            (Self::Array(a), Self::Array(b)) => a[..].cmp(&b[..]),
             (Self::Object(a), Self::Object(b)) => a.cmp(b),
             (Self::Set(a), Self::Set(b)) => a.members.cmp(&b.members),
             _ => self.rank().cmp(&other.rank()),
@@ -366,7 +406,7 @@ impl PartialEq for Value {
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Number(a), Self::Number(b)) => a == b,
             (Self::String(a), Self::String(b)) => a == b,
-            (Self::Array(a), Self::Array(b)) => Arc::ptr_eq(a, b) || a == b,
+            (Self::Array(a), Self::Array(b)) => a.is_same(b) || a[..] == b[..],
             (Self::Object(a), Self::Object(b)) => Arc::ptr_eq(a, b) || a == b,
             (Self::Set(a), Self::Set(b)) => Arc::ptr_eq(a, b) || a.members == b.members,
             _ => false,
@@ -392,57 +432,6 @@ impl PartialOrd for Value {
 impl PartialOrd for Object {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
-    }
-}
-
-/// As Rego writes it: JSON, and `{1, 2}` or `set()` for sets.
-impl fmt::Display for Value {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn list<'a>(
-            out: &mut fmt::Formatter<'_>,
-            ends: [&str; 2],
-            items: impl Iterator<Item = &'a Value>,
-        ) -> fmt::Result {
-            out.write_str(ends[0])?;
-            for (place, item) in items.enumerate() {
-                write!(out, "{}{item}", if place == 0 { "" } else { ", " })?;
-            }
-            out.write_str(ends[1])
-        }
-        match self {
-            Self::Null => out.write_str("null"),
-            Self::Bool(value) => value.fmt(out),
-            Self::Number(number) => number.fmt(out),
-            Self::String(text) => out.write_str(&serde_json::Value::from(text.as_str()).to_string()),
-            Self::Array(items) => list(out, ["[", "]"], items.iter()),
-            Self::Set(set) if set.is_empty() => out.write_str("set()"),
-            Self::Set(set) => list(out, ["{", "}"], set.iter()),
-            Self::Object(object) => {
-                out.write_str("{")?;
-                for (place, (key, value)) in object.iter().enumerate() {
-                    write!(out, "{}{key}: {value}", if place == 0 { "" } else { ", " })?;
-                }
-                out.write_str("}")
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
-    }
-}
-
-impl fmt::Debug for Object {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_map().entries(self.iter()).finish()
-    }
-}
-
-impl fmt::Debug for Set {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_set().entries(&self.members).finish()
     }
 }
 

@@ -6,6 +6,7 @@ use engine::eval::PolicySet;
 use engine::explain::wire::Decision;
 use engine::policy;
 use engine::policy::compile::compile;
+use engine::rego::builtins::Halt;
 use engine::verdict::FailureKind;
 use serde_json::json;
 #[cfg(target_arch = "wasm32")]
@@ -213,13 +214,7 @@ fn rules_are_in_each_other_only_so_deep() {
     // Deep enough to need more stack than there is, were it not stopped.
     let verdict = set(&[&row(5_000)]).evaluate(&review(json!({})));
     let (kind, detail) = failure(&verdict);
-    assert_eq!(
-        (kind, detail),
-        (
-            FailureKind::Limit,
-            "its rules and loops are in each other too deep".to_owned()
-        )
-    );
+    assert_eq!((kind, detail), (FailureKind::Limit, Halt::TOO_DEEP.to_owned()));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::Value as Json;
 use serde_saphyr::Spanned;
 
-use crate::policy::{Problem, yaml_error};
+use crate::policy::{Problem, yaml};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,9 +33,10 @@ pub(super) struct Member {
 /// All documents of a file; those that are empty are left out.
 pub(super) fn read(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
     // Kubernetes reads YAML 1.1: `0644` is octal there.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let mut options = yaml::options();
+    options.legacy_octal_numbers = true;
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let (line, reason) = yaml_error(&error);
+        let (line, reason) = yaml::located(&error);
         Problem::at(file, line, format!("this is no YAML: {reason}"))
     })
 }

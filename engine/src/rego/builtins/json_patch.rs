@@ -1,12 +1,11 @@
 //! `json.patch`: RFC 6902 for all of Rego's values, sets as well.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::json_paths::segments;
 use super::operands::{any, array, units};
-use super::{Builtin, Fault, Host};
-use crate::rego::value::Value;
+use super::{Builtin, Fault, Halt, Host};
+use crate::rego::value::{List, MAX_DEPTH, Value};
 
 pub(super) const TABLE: &[Builtin] = &[Builtin::new("json.patch", 2, patch)];
 
@@ -31,7 +30,7 @@ enum Node {
     /// By the members as they were when they were last looked up.
     Set(BTreeMap<Value, Self>),
     List {
-        original: Arc<[Value]>,
+        original: List,
         items: Vec<Item>,
     },
 }
@@ -87,7 +86,7 @@ impl Node {
                 Self::Set(set.iter().map(|member| (member.clone(), whole(member))).collect())
             }
             Self::Whole(Value::Array(items)) => Self::List {
-                original: Arc::clone(items),
+                original: items.clone(),
                 items: items.iter().cloned().map(Item::Kept).collect(),
             },
             _ => return,
@@ -259,6 +258,10 @@ impl Document<'_> {
     }
 
     fn insert(&mut self, path: &[Value], value: Value) -> Result<(), Fault> {
+        // Each operation may put all that there is below itself.
+        if value.depth().saturating_add(path.len()) > MAX_DEPTH {
+            return Err(Fault::Halt(Halt::Depth));
+        }
         match path {
             [] => {
                 self.root = Some(Node::Whole(value));

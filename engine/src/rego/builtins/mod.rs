@@ -72,10 +72,16 @@ pub enum Fault {
 pub enum Halt {
     /// The budget of work is used up.
     Limit,
-    /// Rules, functions and loops are in each other too deep.
+    /// Rules, functions and loops are in each other too deep, or the values that they make.
     Depth,
     /// A conflict, as OPA words it.
     Error(String),
+}
+
+impl Halt {
+    /// What [`Halt::Depth`] means for who wrote the policy.
+    pub const TOO_DEEP: &str =
+        "its rules and loops, or the lists, objects and sets that it makes, are in each other too deep";
 }
 
 impl Fault {
@@ -89,7 +95,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Undefined(reason) | Self::Halt(Halt::Error(reason)) => out.write_str(reason),
-            Self::Halt(Halt::Depth) => out.write_str("rules and loops are in each other too deep"),
+            Self::Halt(Halt::Depth) => out.write_str(Halt::TOO_DEEP),
             Self::Halt(Halt::Limit) => out.write_str("the budget of work is used up"),
         }
     }

@@ -11,6 +11,12 @@ use crate::rego::value::{Set, Value};
 impl<'p, 'h> Machine<'p, 'h> {
     /// The value of a document.
     pub(in crate::rego) fn value(&mut self, location: &Location) -> Result<Option<Value>, Halt> {
+        let value = self.value_at(location)?;
+        // After the last step nothing asks any more.
+        if self.nested.get() { Err(Halt::Depth) } else { Ok(value) }
+    }
+
+    fn value_at(&mut self, location: &Location) -> Result<Option<Value>, Halt> {
         if let Some(rule) = location.rule {
             return self.rule(rule);
         }
@@ -49,14 +55,15 @@ impl<'p, 'h> Machine<'p, 'h> {
                     Some(Pattern::Any) => true,
                     Some(pattern) => {
                         self.host.spend(path.len() as u64 / 4).map_err(|_| Halt::Limit)?;
-                        self.matches(pattern, &Value::array(path.clone()), frame)
+                        let path = self.made(Value::array(path.clone()));
+                        self.matches(pattern, &path, frame)
                     }
                     None => false,
                 };
                 path_fits && second.is_some_and(|pattern| self.matches(pattern, value, frame))
             }
             other => {
-                let pair = Value::array(vec![Value::array(path.clone()), value.clone()]);
+                let pair = self.made(Value::array(vec![Value::array(path.clone()), value.clone()]));
                 self.matches(other, &pair, frame)
             }
         };
@@ -65,7 +72,7 @@ impl<'p, 'h> Machine<'p, 'h> {
         }
         let mut below = |machine: &mut Self, key: Value, child: &Value| {
             path.push(key);
-            let flow = machine.walk(path, child, out, frame, each);
+            let flow = machine.inside(|machine| machine.walk(path, child, out, frame, each));
             path.pop();
             flow
         };
@@ -116,11 +123,11 @@ impl<'p, 'h> Machine<'p, 'h> {
                 Some(_) => true,
                 None => false,
             };
-            if !is_data && let Some(value) = self.document(*child, below)? {
+            if !is_data && let Some(value) = self.inside(|machine| machine.document(*child, below))? {
                 entries.push((Value::String(name.clone()), value));
             }
         }
-        Ok(Some(Value::object(entries)))
+        Ok(Some(self.made(Value::object(entries))))
     }
 
     /// Follows keys through packages, rules and data.
@@ -159,7 +166,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                 let key = self.make(key, frame);
                 let child = key.as_str().and_then(|name| here.child(name));
                 let below = base.as_ref().and_then(|base| base.get(&key)).cloned();
-                self.tree(child, below, rest, frame, each)
+                self.inside(|machine| machine.tree(child, below, rest, frame, each))
             }
             Some((TreeStep::Scan(pattern), rest)) => {
                 let mut keys: Vec<Value> = here
@@ -176,7 +183,7 @@ impl<'p, 'h> Machine<'p, 'h> {
                     }
                     let child = key.as_str().and_then(|name| here.child(name));
                     let below = base.as_ref().and_then(|base| base.get(key)).cloned();
-                    if self.tree(child, below, rest, frame, each)? == Flow::Stop {
+                    if self.inside(|machine| machine.tree(child, below, rest, frame, each))? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
                 }
@@ -198,7 +205,7 @@ impl<'p, 'h> Machine<'p, 'h> {
             Some((TreeStep::Key(key), rest)) => {
                 let key = self.make(key, frame);
                 match value.get(&key) {
-                    Some(next) => self.below(&next.clone(), rest, frame, each),
+                    Some(next) => self.inside(|machine| machine.below(&next.clone(), rest, frame, each)),
                     None => Ok(Flow::More),
                 }
             }
@@ -215,7 +222,9 @@ impl<'p, 'h> Machine<'p, 'h> {
                 };
                 for (key, next) in entries {
                     self.spend()?;
-                    if self.matches(pattern, &key, frame) && self.below(&next, rest, frame, each)? == Flow::Stop {
+                    if self.matches(pattern, &key, frame)
+                        && self.inside(|machine| machine.below(&next, rest, frame, each))? == Flow::Stop
+                    {
                         return Ok(Flow::Stop);
                     }
                 }

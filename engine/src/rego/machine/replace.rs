@@ -42,11 +42,11 @@ impl<'p> Machine<'p, '_> {
             match change {
                 Change::Input { path, value } => {
                     let value = self.make(value, frame);
-                    self.input = Some(replaced(self.input.as_ref(), path, value));
+                    self.input = Some(self.made(replaced(self.input.as_ref(), path, value)));
                 }
                 Change::Data { path, value } => {
                     let value = self.make(value, frame);
-                    self.data = replaced(Some(&self.data), path, value);
+                    self.data = self.made(replaced(Some(&self.data), path, value));
                     self.masks.push(path);
                 }
                 Change::Builtin { name, by } => {

@@ -48,7 +48,7 @@ impl<'p> Machine<'p, '_> {
         self.file = file;
         let mut parts = self.parts(set, Some(key))?;
         parts.retain(|(keys, _, _)| keys.first() == Some(key));
-        assemble(parts, Vec::new(), 0).map(Some)
+        assemble(parts, Vec::new(), 0).map(|value| Some(self.made(value)))
     }
 
     pub(in crate::rego) fn function(&mut self, id: RuleId, args: &[Value]) -> Result<Option<Value>, Halt> {
@@ -179,7 +179,7 @@ impl<'p> Machine<'p, '_> {
             self.stack.truncate(frame);
             self.file = file;
         }
-        Ok(Value::set(members))
+        Ok(self.made(Value::set(members)))
     }
 
     pub(super) fn object(&mut self, set: &'p RuleSet) -> Result<Value, Halt> {
@@ -191,7 +191,7 @@ impl<'p> Machine<'p, '_> {
             .collect();
         let mut fixed = Vec::new();
         fixed_parts(&branches, &mut Vec::new(), &mut fixed);
-        assemble(parts, fixed, 0)
+        assemble(parts, fixed, 0).map(|value| self.made(value))
     }
 
     /// The parts of an object; without those that cannot be under the key, when one is given.
@@ -227,7 +227,7 @@ impl<'p> Machine<'p, '_> {
 /// Whether two arguments are the same, told at once: what is large is only looked at from outside.
 pub(super) fn is_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Array(a), Value::Array(b)) => std::sync::Arc::ptr_eq(a, b),
+        (Value::Array(a), Value::Array(b)) => a.is_same(b),
         (Value::Object(a), Value::Object(b)) => std::sync::Arc::ptr_eq(a, b),
         (Value::Set(a), Value::Set(b)) => std::sync::Arc::ptr_eq(a, b),
         // 1 and 1.0 are equal, and written differently.
