@@ -68,7 +68,7 @@ impl Server {
         let explainer = Explainer::new(store, config.rules.clone(), &public_url, metrics.clone(), places);
         let delivery = Delivery::open(config.policies.clone(), config.state_dir(), metrics.clone()).await?;
         delivery.begin().await?;
-        let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
+        let context = LiveContext::start(config.context.clone(), delivery.inventory().await).await?;
         metrics.of_context(context.clone());
         let explainer = explainer.with_audit(audit.clone());
         audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
@@ -163,7 +163,7 @@ impl Server {
 async fn follow_policies(delivery: Delivery, context: LiveContext, log: Log) {
     let mut changes = delivery.changes();
     while changes.changed().await.is_ok() {
-        context.want(delivery.inventory());
+        context.want(delivery.inventory().await);
         if let Some(current) = delivery.current() {
             let payload = serde_json::json!({"revision": current.revision, "source": current.source});
             log.record(audit::Event::new(

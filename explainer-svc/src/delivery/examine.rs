@@ -11,6 +11,7 @@ use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
 use sha2::{Digest, Sha256};
 
+use super::attempts::Attempt;
 use crate::assembly::{self, Filter, Outcome, Trial};
 use crate::context::kinds;
 use crate::sources::{self, Options, Sources, Verification};
@@ -23,8 +24,8 @@ const REASON: usize = 1000;
 /// Policies, before anybody looked into them.
 #[derive(Debug)]
 pub(super) enum Material {
-    /// Read from these paths.
-    Files(Box<Sources>, Vec<PathBuf>),
+    /// Read from these paths, which was begun before.
+    Files(Box<Sources>, Vec<PathBuf>, Attempt),
     /// An OPA bundle.
     Archive(Bytes),
     /// What `whynot policy build` wrote.
@@ -40,6 +41,14 @@ impl Material {
             Self::Archive(bytes)
         } else {
             Self::Json(bytes)
+        }
+    }
+
+    /// Of the bytes, unless their examination was begun already.
+    pub(super) fn sha256(&self) -> Option<String> {
+        match self {
+            Self::Files(..) => None,
+            Self::Archive(bytes) | Self::Json(bytes) | Self::Kept(bytes) => Some(sha256(bytes)),
         }
     }
 }
@@ -78,11 +87,11 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 /// Reads, compiles and tests. Nothing is begun after `within`.
 pub(super) fn examine(material: Material, options: &Options, within: Duration) -> Result<Accepted, Refusal> {
     let deadline = Instant::now() + within;
-    let (sources, paths) = match material {
-        Material::Files(sources, paths) => (*sources, paths),
+    let (sources, paths, _attempt) = match material {
+        Material::Files(sources, paths, attempt) => (*sources, paths, Some(attempt)),
         Material::Archive(bytes) => {
             let read = sources::read_archive(&bytes, options).map_err(|problems| refusal(None, &[], &problems))?;
-            (read, Vec::new())
+            (read, Vec::new(), None)
         }
         Material::Json(_) if matches!(options.verification, Verification::Required(_)) => {
             return Err(Refusal::from(
@@ -145,6 +154,8 @@ fn prebuilt(json: &Bytes) -> Result<Accepted, Refusal> {
         revision: None,
         reasons,
     })?;
+    // It is done with what is current: what it may do to the process it has to do here.
+    let _ = kinds::of_bundle(&bundle);
     Ok(Accepted {
         // In our own form, so that equal policies are equal bytes.
         json: bundle.to_json().into(),

@@ -2,7 +2,7 @@
 //!
 //! `<revision>.json` are bundles, `index.json` says which one is current. Each is written beside itself, synced and renamed, a
 //! bundle before the index that names it: whenever the process ends, the index names whole files. What is read is compared with
-//! the digest in the index.
+//! the digest in the index. What is examined now, and what ended a process, is beside them (`attempts`).
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -189,7 +189,7 @@ impl Shelf {
     /// Writes the newest bundle of `kept`, then what is kept, and removes what is kept no more.
     pub(super) fn write(&self, kept: &Kept, newest: &[u8]) -> Result<(), String> {
         let write = || -> io::Result<()> {
-            private_folder(&self.folder)?;
+            self.prepare()?;
             if let Some(path) = kept.history.first().and_then(|taken| self.bundle(&taken.revision)) {
                 self.place(&path, newest)?;
             }
@@ -199,6 +199,27 @@ impl Shelf {
         write().map_err(|error| format!("{}: {error}", self.folder.display()))?;
         self.sweep(kept);
         Ok(())
+    }
+
+    /// A file of this folder that is no bundle.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Makes the folder.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        private_folder(&self.folder)
+    }
+
+    /// What was made in the folder, and what was removed from it, is on the disk when this returns.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Writes a file that is no bundle.
+    pub(super) fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.prepare()?;
+        self.place(&self.path(name), content)
     }
 
     /// Puts a file in its place, whole, and on the disk when this returns.
@@ -214,7 +235,7 @@ impl Shelf {
         file.sync_all()?;
         drop(file);
         fs::rename(&staged, path)?;
-        File::open(&self.folder)?.sync_all()
+        self.sync()
     }
 
     /// Removes what nothing names. Whatever stays for an error costs space only.
