@@ -122,6 +122,7 @@ impl Server {
             self.context.clone(),
             self.audit.clone(),
         ));
+        let tidying = tokio::spawn(self.delivery.clone().tidy());
         let compiling = tokio::spawn(self.upstreams.clone().follow());
         let retention = tokio::spawn(self.audit.clone().retain(self.config.audit.retention_days));
         let connections = GracefulShutdown::new();
@@ -135,6 +136,7 @@ impl Server {
         self.delivery.stop();
         following.abort();
         watching.abort();
+        tidying.abort();
         retention.abort();
         compiling.abort();
         drop(self.listener);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Current;
 use super::examine::{self, sha256};
+use super::settings::shown;
 
 /// Revisions to go back to, the current one included.
 const HISTORY: usize = 10;
@@ -50,6 +51,16 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// Earlier versions kept addresses whole.
+    fn shown(mut self) -> Self {
+        for taken in &mut self.history {
+            if taken.source.contains("://") {
+                taken.source = shown(&taken.source).to_owned();
+            }
+        }
+        self
+    }
+
     pub(super) fn history(&self) -> &[Taken] {
         &self.history
     }
@@ -165,9 +176,10 @@ impl Shelf {
 
     fn index(&self) -> Result<Option<Kept>, String> {
         match fs::read(self.folder.join(INDEX)) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| error.to_string()),
+            Ok(bytes) => {
+                let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+                Ok(Some(kept.shown()))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.to_string()),
         }

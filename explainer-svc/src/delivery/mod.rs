@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::fleet::{Failed, Proxy, Report, State as WorkerState, Worker};
+pub use self::fleet::{Failed, LARGEST as LARGEST_REPORT, Proxy, Report, State as WorkerState, Worker};
 pub use self::kept::Taken;
 pub use self::settings::{Location, PolicyArgs, Settings, Token};
 pub use self::status::{Current as CurrentStatus, Refused, SourceStatus, Status};
@@ -44,8 +44,10 @@ use crate::context::{Kind, kinds};
 use crate::deep::{deep, deep_here};
 use crate::telemetry::Metrics;
 
-/// Questions that wait for another revision: each is a connection that does nothing.
+/// Questions that wait for another revision: each is a connection that does nothing. Others are answered at once.
 const WAITING: usize = 1024;
+/// Between looks for who reports no more.
+const TIDY: Duration = Duration::from_secs(15);
 /// The longest that one waits.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -228,6 +230,15 @@ impl Delivery {
         &self.0.fleet
     }
 
+    /// Forgets who reports no more, until it is aborted.
+    pub async fn tidy(self) {
+        let mut ticks = tokio::time::interval(TIDY);
+        loop {
+            ticks.tick().await;
+            self.0.fleet.forget(Instant::now());
+        }
+    }
+
     /// Ends what waits, and asks no source any more.
     pub fn stop(&self) {
         self.0.attempts.stop();
@@ -261,22 +272,25 @@ impl Delivery {
         }
     }
 
-    /// What is current, at once when it is not `known`, else when that changes or `wait` is over. `Err`: too many wait.
-    pub async fn after(&self, known: impl Fn(&str) -> bool, wait: Duration) -> Result<Option<Arc<Current>>, ()> {
+    /// What is current, at once when it is not `known`, else when that changes or `wait` is over. When too many wait, at once too: who
+    /// waits for nothing keeps nobody from policies.
+    pub async fn after(&self, known: impl Fn(&str) -> bool, wait: Duration) -> Option<Arc<Current>> {
         let mut changes = self.0.current.subscribe();
         let is_news =
             |current: &Option<Arc<Current>>| current.as_ref().is_some_and(|current| !known(&current.revision));
         let now = changes.borrow_and_update().clone();
         if wait.is_zero() || is_news(&now) {
-            return Ok(now);
+            return now;
         }
-        let _place = self.0.waiting.try_acquire().map_err(|_| ())?;
+        let Ok(_place) = self.0.waiting.try_acquire() else {
+            return now;
+        };
         let news = changes.wait_for(is_news);
         tokio::select! {
             _ = tokio::time::timeout(wait.min(LONGEST_WAIT), news) => {}
             () = self.0.stop.cancelled() => {}
         }
-        Ok(self.current())
+        self.current()
     }
 
     /// Everything that there is to know.
