@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::examine::{self, Accepted, Material};
 use super::kept::Taken;
+use super::proof::Proof;
 use super::{By, Current, Delivery, Location, Outcome, Refused, Rejected};
 use crate::deep::{Broken, deep};
 use crate::telemetry::PolicyEvent;
@@ -34,13 +35,15 @@ impl Delivery {
     /// # Errors
     /// There is no such revision, or it cannot be used any more.
     pub async fn rollback(&self, revision: Option<String>) -> Result<Outcome, Rejected> {
+        // From here on, or what is current may be another than what this goes back from.
+        let changing = self.0.changing.lock().await;
         let (target, bad) = {
             let current = self.current().map(|current| current.revision.clone());
             let state = self.state();
             (
                 state
                     .kept
-                    .target(revision.as_deref(), current.as_deref())
+                    .target(revision.as_deref(), current.as_deref(), &self.0.requirement)
                     .map_err(Rejected::Nothing)?,
                 current,
             )
@@ -53,8 +56,11 @@ impl Delivery {
             Ok(Err(reason)) => return Err(Rejected::Nothing(reason)),
             Err(_) => return Err(Rejected::Stopping),
         };
-        let accepted = self.examine(Material::Kept(json), By::Rollback, "rollback").await?;
-        let outcome = self.take(accepted, By::Rollback, &target.source).await?;
+        let accepted = self
+            .examine(Material::Kept(json, target.proof.clone()), By::Rollback, "rollback")
+            .await?;
+        let outcome = self.take_now(accepted, By::Rollback, &target.source).await?;
+        drop(changing);
         tracing::warn!(
             event = "policies_rolled_back",
             revision = outcome.revision,
@@ -120,10 +126,18 @@ impl Delivery {
     /// Makes current what was examined, once it is on disk.
     pub(super) async fn take(&self, accepted: Accepted, by: By, source: &str) -> Result<Outcome, Rejected> {
         let _changing = self.0.changing.lock().await;
+        self.take_now(accepted, by, source).await
+    }
+
+    /// The same, for who has `changing`.
+    async fn take_now(&self, accepted: Accepted, by: By, source: &str) -> Result<Outcome, Rejected> {
         let revision = accepted.revision;
         let before = self.current().map(|current| current.revision.clone());
         let mut kept = self.state().kept.clone();
-        if by == By::Source && kept.is_avoided(&revision) {
+        if by == By::Source {
+            self.state().offered = Some(revision.clone());
+        }
+        if by == By::Source && kept.is_held(&revision) {
             tracing::warn!(
                 event = "policies_passed_over",
                 revision,
@@ -145,6 +159,9 @@ impl Delivery {
         if changed || by != By::Source {
             kept.forgive(&revision);
         }
+        if by == By::Source {
+            kept.release();
+        }
         if changed {
             let name = match by {
                 By::Rollback => "rollback",
@@ -156,7 +173,10 @@ impl Delivery {
                 by: name.to_owned(),
                 source: source.to_owned(),
                 sha256: examine::sha256(&accepted.json),
+                proof: accepted.proof,
             });
+        } else if accepted.proof != Proof::default() {
+            kept.prove(&revision, &accepted.proof);
         }
         if kept != known {
             let (folder, wanted, json) = (self.0.shelf.clone(), kept.clone(), accepted.json.clone());

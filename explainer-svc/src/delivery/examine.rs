@@ -12,6 +12,7 @@ use engine::policy::compile::compile;
 use sha2::{Digest, Sha256};
 
 use super::attempts::Attempt;
+use super::proof::Proof;
 use crate::assembly::{self, Filter, Outcome, Trial};
 use crate::context::kinds;
 use crate::sources::{self, Options, Sources, Verification};
@@ -26,19 +27,19 @@ const REASON: usize = 1000;
 pub(super) enum Material {
     /// Read from these paths, which was begun before.
     Files(Box<Sources>, Vec<PathBuf>, Attempt),
-    /// An OPA bundle.
-    Archive(Bytes),
+    /// An OPA bundle, and the key by which the artefact was verified that it came in.
+    Archive(Bytes, Option<String>),
     /// What `whynot policy build` wrote.
     Json(Bytes),
     /// The same, verified when it was taken.
-    Kept(Bytes),
+    Kept(Bytes, Proof),
 }
 
 impl Material {
     /// What came over the network, by its first bytes.
     pub(super) fn sent(bytes: Bytes) -> Self {
         if bytes.starts_with(&[0x1f, 0x8b]) {
-            Self::Archive(bytes)
+            Self::Archive(bytes, None)
         } else {
             Self::Json(bytes)
         }
@@ -48,7 +49,7 @@ impl Material {
     pub(super) fn sha256(&self) -> Option<String> {
         match self {
             Self::Files(..) => None,
-            Self::Archive(bytes) | Self::Json(bytes) | Self::Kept(bytes) => Some(sha256(bytes)),
+            Self::Archive(bytes, _) | Self::Json(bytes) | Self::Kept(bytes, _) => Some(sha256(bytes)),
         }
     }
 }
@@ -60,6 +61,7 @@ pub(super) struct Accepted {
     pub(super) json: Bytes,
     pub(super) policies: usize,
     pub(super) tests: usize,
+    pub(super) proof: Proof,
 }
 
 /// What is wrong with policies.
@@ -87,9 +89,11 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 /// Reads, compiles and tests. Nothing is begun after `within`.
 pub(super) fn examine(material: Material, options: &Options, within: Duration) -> Result<Accepted, Refusal> {
     let deadline = Instant::now() + within;
+    let mut artefact = None;
     let (sources, paths, _attempt) = match material {
         Material::Files(sources, paths, attempt) => (*sources, paths, Some(attempt)),
-        Material::Archive(bytes) => {
+        Material::Archive(bytes, key) => {
+            artefact = key;
             let read = sources::read_archive(&bytes, options).map_err(|problems| refusal(None, &[], &problems))?;
             (read, Vec::new(), None)
         }
@@ -100,7 +104,8 @@ pub(super) fn examine(material: Material, options: &Options, within: Duration) -
                     .to_owned(),
             ));
         }
-        Material::Json(json) | Material::Kept(json) => return prebuilt(&json),
+        Material::Json(json) => return prebuilt(&json, Proof::default()),
+        Material::Kept(json, proof) => return prebuilt(&json, proof),
     };
     let bundle = assembly::bundle(&sources).map_err(|problems| refusal(None, &paths, &problems))?;
     let wrong = |problems: &[Problem]| refusal(Some(&bundle), &paths, problems);
@@ -145,11 +150,12 @@ pub(super) fn examine(material: Material, options: &Options, within: Duration) -
         revision: bundle.revision,
         policies,
         tests: tests.len(),
+        proof: Proof::of(&sources, &options.verification, artefact),
     })
 }
 
 /// A bundle that `whynot policy build` wrote: its tests ran there, and are not in it.
-fn prebuilt(json: &Bytes) -> Result<Accepted, Refusal> {
+fn prebuilt(json: &Bytes, proof: Proof) -> Result<Accepted, Refusal> {
     let (bundle, policies) = built(json).map_err(|reasons| Refusal {
         revision: None,
         reasons,
@@ -162,6 +168,7 @@ fn prebuilt(json: &Bytes) -> Result<Accepted, Refusal> {
         revision: bundle.revision,
         policies,
         tests: 0,
+        proof,
     })
 }
 

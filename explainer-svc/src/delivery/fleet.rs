@@ -127,7 +127,8 @@ struct Reported {
 
 impl Reports {
     fn forget(&mut self, now: Instant) {
-        self.proxies.retain(|_, reported| now.duration_since(reported.seen) < GONE);
+        self.proxies
+            .retain(|_, reported| now.duration_since(reported.seen) < GONE);
         self.size = self.proxies.values().map(|reported| reported.size).sum();
     }
 }
@@ -244,7 +245,10 @@ fn shortened(mut worker: Worker) -> Worker {
 
 /// Bytes of memory.
 fn size(worker: &Worker) -> usize {
-    let failed = worker.failed.iter().flat_map(|failed| [&failed.revision, &failed.reason]);
+    let failed = worker
+        .failed
+        .iter()
+        .flat_map(|failed| [&failed.revision, &failed.reason]);
     let texts = worker.active.iter().chain(&worker.staged).chain(&worker.context);
     let texts = texts.chain(failed).map(|text| size_of::<String>() + text.capacity());
     size_of::<Worker>() + texts.sum::<usize>()
@@ -313,8 +317,20 @@ mod tests {
         for wrong in [
             report("a".repeat(TEXT + 1), Vec::new()),
             report("b".to_owned(), vec![worker(0); WORKERS + 1]),
-            report("c".to_owned(), vec![Worker { active: Some("x".repeat(TEXT + 1)), ..worker(0) }]),
-            report("d".to_owned(), vec![Worker { staged: vec![String::new(); STAGED + 1], ..worker(0) }]),
+            report(
+                "c".to_owned(),
+                vec![Worker {
+                    active: Some("x".repeat(TEXT + 1)),
+                    ..worker(0)
+                }],
+            ),
+            report(
+                "d".to_owned(),
+                vec![Worker {
+                    staged: vec![String::new(); STAGED + 1],
+                    ..worker(0)
+                }],
+            ),
         ] {
             assert!(fleet.report(wrong).is_err_and(|(is_full, _)| !is_full));
         }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Current;
 use super::examine::{self, sha256};
+use super::proof::{Proof, Requirement};
 use super::settings::shown;
 
 /// Revisions to go back to, the current one included.
@@ -36,6 +37,9 @@ pub struct Taken {
     pub source: String,
     /// Of the bundle's bytes.
     pub sha256: String,
+    /// By which keys it was verified.
+    #[serde(default)]
+    pub proof: Proof,
 }
 
 /// What is kept, as `index.json` says it.
@@ -45,9 +49,12 @@ pub(super) struct Kept {
     /// The newest first; each revision once.
     #[serde(default)]
     history: Vec<Taken>,
-    /// Rolled back from: not taken from a source again.
+    /// Rolled back from: neither used at a start nor gone back to.
     #[serde(default)]
     avoided: Vec<String>,
+    /// Those of them that the source has had only since: not taken from it. `None`: written by an earlier version, all of them.
+    #[serde(default)]
+    held: Option<Vec<String>>,
 }
 
 impl Kept {
@@ -73,14 +80,38 @@ impl Kept {
         self.avoided.iter().any(|avoided| avoided == revision)
     }
 
+    /// Whether a rollback holds against what a source has.
+    pub(super) fn is_held(&self, revision: &str) -> bool {
+        self.held().iter().any(|held| held == revision)
+    }
+
+    fn held(&self) -> &[String] {
+        self.held.as_deref().unwrap_or(&self.avoided)
+    }
+
     pub(super) fn avoid(&mut self, revision: &str) {
+        let mut held = self.held().to_vec();
         self.forgive(revision);
         self.avoided.insert(0, revision.to_owned());
         self.avoided.truncate(HISTORY);
+        held.retain(|held| held != revision);
+        held.insert(0, revision.to_owned());
+        held.truncate(HISTORY);
+        self.held = Some(held);
     }
 
     pub(super) fn forgive(&mut self, revision: &str) {
+        let mut held = self.held().to_vec();
+        held.retain(|held| held != revision);
+        self.held = Some(held);
         self.avoided.retain(|avoided| avoided != revision);
+    }
+
+    /// The source has something else: should it go back to what it had, somebody wants that.
+    pub(super) fn release(&mut self) {
+        if !self.held().is_empty() {
+            self.held = Some(Vec::new());
+        }
     }
 
     /// Puts what is current now in front.
@@ -90,8 +121,20 @@ impl Kept {
         self.history.truncate(HISTORY);
     }
 
+    /// The same policies came again, verified as it is asked for now.
+    pub(super) fn prove(&mut self, revision: &str, proof: &Proof) {
+        if let Some(taken) = self.history.iter_mut().find(|taken| taken.revision == revision) {
+            taken.proof.clone_from(proof);
+        }
+    }
+
     /// Where to go back to.
-    pub(super) fn target(&self, wanted: Option<&str>, current: Option<&str>) -> Result<Taken, String> {
+    pub(super) fn target(
+        &self,
+        wanted: Option<&str>,
+        current: Option<&str>,
+        requirement: &Requirement,
+    ) -> Result<Taken, String> {
         let known = || {
             let known: Vec<&str> = self.history.iter().map(|taken| taken.revision.as_str()).collect();
             if known.is_empty() {
@@ -100,16 +143,27 @@ impl Kept {
                 format!("kept are {}", known.join(", "))
             }
         };
-        let is_before = |taken: &&Taken| Some(taken.revision.as_str()) != current && !self.is_avoided(&taken.revision);
+        let is_before = |taken: &&Taken| {
+            Some(taken.revision.as_str()) != current
+                && !self.is_avoided(&taken.revision)
+                && requirement.is_met(&taken.proof).is_ok()
+        };
         let found = if let Some(wanted) = wanted {
             self.history.iter().find(|taken| taken.revision == wanted)
         } else {
             self.history.iter().find(is_before)
         };
-        found.cloned().ok_or_else(|| match wanted {
+        let found = found.cloned().ok_or_else(|| match wanted {
             Some(wanted) => format!("The revision {wanted} is not kept; {}.", known()),
-            None => format!("There is no revision before the current one; {}.", known()),
-        })
+            None => format!(
+                "There is no revision before the current one that can be used; {}.",
+                known()
+            ),
+        })?;
+        match requirement.is_met(&found.proof) {
+            Ok(()) => Ok(found),
+            Err(reason) => Err(format!("The revision {} {reason}.", found.revision)),
+        }
     }
 }
 
@@ -125,7 +179,7 @@ impl Shelf {
     }
 
     /// What is kept, and of it the newest that can be used. Nothing here keeps a server from starting.
-    pub(super) fn open(&self) -> (Kept, Option<Current>) {
+    pub(super) fn open(&self, requirement: &Requirement) -> (Kept, Option<Current>) {
         let kept = match self.index() {
             Ok(Some(kept)) => kept,
             Ok(None) => return (Kept::default(), None),
@@ -138,19 +192,20 @@ impl Shelf {
             }
         };
         self.sweep(&kept);
-        let newest = self.newest(&kept);
+        let newest = self.newest(&kept, requirement);
         (kept, newest)
     }
 
     /// For somebody else than the server whose folder it is: nothing is removed, what it writes now may be among it.
     pub(super) fn look(&self) -> Result<Option<Current>, String> {
         let kept = self.index()?;
-        Ok(kept.and_then(|kept| self.newest(&kept)))
+        Ok(kept.and_then(|kept| self.newest(&kept, &Requirement::default())))
     }
 
-    fn newest(&self, kept: &Kept) -> Option<Current> {
+    fn newest(&self, kept: &Kept, requirement: &Requirement) -> Option<Current> {
         for taken in kept.history.iter().filter(|taken| !kept.is_avoided(&taken.revision)) {
-            let usable = self.read(taken).and_then(|json| {
+            let verified = requirement.is_met(&taken.proof);
+            let usable = verified.and_then(|()| self.read(taken)).and_then(|json| {
                 examine::usable(&json).map_err(|reasons| reasons.join("; "))?;
                 Ok(json)
             });

@@ -15,6 +15,7 @@ mod docker;
 mod examine;
 mod fleet;
 mod kept;
+mod proof;
 mod settings;
 mod source;
 mod status;
@@ -39,6 +40,7 @@ pub use self::status::{Current as CurrentStatus, Refused, SourceStatus, Status};
 use self::attempts::Attempts;
 use self::fleet::Fleet;
 use self::kept::{Kept, Shelf};
+use self::proof::Requirement;
 use self::source::Source;
 use crate::context::{Kind, kinds};
 use crate::deep::{deep, deep_here};
@@ -110,6 +112,8 @@ struct Inner {
     /// One examination at a time: it is what takes memory.
     examining: Arc<Semaphore>,
     attempts: Attempts,
+    /// What holds for what is kept as for what comes.
+    requirement: Requirement,
     waiting: Semaphore,
     fleet: Fleet,
     metrics: Metrics,
@@ -125,6 +129,8 @@ struct State {
     refused: VecDeque<Refused>,
     last_checked: Option<(Instant, Timestamp)>,
     last_error: Option<String>,
+    /// What the source had when it last had something usable.
+    offered: Option<String>,
 }
 
 /// The last good policies that a server keeps in its state folder, for an Envoy that starts while it is away.
@@ -149,9 +155,11 @@ impl Delivery {
     pub async fn open(settings: Settings, state: PathBuf, metrics: Metrics) -> anyhow::Result<Self> {
         source::install_tls();
         let shelf = Shelf::new(state);
+        let requirement = Requirement::new(&settings);
         let ((kept, current), (attempts, ended)) = {
             let shelf = shelf.clone();
-            deep(move || (shelf.open(), Attempts::open(shelf))).await?
+            let requirement = requirement.clone();
+            deep(move || (shelf.open(&requirement), Attempts::open(shelf))).await?
         };
         if let Some(current) = &current {
             tracing::info!(
@@ -176,12 +184,25 @@ impl Delivery {
             metrics,
             stop: CancellationToken::new(),
             attempts,
+            requirement,
             begun: Mutex::new(None),
         }));
+        delivery.tell_unverified();
         for ended in ended {
             delivery.refuse(None, &ended.origin, vec![ended.reason()]);
         }
         Ok(delivery)
+    }
+
+    /// Of what was current before: that it cannot be any more.
+    fn tell_unverified(&self) {
+        let newest = self.state().kept.history().first().cloned();
+        if let Some(taken) = newest
+            && let Err(reason) = self.0.requirement.is_met(&taken.proof)
+        {
+            let reason = format!("is kept from before, and {reason}");
+            self.refuse(Some(taken.revision), &taken.source, vec![reason]);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -311,11 +332,21 @@ impl Delivery {
                 location: location.to_string(),
                 last_checked: state.last_checked.map(|(_, at)| at.to_string()),
                 last_error: state.last_error.clone(),
+                held_back: state.offered.clone().filter(|offered| state.kept.is_held(offered)),
             },
             refused: state.refused.iter().cloned().collect(),
-            history: state.kept.history().iter().map(status::Change::from).collect(),
+            history: state.kept.history().iter().map(|taken| self.change(taken)).collect(),
             avoided: state.kept.avoided().to_vec(),
             proxies,
+        }
+    }
+
+    fn change(&self, taken: &Taken) -> status::Change {
+        status::Change {
+            revision: taken.revision.clone(),
+            at: taken.at.clone(),
+            by: taken.by.clone(),
+            unusable: self.0.requirement.is_met(&taken.proof).err(),
         }
     }
 

@@ -153,7 +153,11 @@ fn answer(status: &Status, wanted: Option<&str>) -> Answer {
         // Each takes them up with its next request, and nobody knows yet that it can.
         (0, 0) if serving == 0 && (idle > 0 || ready == 0) => Answer::Unclear(format!(
             "no worker serves, and {} with other policies",
-            if idle == 1 { "1 is idle".to_owned() } else { format!("{idle} are idle") }
+            if idle == 1 {
+                "1 is idle".to_owned()
+            } else {
+                format!("{idle} are idle")
+            }
         )),
         (0, 0) => Answer::Current,
         (0, silent) => Answer::Unclear(format!("{silent} of Envoy's processes stopped reporting")),
@@ -205,6 +209,13 @@ fn text(status: &Status, answer: &Answer, looks: Looks) -> String {
     if let Some(error) = &source.last_error {
         out.push_str(&format!("           {}\n", looks.bad(&printable(error))));
     }
+    if let Some(held) = &source.held_back {
+        let text = format!(
+            "offers {}, which was rolled back; it is taken once the source has had another",
+            printable(held)
+        );
+        out.push_str(&format!("           {}\n", looks.doubtful(&text)));
+    }
     for refused in status.refused.iter().take(REFUSED) {
         let revision = refused.revision.as_deref().unwrap_or("unreadable");
         let line = format!("refused    {}  {}", printable(revision), ago(status, &refused.at));
@@ -227,12 +238,12 @@ fn text(status: &Status, answer: &Answer, looks: Looks) -> String {
                 .is_none_or(|current| current.revision != change.revision)
         })
         .map(|change| {
-            let avoided = if status.avoided.contains(&change.revision) {
-                " (rolled back)"
-            } else {
-                ""
+            let mark = match &change.unusable {
+                Some(_) => " (not verified)",
+                None if status.avoided.contains(&change.revision) => " (rolled back)",
+                None => "",
             };
-            format!("{}{avoided}", printable(&change.revision))
+            format!("{}{mark}", printable(&change.revision))
         })
         .collect();
     if !before.is_empty() {
@@ -262,11 +273,7 @@ fn text(status: &Status, answer: &Answer, looks: Looks) -> String {
             };
             (
                 looks.good("current"),
-                format!(
-                    "{} of {}",
-                    serving,
-                    count(status.proxies.len(), "proxy")
-                ),
+                format!("{} of {}", serving, count(status.proxies.len(), "proxy")),
             )
         }
         Answer::Behind(reason) => (looks.bad("behind"), reason.clone()),
