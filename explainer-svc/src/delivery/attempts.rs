@@ -146,17 +146,17 @@ impl Attempts {
             origin: origin.to_owned(),
             at: Timestamp::now().to_string(),
         };
-        let shelf = &self.0.shelf;
-        shelf.prepare()?;
+        let folder = &self.0.shelf;
+        folder.prepare()?;
         let number = self.0.count.fetch_add(1, Ordering::Relaxed);
         let now = Timestamp::now().as_nanosecond();
-        let path = shelf.path(&format!("{MARKER}{}-{now}-{number}", std::process::id()));
+        let path = folder.path(&format!("{MARKER}{}-{now}-{number}", std::process::id()));
         let mut file = File::create_new(&path)?;
         // Where files cannot be locked there is one server for a folder.
         let _ = file.try_lock();
         file.write_all(&serde_json::to_vec(&ended).map_err(io::Error::other)?)?;
         file.sync_all()?;
-        shelf.sync()?;
+        folder.sync()?;
         Ok((path, file))
     }
 
