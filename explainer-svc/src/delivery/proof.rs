@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Location, Settings};
-use crate::sources::{Sources, Verification};
+use crate::sources::{Key, Sources, Verification};
 
 /// By which keys policies were verified when they came; by none by default. Keys are named by their fingerprints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl Requirement {
     pub(super) fn new(settings: &Settings) -> Self {
         let bundle = match &settings.options.verification {
             Verification::Required(trust) => {
-                let keys = trust.keys.iter().map(|key| key.fingerprint()).collect();
+                let keys = trust.keys.iter().map(Key::fingerprint).collect();
                 Some((keys, trust.scope.clone()))
             }
             Verification::NoKey | Verification::Skip => None,
@@ -59,7 +59,7 @@ impl Requirement {
         let artefact = settings.cosign.as_ref().filter(|_| is_artefact);
         Self {
             bundle,
-            artefact: artefact.map(|key| key.fingerprint()),
+            artefact: artefact.map(Key::fingerprint),
         }
     }
 

@@ -157,8 +157,11 @@ impl Key {
     /// Names the key, whatever it is called: SHA-256 over its kind and its numbers, in hex.
     pub(crate) fn fingerprint(&self) -> String {
         let parts: [&[u8]; 2] = match &self.material {
-            Material::Rsa(key) | Material::P256(key) | Material::P384(key) => [key, &[]],
-            Material::Ed25519(key) | Material::Secret(key) => [key, &[]],
+            Material::Rsa(key)
+            | Material::P256(key)
+            | Material::P384(key)
+            | Material::Ed25519(key)
+            | Material::Secret(key) => [key, &[]],
             Material::RsaNumbers { n, e } => [n, e],
         };
         let mut digest = Sha256::new_with_prefix(self.material.name());
