@@ -32,7 +32,7 @@ fn rego(text: &str) -> Result<PolicySet, String> {
     compiled(&[("deep.rego", format!("package deep\n\n{text}\n"))])
 }
 
-fn review(labels: Value) -> Review {
+fn review(labels: &Value) -> Review {
     let object = json!({
         "apiVersion": "v1", "kind": "Pod", "spec": {"containers": []},
         "metadata": {"name": "web", "namespace": "shop", "labels": labels},
@@ -88,7 +88,7 @@ fn chains_of_operators_are_refused_with_their_line() {
             each.repeat(95)
         );
         small(move || match rego(&text) {
-            Ok(set) => drop(judged(&set, &review(json!({})))),
+            Ok(set) => drop(judged(&set, &review(&json!({})))),
             Err(refused) => assert!(!refused.contains("more than"), "{refused}"),
         });
     }
@@ -120,7 +120,7 @@ fn what_is_long_but_not_nested_is_read() {
         let text = format!("deny contains \"a\" if not y == 7\n\n{text}\n");
         small(move || {
             let set = rego(&text).unwrap_or_else(|refused| panic!("{refused:.300}"));
-            assert_eq!(judged(&set, &review(json!({}))).0, None);
+            assert_eq!(judged(&set, &review(&json!({}))).0, None);
         });
     }
 }
@@ -142,7 +142,7 @@ fn rules_and_functions_in_each_other_end_at_a_limit() {
         .concat();
     for text in [rules, functions] {
         let text = format!("deny contains \"a\" if p0\n\np3000 := true\n\nf3000(_) := true\n\n{text}");
-        let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(json!({}))));
+        let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(&json!({}))));
         assert_eq!(failure.map(|(kind, _)| kind), Some(FailureKind::Limit));
     }
 }
@@ -157,10 +157,10 @@ fn walks_in_each_other_end_at_a_limit() {
         "deny contains \"a\" if {{\n\tv := d9(1)\n{walks}}}\n\n{}",
         doubling("[x]")
     );
-    let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(json!({}))));
+    let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(&json!({}))));
     assert_eq!(failure.map(|(kind, _)| kind), Some(FailureKind::Limit));
     let text = "deny contains \"a\" if {\n\twalk(input, [_, x])\n\twalk(input, [_, y])\n\twalk(x, [_, z])\n\tz == \"web\"\n\ty == z\n}\n";
-    let (failure, answer) = small(move || judged(&rego(text).unwrap(), &review(json!({}))));
+    let (failure, answer) = small(move || judged(&rego(text).unwrap(), &review(&json!({}))));
     assert_eq!(failure, None);
     assert!(answer.contains("1 problem in Pod shop/web"), "{answer:.300}");
 }
@@ -273,7 +273,7 @@ fn values_are_nested_only_so_deep() {
         ] {
             let text =
                 format!("deny contains \"a\" if {{\n\tinput.request.name == \"web\"\n\t{use_of}\n}}\n\n{policy}");
-            let (failure, answer) = small(move || judged(&rego(&text).unwrap(), &review(json!({}))));
+            let (failure, answer) = small(move || judged(&rego(&text).unwrap(), &review(&json!({}))));
             let (kind, detail) = failure.unwrap_or_else(|| panic!("{use_of} {policy} {answer}"));
             assert_eq!(kind, FailureKind::Limit, "{policy}");
             assert!(detail.contains("in each other too deep"), "{detail}");
@@ -289,11 +289,11 @@ fn rules_that_wrap_each_others_values_are_stopped() {
         .collect::<Vec<_>>()
         .concat();
     let text = format!("deny contains \"a\" if {{\n\tx0 := input.request.name\n{rules}}}");
-    let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(json!({}))));
+    let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(&json!({}))));
     assert_eq!(failure.map(|(kind, _)| kind), Some(FailureKind::Limit));
     let sets = "p contains d11(1)\n\nq[\"a\"][\"b\"] := d11(1) if input\n\ndeny contains \"a\" if {\n\tinput.request\n\tp\n\tq\n}\n";
     let text = format!("{sets}\n{}", doubling("[x]"));
-    let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(json!({}))));
+    let (failure, _) = small(move || judged(&rego(&text).unwrap(), &review(&json!({}))));
     assert_eq!(failure.map(|(kind, _)| kind), Some(FailureKind::Limit));
 }
 
@@ -323,7 +323,7 @@ fn what_is_as_deep_as_may_be_can_be_used() {
             "deny contains msg if {{\n\tv := d8(input.request.name)\n\tw := d8(2)\n\tmsg := sprintf(\"%d\", [count({use_of})])\n}}\n\n{deep}"
         );
         small(move || {
-            let (failure, answer) = judged(&rego(&text).unwrap(), &review(json!({})));
+            let (failure, answer) = judged(&rego(&text).unwrap(), &review(&json!({})));
             assert_eq!(failure, None, "{text}");
             assert!(answer.contains("1 problem in Pod shop/web"), "{answer:.300}");
         });

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod context;
+mod deep;
 pub mod delivery;
 pub mod evaluation;
 pub mod explain;

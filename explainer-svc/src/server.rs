@@ -70,7 +70,7 @@ impl Server {
         let delivery = Delivery::open(config.policies.clone(), config.state_dir(), metrics.clone()).await?;
         delivery.record_in(audit.clone());
         delivery.begin().await?;
-        let context = LiveContext::start(config.context.clone(), delivery.inventory()).await?;
+        let context = LiveContext::start(config.context.clone(), delivery.inventory().await).await?;
         metrics.of_context(context.clone());
         let explainer = explainer.with_audit(audit.clone());
         audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
@@ -155,6 +155,7 @@ impl Server {
             self.context.clone(),
             self.audit.clone(),
         ));
+        let tidying = tokio::spawn(self.delivery.clone().tidy());
         let compiling = tokio::spawn(self.upstreams.clone().follow());
         let connections = GracefulShutdown::new();
         tokio::select! {
@@ -167,6 +168,7 @@ impl Server {
         self.delivery.stop();
         following.abort();
         watching.abort();
+        tidying.abort();
         retention.abort();
         compiling.abort();
         drop(self.listener);
@@ -238,7 +240,7 @@ async fn follow_policies(delivery: Delivery, context: LiveContext, log: Log) {
         }
     }
     while changes.changed().await.is_ok() {
-        context.want(delivery.inventory());
+        context.want(delivery.inventory().await);
         if let Some(current) = delivery.current() {
             log.record(rolled_out(&current));
         }

@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::context::{Current, LiveContext, Lookup};
+use crate::deep::deep;
 use crate::delivery::Delivery;
 
 /// With less time than this no fix is searched.
@@ -241,12 +242,10 @@ fn nothing() -> Option<PolicySet> {
     compile(&Bundle::new(Settings::default(), []), Context::default()).ok()
 }
 
-/// Runs what takes processor time in a thread where nobody else waits.
+/// Runs what takes processor time, and a deep stack, in a thread where nobody else waits.
 async fn away<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, UpstreamError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        if error.is_panic() {
-            tracing::error!(%error, "explaining what another webhook denied failed");
-        }
+    deep(work).await.map_err(|error| {
+        tracing::error!(%error, "explaining what another webhook denied failed");
         UpstreamError::Failed
     })
 }

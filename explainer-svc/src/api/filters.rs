@@ -16,7 +16,7 @@ use crate::delivery::Report;
         (status = 204, description = "It is known"),
         (status = 400, description = "The body is not such a report", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The body did not come in time", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is over 4 MiB", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is over 64 KiB", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not declared as application/json", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Too many report", body = Problem, content_type = "application/problem+json"),
     ))]

@@ -39,7 +39,7 @@ pub(crate) use audit::Proof;
 use crate::clients::Clients;
 use crate::config::Limits;
 use crate::context::LiveContext;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, LARGEST_REPORT};
 use crate::explain::Explainer;
 use crate::gateway::Gateway;
 use crate::governance::Governance;
@@ -77,7 +77,10 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
     let work = Router::new()
         .route("/v1/explain", post(explain::post))
         .route("/v1/violations", get(violations::list))
-        .route("/v1/filter/status", post(filters::report))
+        .route(
+            "/v1/filter/status",
+            post(filters::report).layer(DefaultBodyLimit::max(LARGEST_REPORT)),
+        )
         .route("/v1/policies/status", get(policies::status))
         .route("/v1/gateway/kill", post(gateway::kill).get(gateway::is_killed))
         .route("/v1/gateway/usage", get(gateway::usage))

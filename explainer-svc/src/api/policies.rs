@@ -22,7 +22,7 @@ use crate::delivery::{LONGEST_WAIT, Outcome, Rejected, Status};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Waiting {
-    /// Seconds to wait for another revision than that of If-None-Match, from 0 to 30; 0 when not said.
+    /// Seconds to wait for another revision than that of If-None-Match, from 0 to 30; 0 when not said. It does not wait when too many do.
     #[serde(default)]
     #[param(minimum = 0, maximum = 30)]
     wait: u64,
@@ -36,7 +36,6 @@ pub(super) struct Waiting {
         (status = 304, description = "It is still the one of If-None-Match"),
         (status = 400, description = "`wait` is no number", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There are none, and why", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Too many wait; ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn policies(
     State(state): State<AppState>,
@@ -50,9 +49,7 @@ pub(super) async fn policies(
     }
     let tags: Vec<&str> = tags(&headers).collect();
     let is_known = |revision: &str| tags.iter().any(|tag| *tag == "*" || tag.trim_matches('"') == revision);
-    let found = state.delivery.after(is_known, Duration::from_secs(wait)).await;
-    let too_many = |()| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Too many requests wait for policies.");
-    let Some(current) = found.map_err(too_many)? else {
+    let Some(current) = state.delivery.after(is_known, Duration::from_secs(wait)).await else {
         return Err(Problem::new(StatusCode::NOT_FOUND, state.delivery.absence()));
     };
     let mut response = if is_known(&current.revision) {

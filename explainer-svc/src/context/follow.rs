@@ -33,7 +33,8 @@ const BEGIN: Duration = Duration::from_secs(5);
 const WATCH_SECONDS: u32 = 240;
 /// How much later the end has to have arrived.
 const MARGIN: Duration = Duration::from_secs(5);
-/// What was missed while a watch was down arrives at once when it is resumed; when nothing has for so long, nothing was.
+/// What was missed while a watch was down arrives at once when it is resumed: before the answer to a question that is asked after it
+/// was begun, or so much later. What reached the version of that answer proves it; a bookmark does, once a minute.
 const QUIET: Duration = Duration::from_millis(100);
 /// How often a kind that the cluster does not have is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
@@ -206,6 +207,23 @@ impl ListError {
     }
 }
 
+/// A question that the API server answers after it has begun the watch: how long that takes is how slow the way is now. With the
+/// version that the cluster has then.
+async fn answered(client: &Client, watched: &Watched, request: &Request) -> Result<String, Stopped> {
+    let parameters = ListParams::default().limit(1);
+    let asked = if is_metadata(watched) {
+        request.list_metadata(&parameters)
+    } else {
+        request.list(&parameters)
+    };
+    let asked = asked.map_err(Error::BuildRequest)?;
+    match timeout(BEGIN, client.request::<Page>(asked)).await {
+        Ok(Ok(page)) => Ok(page.metadata.resource_version),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Stopped::new("the API server began a watch and answers nothing")),
+    }
+}
+
 /// Reads all objects, page by page, and says which version of the cluster they are of.
 async fn list(client: &Client, watched: &Watched, request: &Request) -> Result<String, ListError> {
     let mut listed = BTreeSet::new();
@@ -265,20 +283,29 @@ async fn changes(
         }
     };
     let mut stream = pin!(stream);
+    let mut answer = pin!(answered(client, watched, request));
+    let mut goal: Option<String> = None;
     let mut is_caught_up = false;
     let idle = Duration::from_secs(seconds.into()) + MARGIN;
     let mut proof = Instant::now();
     loop {
-        let patience = if is_caught_up { idle } else { QUIET };
+        if !is_caught_up && goal.as_deref().is_some_and(|goal| is_reached(place, goal)) {
+            is_caught_up = true;
+            caught_up(watched, place);
+        }
+        let patience = if goal.is_some() && !is_caught_up { QUIET } else { idle };
         let next = tokio::select! {
+            answer = &mut answer, if goal.is_none() => {
+                goal = Some(answer.inspect_err(|_| watched.interrupted(Instant::now()))?);
+                continue;
+            }
             next = timeout(patience, stream.try_next()) => next,
             _ = reconnects.changed() => return Ok(()),
         };
         let event = match next {
-            Err(_) if !is_caught_up => {
+            Err(_) if goal.is_some() && !is_caught_up => {
                 is_caught_up = true;
-                place.refusals = 0;
-                watched.live();
+                caught_up(watched, place);
                 continue;
             }
             Err(_) => {
@@ -298,6 +325,18 @@ async fn changes(
         proof = Instant::now();
         take(watched, place, event).inspect_err(|_| watched.interrupted(proof))?;
     }
+}
+
+fn caught_up(watched: &Watched, place: &mut Place) {
+    place.refusals = 0;
+    watched.live();
+}
+
+/// Versions are numbers that grow; where they are not, nothing is proven by them.
+fn is_reached(place: &Place, goal: &str) -> bool {
+    let number = |version: &str| version.parse::<u64>().ok();
+    let at = place.version.as_deref().and_then(number);
+    at.is_some_and(|at| number(goal).is_some_and(|goal| at >= goal))
 }
 
 /// One event of a watch.
@@ -358,6 +397,71 @@ mod tests {
             assert!(page.items.into_iter().flatten().next().is_none());
             assert_eq!(page.metadata.resource_version, "7");
         }
+    }
+
+    /// An API server on a slow way: everything takes this long to arrive.
+    async fn slow(delay: Duration) -> Client {
+        use axum::Router;
+        use axum::body::Body;
+        use axum::http::Uri;
+        use futures_util::stream::{self, StreamExt as _};
+
+        let answer = move |uri: Uri| async move {
+            let is_watch = uri.query().is_some_and(|query| query.contains("watch=true"));
+            if !is_watch {
+                tokio::time::sleep(delay).await;
+                return Body::from(r#"{"metadata": {"resourceVersion": "9"}, "items": []}"#);
+            }
+            let missed = serde_json::json!({"type": "ADDED", "object": {
+                "apiVersion": "v1", "kind": "Service", "metadata": {"name": "missed", "namespace": "a", "resourceVersion": "7"}
+            }});
+            let missed = stream::once(async move {
+                tokio::time::sleep(delay).await;
+                Ok::<_, std::convert::Infallible>(format!("{missed}\n"))
+            });
+            Body::from_stream(missed.chain(stream::pending()))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_resumed_watch_is_live_only_with_what_was_missed_however_slow_the_way_is() {
+        use super::super::health::Pulse;
+        use super::super::kinds::Kind;
+        use super::super::objects::Budget;
+        use super::super::watched::Phase;
+
+        let client = slow(Duration::from_millis(500)).await;
+        let kind = Kind {
+            group: String::new(),
+            version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+        };
+        let budget = Arc::new(Budget::new(10, 10_000));
+        let watched = Arc::new(Watched::new(kind, View::Inventory, budget, Arc::new(Pulse::default())));
+        let resuming = Arc::clone(&watched);
+        let running = tokio::spawn(async move {
+            let mut place = Place {
+                resource: Some(Resource {
+                    plural: "services".to_owned(),
+                }),
+                version: Some("5".to_owned()),
+                refusals: 0,
+            };
+            let mut reconnects = resuming.pulse.reconnects();
+            once(&client, &resuming, &mut place, &mut reconnects).await
+        });
+        let begun = Instant::now();
+        while watched.figures().phase != Phase::Live {
+            assert!(begun.elapsed() < Duration::from_secs(10) && !running.is_finished());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(watched.all().len(), 1, "live without what was missed");
+        running.abort();
     }
 
     #[test]

@@ -11,6 +11,8 @@ use engine::policy::bundle::Bundle;
 use engine::policy::compile::compile;
 use sha2::{Digest, Sha256};
 
+use super::attempts::Attempt;
+use super::proof::Proof;
 use crate::assembly::{self, Filter, Outcome, Trial};
 use crate::context::kinds;
 use crate::sources::{self, Options, Sources, Verification};
@@ -23,23 +25,31 @@ const REASON: usize = 1000;
 /// Policies, before anybody looked into them.
 #[derive(Debug)]
 pub(super) enum Material {
-    /// Read from these paths.
-    Files(Box<Sources>, Vec<PathBuf>),
-    /// An OPA bundle.
-    Archive(Bytes),
+    /// Read from these paths, which was begun before.
+    Files(Box<Sources>, Vec<PathBuf>, Attempt),
+    /// An OPA bundle, and the key by which the artefact was verified that it came in.
+    Archive(Bytes, Option<String>),
     /// What `whynot policy build` wrote.
     Json(Bytes),
     /// The same, verified when it was taken.
-    Kept(Bytes),
+    Kept(Bytes, Proof),
 }
 
 impl Material {
     /// What came over the network, by its first bytes.
     pub(super) fn sent(bytes: Bytes) -> Self {
         if bytes.starts_with(&[0x1f, 0x8b]) {
-            Self::Archive(bytes)
+            Self::Archive(bytes, None)
         } else {
             Self::Json(bytes)
+        }
+    }
+
+    /// Of the bytes, unless their examination was begun already.
+    pub(super) fn sha256(&self) -> Option<String> {
+        match self {
+            Self::Files(..) => None,
+            Self::Archive(bytes, _) | Self::Json(bytes) | Self::Kept(bytes, _) => Some(sha256(bytes)),
         }
     }
 }
@@ -51,6 +61,7 @@ pub(super) struct Accepted {
     pub(super) json: Bytes,
     pub(super) policies: usize,
     pub(super) tests: usize,
+    pub(super) proof: Proof,
 }
 
 /// What is wrong with policies.
@@ -78,11 +89,13 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 /// Reads, compiles and tests. Nothing is begun after `within`.
 pub(super) fn examine(material: Material, options: &Options, within: Duration) -> Result<Accepted, Refusal> {
     let deadline = Instant::now() + within;
-    let (sources, paths) = match material {
-        Material::Files(sources, paths) => (*sources, paths),
-        Material::Archive(bytes) => {
+    let mut artefact = None;
+    let (sources, paths, _attempt) = match material {
+        Material::Files(sources, paths, attempt) => (*sources, paths, Some(attempt)),
+        Material::Archive(bytes, key) => {
+            artefact = key;
             let read = sources::read_archive(&bytes, options).map_err(|problems| refusal(None, &[], &problems))?;
-            (read, Vec::new())
+            (read, Vec::new(), None)
         }
         Material::Json(_) if matches!(options.verification, Verification::Required(_)) => {
             return Err(Refusal::from(
@@ -91,7 +104,8 @@ pub(super) fn examine(material: Material, options: &Options, within: Duration) -
                     .to_owned(),
             ));
         }
-        Material::Json(json) | Material::Kept(json) => return prebuilt(&json),
+        Material::Json(json) => return prebuilt(&json, Proof::default()),
+        Material::Kept(json, proof) => return prebuilt(&json, proof),
     };
     let bundle = assembly::bundle(&sources).map_err(|problems| refusal(None, &paths, &problems))?;
     let wrong = |problems: &[Problem]| refusal(Some(&bundle), &paths, problems);
@@ -136,21 +150,25 @@ pub(super) fn examine(material: Material, options: &Options, within: Duration) -
         revision: bundle.revision,
         policies,
         tests: tests.len(),
+        proof: Proof::of(&sources, &options.verification, artefact),
     })
 }
 
 /// A bundle that `whynot policy build` wrote: its tests ran there, and are not in it.
-fn prebuilt(json: &Bytes) -> Result<Accepted, Refusal> {
+fn prebuilt(json: &Bytes, proof: Proof) -> Result<Accepted, Refusal> {
     let (bundle, policies) = built(json).map_err(|reasons| Refusal {
         revision: None,
         reasons,
     })?;
+    // It is done with what is current: what it may do to the process it has to do here.
+    let _ = kinds::of_bundle(&bundle);
     Ok(Accepted {
         // In our own form, so that equal policies are equal bytes.
         json: bundle.to_json().into(),
         revision: bundle.revision,
         policies,
         tests: 0,
+        proof,
     })
 }
 

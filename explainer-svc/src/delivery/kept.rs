@@ -2,7 +2,7 @@
 //!
 //! `<revision>.json` are bundles, `index.json` says which one is current. Each is written beside itself, synced and renamed, a
 //! bundle before the index that names it: whenever the process ends, the index names whole files. What is read is compared with
-//! the digest in the index.
+//! the digest in the index. What is examined now, and what ended a process, is beside them (`attempts`).
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Current;
 use super::examine::{self, sha256};
+use super::proof::{Proof, Requirement};
+use super::settings::shown;
 
 /// Revisions to go back to, the current one included.
 const HISTORY: usize = 10;
@@ -35,6 +37,9 @@ pub struct Taken {
     pub source: String,
     /// Of the bundle's bytes.
     pub sha256: String,
+    /// By which keys it was verified.
+    #[serde(default)]
+    pub proof: Proof,
 }
 
 /// What is kept, as `index.json` says it.
@@ -44,12 +49,25 @@ pub(super) struct Kept {
     /// The newest first; each revision once.
     #[serde(default)]
     history: Vec<Taken>,
-    /// Rolled back from: not taken from a source again.
+    /// Rolled back from: neither used at a start nor gone back to.
     #[serde(default)]
     avoided: Vec<String>,
+    /// Those of them that the source has had only since: not taken from it. `None`: written by an earlier version, all of them.
+    #[serde(default)]
+    held: Option<Vec<String>>,
 }
 
 impl Kept {
+    /// Earlier versions kept addresses whole.
+    fn shown(mut self) -> Self {
+        for taken in &mut self.history {
+            if taken.source.contains("://") {
+                taken.source = shown(&taken.source).to_owned();
+            }
+        }
+        self
+    }
+
     pub(super) fn history(&self) -> &[Taken] {
         &self.history
     }
@@ -62,14 +80,38 @@ impl Kept {
         self.avoided.iter().any(|avoided| avoided == revision)
     }
 
+    /// Whether a rollback holds against what a source has.
+    pub(super) fn is_held(&self, revision: &str) -> bool {
+        self.held().iter().any(|held| held == revision)
+    }
+
+    fn held(&self) -> &[String] {
+        self.held.as_deref().unwrap_or(&self.avoided)
+    }
+
     pub(super) fn avoid(&mut self, revision: &str) {
+        let mut held = self.held().to_vec();
         self.forgive(revision);
         self.avoided.insert(0, revision.to_owned());
         self.avoided.truncate(HISTORY);
+        held.retain(|held| held != revision);
+        held.insert(0, revision.to_owned());
+        held.truncate(HISTORY);
+        self.held = Some(held);
     }
 
     pub(super) fn forgive(&mut self, revision: &str) {
+        let mut held = self.held().to_vec();
+        held.retain(|held| held != revision);
+        self.held = Some(held);
         self.avoided.retain(|avoided| avoided != revision);
+    }
+
+    /// The source has something else: should it go back to what it had, somebody wants that.
+    pub(super) fn release(&mut self) {
+        if !self.held().is_empty() {
+            self.held = Some(Vec::new());
+        }
     }
 
     /// Puts what is current now in front.
@@ -79,8 +121,20 @@ impl Kept {
         self.history.truncate(HISTORY);
     }
 
+    /// The same policies came again, verified as it is asked for now.
+    pub(super) fn prove(&mut self, revision: &str, proof: &Proof) {
+        if let Some(taken) = self.history.iter_mut().find(|taken| taken.revision == revision) {
+            taken.proof.clone_from(proof);
+        }
+    }
+
     /// Where to go back to.
-    pub(super) fn target(&self, wanted: Option<&str>, current: Option<&str>) -> Result<Taken, String> {
+    pub(super) fn target(
+        &self,
+        wanted: Option<&str>,
+        current: Option<&str>,
+        requirement: &Requirement,
+    ) -> Result<Taken, String> {
         let known = || {
             let known: Vec<&str> = self.history.iter().map(|taken| taken.revision.as_str()).collect();
             if known.is_empty() {
@@ -89,16 +143,27 @@ impl Kept {
                 format!("kept are {}", known.join(", "))
             }
         };
-        let is_before = |taken: &&Taken| Some(taken.revision.as_str()) != current && !self.is_avoided(&taken.revision);
+        let is_before = |taken: &&Taken| {
+            Some(taken.revision.as_str()) != current
+                && !self.is_avoided(&taken.revision)
+                && requirement.is_met(&taken.proof).is_ok()
+        };
         let found = if let Some(wanted) = wanted {
             self.history.iter().find(|taken| taken.revision == wanted)
         } else {
             self.history.iter().find(is_before)
         };
-        found.cloned().ok_or_else(|| match wanted {
+        let found = found.cloned().ok_or_else(|| match wanted {
             Some(wanted) => format!("The revision {wanted} is not kept; {}.", known()),
-            None => format!("There is no revision before the current one; {}.", known()),
-        })
+            None => format!(
+                "There is no revision before the current one that can be used; {}.",
+                known()
+            ),
+        })?;
+        match requirement.is_met(&found.proof) {
+            Ok(()) => Ok(found),
+            Err(reason) => Err(format!("The revision {} {reason}.", found.revision)),
+        }
     }
 }
 
@@ -114,7 +179,7 @@ impl Shelf {
     }
 
     /// What is kept, and of it the newest that can be used. Nothing here keeps a server from starting.
-    pub(super) fn open(&self) -> (Kept, Option<Current>) {
+    pub(super) fn open(&self, requirement: &Requirement) -> (Kept, Option<Current>) {
         let kept = match self.index() {
             Ok(Some(kept)) => kept,
             Ok(None) => return (Kept::default(), None),
@@ -127,19 +192,20 @@ impl Shelf {
             }
         };
         self.sweep(&kept);
-        let newest = self.newest(&kept);
+        let newest = self.newest(&kept, requirement);
         (kept, newest)
     }
 
     /// For somebody else than the server whose folder it is: nothing is removed, what it writes now may be among it.
     pub(super) fn look(&self) -> Result<Option<Current>, String> {
         let kept = self.index()?;
-        Ok(kept.and_then(|kept| self.newest(&kept)))
+        Ok(kept.and_then(|kept| self.newest(&kept, &Requirement::default())))
     }
 
-    fn newest(&self, kept: &Kept) -> Option<Current> {
+    fn newest(&self, kept: &Kept, requirement: &Requirement) -> Option<Current> {
         for taken in kept.history.iter().filter(|taken| !kept.is_avoided(&taken.revision)) {
-            let usable = self.read(taken).and_then(|json| {
+            let verified = requirement.is_met(&taken.proof);
+            let usable = verified.and_then(|()| self.read(taken)).and_then(|json| {
                 examine::usable(&json).map_err(|reasons| reasons.join("; "))?;
                 Ok(json)
             });
@@ -165,9 +231,10 @@ impl Shelf {
 
     fn index(&self) -> Result<Option<Kept>, String> {
         match fs::read(self.folder.join(INDEX)) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| error.to_string()),
+            Ok(bytes) => {
+                let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+                Ok(Some(kept.shown()))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.to_string()),
         }
@@ -189,7 +256,7 @@ impl Shelf {
     /// Writes the newest bundle of `kept`, then what is kept, and removes what is kept no more.
     pub(super) fn write(&self, kept: &Kept, newest: &[u8]) -> Result<(), String> {
         let write = || -> io::Result<()> {
-            private_folder(&self.folder)?;
+            self.prepare()?;
             if let Some(path) = kept.history.first().and_then(|taken| self.bundle(&taken.revision)) {
                 self.place(&path, newest)?;
             }
@@ -199,6 +266,27 @@ impl Shelf {
         write().map_err(|error| format!("{}: {error}", self.folder.display()))?;
         self.sweep(kept);
         Ok(())
+    }
+
+    /// A file of this folder that is no bundle.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Makes the folder.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        private_folder(&self.folder)
+    }
+
+    /// What was made in the folder, and what was removed from it, is on the disk when this returns.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Writes a file that is no bundle.
+    pub(super) fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.prepare()?;
+        self.place(&self.path(name), content)
     }
 
     /// Puts a file in its place, whole, and on the disk when this returns.
@@ -214,7 +302,7 @@ impl Shelf {
         file.sync_all()?;
         drop(file);
         fs::rename(&staged, path)?;
-        File::open(&self.folder)?.sync_all()
+        self.sync()
     }
 
     /// Removes what nothing names. Whatever stays for an error costs space only.

@@ -9,10 +9,13 @@
 //! Only what went through `examine` becomes current. What is refused is told with every reason, and changes nothing: the
 //! policies before it serve on. Nothing here runs on the way of a request.
 
+mod attempts;
+mod change;
 mod docker;
 mod examine;
 mod fleet;
 mod kept;
+mod proof;
 mod settings;
 mod source;
 mod status;
@@ -29,24 +32,27 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::fleet::{Failed, Proxy, Report, State as WorkerState, Worker};
+pub use self::fleet::{Failed, LARGEST as LARGEST_REPORT, Proxy, Report, State as WorkerState, Worker};
 pub use self::kept::Taken;
 pub use self::settings::{Location, PolicyArgs, Settings, Token};
 pub(crate) use self::source::install_tls;
 pub use self::status::{Current as CurrentStatus, Refused, SourceStatus, Status};
 
-use self::examine::{Accepted, Material};
+use self::attempts::Attempts;
+use self::change::REFUSED;
 use self::fleet::Fleet;
 use self::kept::{Kept, Shelf};
+use self::proof::Requirement;
 use self::source::Source;
 use crate::audit::{self, Log};
 use crate::context::{Kind, kinds};
-use crate::telemetry::{Metrics, PolicyEvent};
+use crate::deep::{deep, deep_here};
+use crate::telemetry::Metrics;
 
-/// Refused bundles that are told about.
-const REFUSED: usize = 20;
-/// Questions that wait for another revision: each is a connection that does nothing.
+/// Questions that wait for another revision: each is a connection that does nothing. Others are answered at once.
 const WAITING: usize = 1024;
+/// Between looks for who reports no more.
+const TIDY: Duration = Duration::from_secs(15);
 /// The longest that one waits.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -108,6 +114,9 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     /// One examination at a time: it is what takes memory.
     examining: Arc<Semaphore>,
+    attempts: Attempts,
+    /// What holds for what is kept as for what comes.
+    requirement: Requirement,
     waiting: Semaphore,
     fleet: Fleet,
     metrics: Metrics,
@@ -125,6 +134,8 @@ struct State {
     refused: VecDeque<Refused>,
     last_checked: Option<(Instant, Timestamp)>,
     last_error: Option<String>,
+    /// What the source had when it last had something usable.
+    offered: Option<String>,
 }
 
 /// What the audit log has of policies that were refused.
@@ -143,7 +154,7 @@ fn refusal(refused: &Refused) -> audit::Event {
 /// # Errors
 /// What is kept cannot be read.
 pub fn last_good(state: &Path) -> Result<Option<Current>, String> {
-    Shelf::new(state.to_owned()).look()
+    deep_here(|| Shelf::new(state.to_owned()).look()).map_err(|error| error.to_string())?
 }
 
 impl fmt::Debug for Delivery {
@@ -160,9 +171,11 @@ impl Delivery {
     pub async fn open(settings: Settings, state: PathBuf, metrics: Metrics) -> anyhow::Result<Self> {
         install_tls();
         let shelf = Shelf::new(state);
-        let (kept, current) = {
+        let requirement = Requirement::new(&settings);
+        let ((kept, current), (attempts, ended)) = {
             let shelf = shelf.clone();
-            tokio::task::spawn_blocking(move || shelf.open()).await?
+            let requirement = requirement.clone();
+            deep(move || (shelf.open(&requirement), Attempts::open(shelf))).await?
         };
         if let Some(current) = &current {
             tracing::info!(
@@ -187,15 +200,35 @@ impl Delivery {
             metrics,
             stop: CancellationToken::new(),
             audit: OnceLock::new(),
+            attempts,
+            requirement,
             begun: Mutex::new(None),
         }));
+        delivery.tell_unverified();
+        for ended in ended {
+            delivery.refuse(None, &ended.origin, vec![ended.reason()]);
+        }
         Ok(delivery)
     }
 
     /// Records in the audit log what is refused.
     pub fn record_in(&self, log: Log) {
+        for refused in &self.state().refused {
+            log.record(refusal(refused));
+        }
         // The first log is the server's; there is no other.
         let _ = self.0.audit.set(log);
+    }
+
+    /// Of what was current before: that it cannot be any more.
+    fn tell_unverified(&self) {
+        let newest = self.state().kept.history().first().cloned();
+        if let Some(taken) = newest
+            && let Err(reason) = self.0.requirement.is_met(&taken.proof)
+        {
+            let reason = format!("is kept from before, and {reason}");
+            self.refuse(Some(taken.revision), &taken.source, vec![reason]);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -219,15 +252,16 @@ impl Delivery {
     }
 
     /// The kinds of the cluster's objects that the current policies read.
-    pub fn inventory(&self) -> BTreeSet<Kind> {
+    pub async fn inventory(&self) -> BTreeSet<Kind> {
         let Some(current) = self.current() else {
             return BTreeSet::new();
         };
-        let bundle = Bundle::from_json(&current.json);
-        match bundle.and_then(|bundle| kinds::of_bundle(&bundle)) {
+        let read = move || Bundle::from_json(&current.json).and_then(|bundle| kinds::of_bundle(&bundle));
+        let read = deep(read).await.map_err(|error| error.to_string());
+        let known = read.and_then(|kinds| kinds.map_err(|problems| engine::policy::list(&problems)));
+        match known {
             Ok(kinds) => kinds,
-            Err(problems) => {
-                let reason = engine::policy::list(&problems);
+            Err(reason) => {
                 tracing::error!(
                     event = "inventory_unknown",
                     reason,
@@ -243,8 +277,18 @@ impl Delivery {
         &self.0.fleet
     }
 
+    /// Forgets who reports no more, until it is aborted.
+    pub async fn tidy(self) {
+        let mut ticks = tokio::time::interval(TIDY);
+        loop {
+            ticks.tick().await;
+            self.0.fleet.forget(Instant::now());
+        }
+    }
+
     /// Ends what waits, and asks no source any more.
     pub fn stop(&self) {
+        self.0.attempts.stop();
         self.0.stop.cancel();
     }
 
@@ -275,206 +319,25 @@ impl Delivery {
         }
     }
 
-    /// What is current, at once when it is not `known`, else when that changes or `wait` is over. `Err`: too many wait.
-    pub async fn after(&self, known: impl Fn(&str) -> bool, wait: Duration) -> Result<Option<Arc<Current>>, ()> {
+    /// What is current, at once when it is not `known`, else when that changes or `wait` is over. When too many wait, at once too: who
+    /// waits for nothing keeps nobody from policies.
+    pub async fn after(&self, known: impl Fn(&str) -> bool, wait: Duration) -> Option<Arc<Current>> {
         let mut changes = self.0.current.subscribe();
         let is_news =
             |current: &Option<Arc<Current>>| current.as_ref().is_some_and(|current| !known(&current.revision));
         let now = changes.borrow_and_update().clone();
         if wait.is_zero() || is_news(&now) {
-            return Ok(now);
+            return now;
         }
-        let _place = self.0.waiting.try_acquire().map_err(|_| ())?;
+        let Ok(_place) = self.0.waiting.try_acquire() else {
+            return now;
+        };
         let news = changes.wait_for(is_news);
         tokio::select! {
             _ = tokio::time::timeout(wait.min(LONGEST_WAIT), news) => {}
             () = self.0.stop.cancelled() => {}
         }
-        Ok(self.current())
-    }
-
-    /// Takes what an administrator brings.
-    ///
-    /// # Errors
-    /// They are wrong, or there is a source.
-    pub async fn push(&self, bytes: Bytes) -> Result<Outcome, Rejected> {
-        let location = &self.0.settings.location;
-        if !matches!(location, Location::Push) {
-            return Err(Rejected::Elsewhere(location.to_string()));
-        }
-        let material = Material::sent(bytes);
-        let accepted = self.examine(material, "push").await?;
-        self.take(accepted, By::Push, "push").await
-    }
-
-    /// Goes back to a revision, by default the one before the current one. What was current is not taken from a source again.
-    ///
-    /// # Errors
-    /// There is no such revision, or it cannot be used any more.
-    pub async fn rollback(&self, revision: Option<String>) -> Result<Outcome, Rejected> {
-        let (target, bad) = {
-            let current = self.current().map(|current| current.revision.clone());
-            let state = self.state();
-            (
-                state
-                    .kept
-                    .target(revision.as_deref(), current.as_deref())
-                    .map_err(Rejected::Nothing)?,
-                current,
-            )
-        };
-        let folder = self.0.shelf.clone();
-        let wanted = target.clone();
-        let read = tokio::task::spawn_blocking(move || folder.read(&wanted)).await;
-        let json = match read {
-            Ok(Ok(json)) => json,
-            Ok(Err(reason)) => return Err(Rejected::Nothing(reason)),
-            Err(_) => return Err(Rejected::Stopping),
-        };
-        let accepted = self.examine(Material::Kept(json), "rollback").await?;
-        let outcome = self.take(accepted, By::Rollback, &target.source).await?;
-        tracing::warn!(
-            event = "policies_rolled_back",
-            revision = outcome.revision,
-            from = bad,
-            "policies were rolled back"
-        );
-        self.0.metrics.policies().count(PolicyEvent::RolledBack);
-        Ok(outcome)
-    }
-
-    /// Reads, compiles and tests, away from the requests. What is refused is told about.
-    async fn examine(&self, material: Material, origin: &str) -> Result<Accepted, Rejected> {
-        let Ok(permit) = Arc::clone(&self.0.examining).acquire_owned().await else {
-            return Err(Rejected::Stopping);
-        };
-        let options = self.0.settings.options.clone();
-        let within = self.0.settings.examination;
-        let running = tokio::task::spawn_blocking(move || {
-            let result = examine::examine(material, &options, within);
-            drop(permit);
-            result
-        });
-        let examined = match tokio::time::timeout(within.saturating_mul(2), running).await {
-            Ok(Ok(examined)) => examined,
-            Ok(Err(error)) if error.is_panic() => Err(examine::Refusal::from(
-                "the compiler failed on it, which is a defect of whynot; the log says more".to_owned(),
-            )),
-            Ok(Err(_)) => return Err(Rejected::Stopping),
-            Err(_) => Err(examine::Refusal::from(format!(
-                "it takes longer than {} s to compile and to test",
-                within.as_secs().saturating_mul(2)
-            ))),
-        };
-        examined.map_err(|refusal| {
-            self.refuse(refusal.revision, origin, refusal.reasons.clone());
-            Rejected::Refused(refusal.reasons)
-        })
-    }
-
-    /// Remembers what was refused, and why.
-    fn refuse(&self, revision: Option<String>, origin: &str, reasons: Vec<String>) {
-        let refused = Refused::new(revision, origin, reasons);
-        tracing::error!(
-            event = "policies_refused", origin, revision = refused.revision, reasons = ?refused.reasons,
-            "policies were refused; those before them serve on"
-        );
-        self.0.metrics.policies().count(PolicyEvent::Refused);
-        let mut state = self.state();
-        if let Some(log) = self.0.audit.get()
-            && !state.refused.iter().any(|other| other.is_same(&refused))
-        {
-            log.record(refusal(&refused));
-        }
-        // A source that offers the same again and again must not push out what else there was.
-        state.refused.retain(|other| !other.is_same(&refused));
-        state.refused.push_front(refused);
-        state.refused.truncate(REFUSED);
-    }
-
-    /// Makes current what was examined, once it is on disk.
-    async fn take(&self, accepted: Accepted, by: By, source: &str) -> Result<Outcome, Rejected> {
-        let _changing = self.0.changing.lock().await;
-        let revision = accepted.revision;
-        let before = self.current().map(|current| current.revision.clone());
-        let mut kept = self.state().kept.clone();
-        if by == By::Source && kept.is_avoided(&revision) {
-            tracing::warn!(
-                event = "policies_passed_over",
-                revision,
-                "the source still has what was rolled back; it is not taken"
-            );
-            return Ok(Outcome {
-                revision: before.unwrap_or_default(),
-                changed: false,
-            });
-        }
-        let known = kept.clone();
-        if by == By::Rollback
-            && let Some(bad) = &before
-        {
-            kept.avoid(bad);
-        }
-        let changed = before.as_deref() != Some(&revision);
-        let now = Timestamp::now();
-        if changed || by != By::Source {
-            kept.forgive(&revision);
-        }
-        if changed {
-            let name = match by {
-                By::Rollback => "rollback",
-                By::Source | By::Push => self.0.settings.location.kind(),
-            };
-            kept.add(Taken {
-                revision: revision.clone(),
-                at: now.to_string(),
-                by: name.to_owned(),
-                source: source.to_owned(),
-                sha256: examine::sha256(&accepted.json),
-            });
-        }
-        if kept != known {
-            let (folder, wanted, json) = (self.0.shelf.clone(), kept.clone(), accepted.json.clone());
-            let written = tokio::task::spawn_blocking(move || folder.write(&wanted, &json)).await;
-            match (written, by) {
-                (Ok(Ok(())), _) => {}
-                (Ok(Err(error)), By::Source) => {
-                    // Policies that cannot be kept are better than old ones; the next start asks the source again.
-                    tracing::error!(
-                        event = "policies_not_kept",
-                        error,
-                        "the policies cannot be kept on disk"
-                    );
-                    self.0.metrics.policies().count(PolicyEvent::NotKept);
-                }
-                (Ok(Err(error)), _) => {
-                    self.0.metrics.policies().count(PolicyEvent::NotKept);
-                    return Err(Rejected::Disk(error));
-                }
-                (Err(_), _) => return Err(Rejected::Stopping),
-            }
-        }
-        self.state().kept = kept;
-        if changed {
-            tracing::info!(
-                event = "policies_swapped",
-                revision,
-                previous = before,
-                source,
-                policies = accepted.policies,
-                tests = accepted.tests,
-                "policies are current"
-            );
-            self.0.metrics.policies().count(PolicyEvent::Swapped);
-            self.0.metrics.policies().current(&revision);
-            self.0.current.send_replace(Some(Arc::new(Current {
-                revision: revision.clone(),
-                json: accepted.json,
-                since: now,
-                source: source.to_owned(),
-            })));
-        }
-        Ok(Outcome { revision, changed })
+        self.current()
     }
 
     /// Everything that there is to know.
@@ -495,11 +358,21 @@ impl Delivery {
                 location: location.to_string(),
                 last_checked: state.last_checked.map(|(_, at)| at.to_string()),
                 last_error: state.last_error.clone(),
+                held_back: state.offered.clone().filter(|offered| state.kept.is_held(offered)),
             },
             refused: state.refused.iter().cloned().collect(),
-            history: state.kept.history().iter().map(status::Change::from).collect(),
+            history: state.kept.history().iter().map(|taken| self.change(taken)).collect(),
             avoided: state.kept.avoided().to_vec(),
             proxies,
+        }
+    }
+
+    fn change(&self, taken: &Taken) -> status::Change {
+        status::Change {
+            revision: taken.revision.clone(),
+            at: taken.at.clone(),
+            by: taken.by.clone(),
+            unusable: self.0.requirement.is_met(&taken.proof).err(),
         }
     }
 

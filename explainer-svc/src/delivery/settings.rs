@@ -115,8 +115,9 @@ impl Location {
                     Ok(Self::Bundle(one.clone()))
                 } else {
                     Err(format!(
-                        "--policies {one}: expected a path, https://HOST/PATH.tar.gz or oci://REGISTRY/REPOSITORY:TAG; a \
-                         token goes into a file (--policies-token-file)"
+                        "--policies {}: expected a path, https://HOST/PATH.tar.gz or oci://REGISTRY/REPOSITORY:TAG; a token \
+                         goes into a file (--policies-token-file)",
+                        shown(one)
                     ))
                 }
             }
@@ -128,6 +129,12 @@ impl Location {
     }
 }
 
+/// An address as anybody may see it: what follows the path may be a signature that opens it.
+pub(super) fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// As it is told, and not always all of it ([`shown`]).
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,7 +143,7 @@ impl fmt::Display for Location {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 f.write_str(&paths.join(" "))
             }
-            Self::Bundle(url) => f.write_str(url),
+            Self::Bundle(url) => f.write_str(shown(url)),
             Self::Oci(reference) => write!(f, "oci://{reference}"),
         }
     }

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fleet::Proxy;
-use super::kept::Taken;
 
 /// Which policies are current, where they come from, what was refused, and who has which.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -21,7 +20,7 @@ pub struct Status {
     pub refused: Vec<Refused>,
     /// What can be gone back to, the newest first; the first one is current.
     pub history: Vec<Change>,
-    /// Revisions that were rolled back from: a source that still has one of them is not followed.
+    /// Revisions that were rolled back from: not gone back to, unless they are named.
     #[serde(default)]
     pub avoided: Vec<String>,
     /// The Envoy processes that reported within the last half minute.
@@ -52,6 +51,9 @@ pub struct SourceStatus {
     pub last_checked: Option<String>,
     /// Why it did not answer when it was asked last; null when it did.
     pub last_error: Option<String>,
+    /// The revision that it has and that is not taken, since it was rolled back; until it has another one.
+    #[serde(default)]
+    pub held_back: Option<String>,
 }
 
 /// Policies that were not taken.
@@ -103,14 +105,7 @@ pub struct Change {
     pub at: String,
     /// The kind of the source, or `rollback`.
     pub by: String,
-}
-
-impl From<&Taken> for Change {
-    fn from(taken: &Taken) -> Self {
-        Self {
-            revision: taken.revision.clone(),
-            at: taken.at.clone(),
-            by: taken.by.clone(),
-        }
-    }
+    /// Why they cannot be gone back to: a key is configured since that they were not verified by. Else null.
+    #[serde(default)]
+    pub unusable: Option<String>,
 }

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use ring::{hmac, signature};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -151,6 +152,24 @@ impl Key {
             }]),
             _ => Err("holds more than one PEM block; give several keys as a JWK set".to_owned()),
         }
+    }
+
+    /// Names the key, whatever it is called: SHA-256 over its kind and its numbers, in hex.
+    pub(crate) fn fingerprint(&self) -> String {
+        let parts: [&[u8]; 2] = match &self.material {
+            Material::Rsa(key)
+            | Material::P256(key)
+            | Material::P384(key)
+            | Material::Ed25519(key)
+            | Material::Secret(key) => [key, &[]],
+            Material::RsaNumbers { n, e } => [n, e],
+        };
+        let mut digest = Sha256::new_with_prefix(self.material.name());
+        for part in parts {
+            digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            digest.update(part);
+        }
+        HEXLOWER.encode(&digest.finalize())
     }
 
     /// Whether `signature` is this key's over `message`, as cosign and OpenSSL write it: what the key is says how.

@@ -77,6 +77,8 @@ impl Exclude {
 pub struct Signed {
     /// The key's name, when it has one.
     pub key_id: Option<String>,
+    /// The key itself: its fingerprint.
+    pub key: String,
     /// How it was signed.
     pub algorithm: Algorithm,
     /// How many files the signature covers.
@@ -243,6 +245,7 @@ fn check_token(token: &str, trust: &Trust) -> Result<(Payload, Signed), String> 
         payload,
         Signed {
             key_id,
+            key: key.fingerprint(),
             algorithm,
             files: 0,
             excluded: Vec::new(),

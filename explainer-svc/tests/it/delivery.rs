@@ -367,6 +367,64 @@ async fn with_a_key_only_what_it_signed_is_taken() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_given_later_holds_for_what_is_kept() {
+    use explainer_svc::sources::{Key, Trust, Verification};
+    let folder = TempDir::new().unwrap();
+    let database = folder.path().join("state/whynot.db");
+    let start = async |key: Option<(&str, &str)>| {
+        let token = token(folder.path());
+        TestServer::at(&database, |config| {
+            config.policies.administrator = Some(token);
+            if let Some((key, scope)) = key {
+                let keys = Key::parse(&fs::read(fixture(key)).unwrap(), None).unwrap();
+                config.policies.options.verification = Verification::Required(Box::new(Trust {
+                    keys,
+                    scope: scope.to_owned(),
+                    ..Trust::default()
+                }));
+            }
+        })
+        .await
+    };
+    let server = start(None).await;
+    let unsigned = server.pushed(bundle("unsigned")).await;
+    server.stop().await;
+
+    let p256 = Some(("keys/p256.pem", ""));
+    let server = start(p256).await;
+    let status = server.status().await;
+    assert_eq!(status["current"], Value::Null, "{status}");
+    assert_eq!(status["refused"][0]["revision"], unsigned.as_str());
+    assert!(
+        status["refused"][0]["reasons"]
+            .to_string()
+            .contains("--verification-key"),
+        "{status}"
+    );
+    assert!(status["history"][0]["unusable"].is_string(), "{status}");
+    let absent = server.get("/v1/policies").await;
+    assert_eq!(absent.status(), StatusCode::NOT_FOUND);
+    let signed = server.pushed(fs::read(fixture("good/es256.tar.gz")).unwrap()).await;
+    for body in [json!({}), json!({"revision": unsigned})] {
+        assert_eq!(server.roll_back(body).await.status(), StatusCode::NOT_FOUND);
+    }
+    server.stop().await;
+
+    // By the same key it is current at once; by another, or for another scope, it is not.
+    for (key, expected) in [
+        (p256, Some(&signed)),
+        (Some(("keys/p384.pem", "")), None),
+        (Some(("keys/p256.pem", "write")), None),
+        (None, Some(&signed)),
+    ] {
+        let server = start(key).await;
+        let current = server.status().await["current"]["revision"].clone();
+        assert_eq!(current.as_str(), expected.map(String::as_str), "{key:?}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn only_the_administrator_changes_policies() {
     let open = TestServer::start().await;
     for path in ["/v1/policies", "/v1/policies/rollback"] {
@@ -436,12 +494,23 @@ async fn a_rollback_holds_until_the_source_has_something_else() {
     change("bad");
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(server.revision().await, good, "what was rolled back stays away");
+    assert_eq!(server.status().await["source"]["heldBack"], bad.as_str());
 
     change("better");
     server
         .until("better", |status| status["current"]["revision"] != good.as_str())
         .await;
     assert!(server.served().await.contains("better"));
+    assert_eq!(server.status().await["source"]["heldBack"], Value::Null);
+    // Whoever goes back to it after something else wants it.
+    change("bad");
+    server
+        .until("bad again", |status| status["current"]["revision"] == bad.as_str())
+        .await;
+    change("better");
+    server
+        .until("better again", |status| status["current"]["revision"] != bad.as_str())
+        .await;
     let unknown = server.roll_back(json!({"revision": "ffffffffffff"})).await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     assert!(unknown.text().await.unwrap().contains(&good));
@@ -490,6 +559,30 @@ async fn who_waits_is_answered_when_there_is_something_new() {
             "{wrong}"
         );
     }
+}
+
+#[tokio::test]
+async fn when_all_places_to_wait_are_taken_the_answer_comes_at_once() {
+    use explainer_svc::delivery::{Delivery, Settings};
+    use explainer_svc::telemetry::Metrics;
+    let folder = TempDir::new().unwrap();
+    let state = folder.path().join("policies");
+    let delivery = Delivery::open(Settings::default(), state, Metrics::default())
+        .await
+        .unwrap();
+    let one = delivery.push(bundle("one").into()).await.unwrap().revision;
+    let long = Duration::from_secs(30);
+    let waiting: Vec<_> = (0..1024)
+        .map(|_| {
+            let delivery = delivery.clone();
+            tokio::spawn(async move { delivery.after(|_| true, long).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let answer = tokio::time::timeout(Duration::from_secs(5), delivery.after(|_| true, long)).await;
+    assert_eq!(answer.unwrap().unwrap().revision, one);
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    delivery.stop();
 }
 
 #[tokio::test]
@@ -551,6 +644,13 @@ async fn workers_are_known_as_they_report_and_make_up_no_metrics() {
         "{metrics}"
     );
     assert!(!metrics.contains("made-up"));
+    let many: Vec<Value> = (0..200)
+        .map(|id| json!({"id": id, "state": "idle", "active": "x".repeat(400)}))
+        .collect();
+    assert_eq!(
+        report(many.into()).await.unwrap().status(),
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
     for wrong in [
         json!([{"id": 1, "state": "asleep"}]),
         json!([{"id": 1, "state": "idle", "active": "x".repeat(4096)}]),

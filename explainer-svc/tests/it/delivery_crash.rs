@@ -26,11 +26,16 @@ struct Process {
 
 impl Process {
     fn start(folder: &Path) -> Self {
+        Self::with(folder, &[])
+    }
+
+    fn with(folder: &Path, arguments: &[&str]) -> Self {
         let token = folder.join("token");
         fs::write(&token, TOKEN).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_whynot"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-token-file"])
             .arg(&token)
+            .args(arguments)
             .env_clear()
             .env("XDG_STATE_HOME", folder)
             .stdout(Stdio::piped())
@@ -148,5 +153,118 @@ async fn a_torn_file_is_never_served() {
     let process = Process::start(folder.path());
     let response = client.get(format!("{}/v1/policies", process.url)).send().await.unwrap();
     assert_eq!(response.headers()["etag"], format!("\"{}\"", revisions[0]));
+    process.kill();
+}
+
+/// A test that is not over before the process is.
+fn slow() -> String {
+    let test = |number: usize| {
+        format!(
+            "test_{number} if count([1 | some x in numbers.range(1, 300); some y in numbers.range(1, 300); x < y]) > 0\n"
+        )
+    };
+    let tests: String = (0..2000).map(test).collect();
+    format!("package slow_test\n\nimport rego.v1\n\n{tests}")
+}
+
+fn is_examining(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder.join("whynot/policies")).into_iter().flatten();
+    entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("examining-"))
+}
+
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Process {
+    async fn status(&self) -> serde_json::Value {
+        let asked = client().get(format!("{}/v1/policies/status", self.url)).send().await;
+        asked.unwrap().json().await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_ended_the_process_is_not_taken_from_the_source_again_and_the_old_serves_on() {
+    let folder = TempDir::new().unwrap();
+    let policies = folder.path().join("source");
+    crate::delivery::write(&policies, "a.rego", &crate::delivery::rego("good"));
+    let start = || Process::with(folder.path(), &["--policies", policies.to_str().unwrap()]);
+    let process = start();
+    let good = process.status().await["current"]["revision"].clone();
+    assert!(good.is_string());
+    assert!(!is_examining(folder.path()), "it is over");
+    crate::delivery::write(&policies, "slow_test.rego", &slow());
+    until("examined", async || is_examining(folder.path())).await;
+    process.kill();
+
+    // The first start notices, the second one remembers.
+    for round in 0..2 {
+        let process = start();
+        let status = process.status().await;
+        assert_eq!(status["current"]["revision"], good, "{round}: {status}");
+        let reasons = status["refused"][0]["reasons"].to_string();
+        assert!(reasons.contains("examining it ended this process"), "{round}: {status}");
+        assert!(!is_examining(folder.path()), "{round}");
+        process.kill();
+    }
+    fs::remove_file(policies.join("slow_test.rego")).unwrap();
+    crate::delivery::write(&policies, "a.rego", &crate::delivery::rego("better"));
+    let process = start();
+    assert_ne!(process.status().await["current"]["revision"], good);
+    process.kill();
+}
+
+#[tokio::test]
+async fn a_push_of_what_ended_the_process_is_another_try_and_a_shutdown_blames_nobody() {
+    let folder = TempDir::new().unwrap();
+    let body = crate::delivery::archive(&[
+        ("a.rego", crate::delivery::rego("slow").as_bytes()),
+        ("slow_test.rego", slow().as_bytes()),
+    ]);
+    let push = |process: &Process| {
+        let request = client().post(format!("{}/v1/policies", process.url)).bearer_auth(TOKEN);
+        tokio::spawn(request.body(body.clone()).send())
+    };
+    let process = Process::start(folder.path());
+    push(&process);
+    until("examined", async || is_examining(folder.path())).await;
+    process.kill();
+
+    let mut process = Process::start(folder.path());
+    let status = process.status().await;
+    assert_eq!(status["refused"][0]["origin"], "push", "{status}");
+    assert!(
+        status["refused"][0]["reasons"]
+            .to_string()
+            .contains("ended this process")
+    );
+    push(&process);
+    until("examined again", async || is_examining(folder.path())).await;
+    let id = process.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    process.child.wait().unwrap();
+    assert!(!is_examining(folder.path()));
+}
+
+#[tokio::test]
+async fn rules_may_be_deep() {
+    let folder = TempDir::new().unwrap();
+    let process = Process::start(folder.path());
+    let sum = "+1".repeat(1500);
+    let policy = format!("package a\n\nimport rego.v1\n\ndeny contains \"a\" if x := 1{sum}\n");
+    let request = client().post(format!("{}/v1/policies", process.url)).bearer_auth(TOKEN);
+    let answer = request
+        .body(crate::delivery::archive(&[("a.rego", policy.as_bytes())]))
+        .send();
+    // Taken or not: the process is there to say so.
+    let status = answer.await.unwrap().status().as_u16();
+    assert!([200, 422].contains(&status), "{status}");
+    process.status().await;
     process.kill();
 }

@@ -213,7 +213,7 @@ async fn a_server_that_cannot_wait_is_asked_in_intervals() {
 #[tokio::test]
 async fn without_an_answer_there_are_no_policies_and_the_reason_is_said() {
     let server = TestServer::with(|config| {
-        config.policies.location = Location::Bundle("http://127.0.0.1:9/bundle.tar.gz".to_owned());
+        config.policies.location = Location::Bundle("http://127.0.0.1:9/bundle.tar.gz?signature=secret".to_owned());
     })
     .await;
     server
@@ -223,6 +223,14 @@ async fn without_an_answer_there_are_no_policies_and_the_reason_is_said() {
     assert_eq!(response.status(), 404);
     let detail = response.text().await.unwrap();
     assert!(detail.contains("127.0.0.1:9") && detail.contains("refused"), "{detail}");
+    let status = server.status().await.to_string();
+    assert!(status.contains("http://127.0.0.1:9/bundle.tar.gz"), "{status}");
+    assert!(
+        !detail.contains("secret") && !status.contains("secret"),
+        "{detail} {status}"
+    );
+    let push = server.push(bundle("one")).await.text().await.unwrap();
+    assert!(!push.contains("secret"), "{push}");
 }
 
 /// The same server with TLS, by an authority that only the test knows.

@@ -115,7 +115,8 @@ fn progress(answer: &Answer, streams: &mut Streams<'_>) -> std::io::Result<()> {
     streams.err.flush()
 }
 
-/// A worker counts when it serves: the main thread and those that finish are no workers that lag.
+/// A worker counts when it serves: the main thread and those that finish are no workers that lag. But somebody has to be there that
+/// has the policies.
 fn answer(status: &Status, wanted: Option<&str>) -> Answer {
     let Some(current) = &status.current else {
         return Answer::Behind("there are no policies".to_owned());
@@ -125,22 +126,39 @@ fn answer(status: &Status, wanted: Option<&str>) -> Answer {
     {
         return Answer::Behind(format!("{} is current, not {wanted}", current.revision));
     }
-    let is_behind = |worker: &&Worker| {
-        worker.state == WorkerState::Serving && worker.active.as_deref() != Some(current.revision.as_str())
-    };
-    let mut silent = 0;
-    let mut behind = 0;
+    let is_behind = |worker: &Worker| worker.active.as_deref() != Some(current.revision.as_str());
+    let (mut silent, mut behind, mut serving) = (0, 0, 0);
+    let (mut idle, mut ready) = (0, 0);
     for proxy in &status.proxies {
         if is_silent(status, proxy) {
             silent += 1;
-        } else {
-            behind += proxy.workers.iter().filter(is_behind).count();
+            continue;
+        }
+        for worker in &proxy.workers {
+            match (worker.state, is_behind(worker)) {
+                (WorkerState::Serving, is_behind) => {
+                    serving += 1;
+                    behind += usize::from(is_behind);
+                }
+                (WorkerState::Idle, true) => idle += 1,
+                (WorkerState::Idle, false) => ready += 1,
+                (WorkerState::Draining, _) => {}
+            }
         }
     }
     match (behind, silent) {
         (0, 0) if status.proxies.iter().all(|proxy| proxy.workers.is_empty()) => {
             Answer::Unclear("no Envoy reports which policies it has".to_owned())
         }
+        // Each takes them up with its next request, and nobody knows yet that it can.
+        (0, 0) if serving == 0 && (idle > 0 || ready == 0) => Answer::Unclear(format!(
+            "no worker serves, and {} with other policies",
+            if idle == 1 {
+                "1 is idle".to_owned()
+            } else {
+                format!("{idle} are idle")
+            }
+        )),
         (0, 0) => Answer::Current,
         (0, silent) => Answer::Unclear(format!("{silent} of Envoy's processes stopped reporting")),
         (1, _) => Answer::Behind("1 worker has other policies".to_owned()),
@@ -191,6 +209,13 @@ fn text(status: &Status, answer: &Answer, looks: Looks) -> String {
     if let Some(error) = &source.last_error {
         out.push_str(&format!("           {}\n", looks.bad(&printable(error))));
     }
+    if let Some(held) = &source.held_back {
+        let text = format!(
+            "offers {}, which was rolled back; it is taken once the source has had another",
+            printable(held)
+        );
+        out.push_str(&format!("           {}\n", looks.doubtful(&text)));
+    }
     for refused in status.refused.iter().take(REFUSED) {
         let revision = refused.revision.as_deref().unwrap_or("unreadable");
         let line = format!("refused    {}  {}", printable(revision), ago(status, &refused.at));
@@ -213,12 +238,12 @@ fn text(status: &Status, answer: &Answer, looks: Looks) -> String {
                 .is_none_or(|current| current.revision != change.revision)
         })
         .map(|change| {
-            let avoided = if status.avoided.contains(&change.revision) {
-                " (rolled back)"
-            } else {
-                ""
+            let mark = match &change.unusable {
+                Some(_) => " (not verified)",
+                None if status.avoided.contains(&change.revision) => " (rolled back)",
+                None => "",
             };
-            format!("{}{avoided}", printable(&change.revision))
+            format!("{}{mark}", printable(&change.revision))
         })
         .collect();
     if !before.is_empty() {
@@ -239,15 +264,16 @@ fn text(status: &Status, answer: &Answer, looks: Looks) -> String {
     }
     let (mark, reason) = match answer {
         Answer::Current => {
-            let serving = status.proxies.iter().flat_map(|proxy| &proxy.workers);
-            let serving = serving.filter(|worker| worker.state == WorkerState::Serving).count();
+            let workers = || status.proxies.iter().flat_map(|proxy| &proxy.workers);
+            let serving = workers().filter(|worker| worker.state == WorkerState::Serving).count();
+            let idle = workers().filter(|worker| worker.state == WorkerState::Idle).count();
+            let serving = match serving {
+                0 => format!("{}, idle,", count(idle, "worker")),
+                serving => count(serving, "worker"),
+            };
             (
                 looks.good("current"),
-                format!(
-                    "{} of {}",
-                    count(serving, "worker"),
-                    count(status.proxies.len(), "proxy")
-                ),
+                format!("{} of {}", serving, count(status.proxies.len(), "proxy")),
             )
         }
         Answer::Behind(reason) => (looks.bad("behind"), reason.clone()),

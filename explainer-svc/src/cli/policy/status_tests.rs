@@ -53,6 +53,20 @@ fn what_is_not_known_is_not_called_current() {
 }
 
 #[test]
+fn where_nobody_serves_nobody_is_current() {
+    let all = |active| vec![worker(1, "idle", active), worker(2, "idle", "aaaaaaaaaaaa")];
+    let older = status(&all("bbbbbbbbbbbb"), NOW);
+    assert_eq!(
+        answer(&older, Some("aaaaaaaaaaaa")),
+        Answer::Unclear("no worker serves, and 1 is idle with other policies".to_owned())
+    );
+    // Idle ones that have taken the policies are as good as any.
+    assert_eq!(answer(&status(&all("aaaaaaaaaaaa"), NOW), None), Answer::Current);
+    let finishing = status(&[worker(1, "draining", "bbbbbbbbbbbb")], NOW);
+    assert!(matches!(answer(&finishing, None), Answer::Unclear(_)));
+}
+
+#[test]
 fn the_text_says_everything_and_steers_no_terminal() {
     let workers = vec![
         worker(1, "serving", "aaaaaaaaaaaa"),

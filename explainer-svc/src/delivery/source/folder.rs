@@ -4,15 +4,19 @@
 //! from nor below a path that a watch would have been set on; and network file systems tell no watcher anything.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use super::super::Settings;
+use super::super::attempts::{Attempt, Attempts};
 use super::super::examine::Material;
 use super::{Checked, refused};
+use crate::deep::deep;
 use crate::sources::{self, Options};
 
 /// Somebody may be copying; what moves is looked at again.
@@ -22,6 +26,7 @@ const LOOKS: usize = 5;
 /// Bounds as those of reading.
 const DEPTH: usize = 32;
 const ENTRIES: usize = 20_000;
+const LARGEST: u64 = 32 << 20;
 
 /// The state of all files in a few bytes.
 type Fingerprint = [u8; 32];
@@ -30,21 +35,31 @@ type Fingerprint = [u8; 32];
 pub(super) struct Folder {
     paths: Vec<PathBuf>,
     options: Options,
+    attempts: Attempts,
+    origin: String,
     seen: Option<Fingerprint>,
 }
 
 impl Folder {
-    pub(super) fn new(paths: Vec<PathBuf>, options: Options) -> Self {
+    pub(super) fn new(paths: Vec<PathBuf>, settings: &Settings, attempts: Attempts) -> Self {
         Self {
             paths,
-            options,
+            options: settings.options.clone(),
+            attempts,
+            origin: settings.location.to_string(),
             seen: None,
         }
     }
 
     pub(super) async fn check(&mut self) -> Checked {
         let (paths, options, seen) = (self.paths.clone(), self.options.clone(), self.seen);
-        let looked = tokio::task::spawn_blocking(move || look(&paths, &options, seen)).await;
+        // The state of the files alone is no work.
+        match tokio::task::spawn_blocking(move || fingerprint(&paths)).await {
+            Ok(Ok(print)) if Some(print) == seen => return Checked::Unchanged,
+            _ => {}
+        }
+        let (paths, attempts, origin) = (self.paths.clone(), self.attempts.clone(), self.origin.clone());
+        let looked = deep(move || look(&paths, &options, seen, &|sha256| begin(&attempts, sha256, &origin))).await;
         match looked {
             Ok((seen, checked)) => {
                 self.seen = seen;
@@ -55,7 +70,20 @@ impl Folder {
     }
 }
 
-fn look(paths: &[PathBuf], options: &Options, seen: Option<Fingerprint>) -> (Option<Fingerprint>, Checked) {
+/// Before the first of the bytes is looked into.
+fn begin(attempts: &Attempts, sha256: String, origin: &str) -> Result<Attempt, Vec<String>> {
+    match attempts.ended(&sha256) {
+        Some(ended) => Err(vec![ended.reason()]),
+        None => Ok(attempts.begin(sha256, origin)),
+    }
+}
+
+fn look(
+    paths: &[PathBuf],
+    options: &Options,
+    seen: Option<Fingerprint>,
+    begin: &dyn Fn(String) -> Result<Attempt, Vec<String>>,
+) -> (Option<Fingerprint>, Checked) {
     let mut print = match fingerprint(paths) {
         Ok(print) if Some(print) == seen => return (seen, Checked::Unchanged),
         Ok(print) => print,
@@ -66,11 +94,19 @@ fn look(paths: &[PathBuf], options: &Options, seen: Option<Fingerprint>) -> (Opt
         if seen.is_some() {
             std::thread::sleep(SETTLING);
         }
+        let attempt = match walked(paths, Of::Content) {
+            Ok(digest) => begin(HEXLOWER.encode(&digest)),
+            Err(reason) => return (None, Checked::Failed(reason)),
+        };
+        let attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(reasons) => return (Some(print), Checked::Refused(reasons)),
+        };
         let read = sources::read(paths, options);
         match fingerprint(paths) {
             Ok(after) if after == print => {
                 let checked = match read {
-                    Ok(sources) => Checked::Changed(Material::Files(Box::new(sources), paths.to_vec())),
+                    Ok(sources) => Checked::Changed(Material::Files(Box::new(sources), paths.to_vec(), attempt)),
                     Err(problems) => refused(&problems, paths),
                 };
                 return (Some(print), checked);
@@ -86,16 +122,29 @@ fn look(paths: &[PathBuf], options: &Options, seen: Option<Fingerprint>) -> (Opt
 /// Names, and of what they lead to the place on disk, the size and the times. A change within the same tick of the clock and of the
 /// same size would be missed, were it not that a write also changes `ctime`, and a swapped link the inode.
 fn fingerprint(paths: &[PathBuf]) -> Result<Fingerprint, String> {
+    walked(paths, Of::State)
+}
+
+/// What a digest of files is made of, beside their names.
+#[derive(Clone, Copy)]
+enum Of {
+    /// Their place, size and times.
+    State,
+    /// Their bytes: the same after a copy, too.
+    Content,
+}
+
+fn walked(paths: &[PathBuf], of: Of) -> Result<Fingerprint, String> {
     let mut digest = Sha256::new();
     let mut left = ENTRIES;
     for path in paths {
-        entry(&mut digest, path, path, 0, &mut left)
+        entry(&mut digest, of, path, path, 0, &mut left)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     }
     Ok(digest.finalize().into())
 }
 
-fn entry(digest: &mut Sha256, root: &Path, path: &Path, depth: usize, left: &mut usize) -> io::Result<()> {
+fn entry(digest: &mut Sha256, of: Of, root: &Path, path: &Path, depth: usize, left: &mut usize) -> io::Result<()> {
     *left = left
         .checked_sub(1)
         .ok_or_else(|| io::Error::other("it holds too many files"))?;
@@ -109,18 +158,17 @@ fn entry(digest: &mut Sha256, root: &Path, path: &Path, depth: usize, left: &mut
         Err(error) => return Err(error),
     };
     digest.update(path.as_os_str().as_encoded_bytes());
-    let numbers = [
-        i64::from(data.is_dir()),
-        data.dev().cast_signed(),
-        data.ino().cast_signed(),
-        data.size().cast_signed(),
-        data.mtime(),
-        data.mtime_nsec(),
-        data.ctime(),
-        data.ctime_nsec(),
-    ];
-    for number in numbers {
-        digest.update(number.to_le_bytes());
+    match of {
+        Of::State => state(digest, &data),
+        Of::Content if data.is_file() => {
+            let mut content = Vec::new();
+            // No policy is larger, and what is does not get read.
+            let read = fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut content));
+            // That it cannot be read is for the reader to complain about, too.
+            digest.update(read.map_or_else(|error| error.to_string(), |size| size.to_string()));
+            digest.update(&content);
+        }
+        Of::Content => {}
     }
     // Links to folders are not followed by the reader either.
     let is_folder = if path == root {
@@ -142,10 +190,26 @@ fn entry(digest: &mut Sha256, root: &Path, path: &Path, depth: usize, left: &mut
             .unwrap_or_default();
         let is_bundles = [&b".manifest"[..], b".signatures.json"].contains(&name.as_slice());
         if !name.starts_with(b".") || is_bundles {
-            entry(digest, root, &path, depth + 1, left)?;
+            entry(digest, of, root, &path, depth + 1, left)?;
         }
     }
     Ok(())
+}
+
+fn state(digest: &mut Sha256, data: &fs::Metadata) {
+    let numbers = [
+        i64::from(data.is_dir()),
+        data.dev().cast_signed(),
+        data.ino().cast_signed(),
+        data.size().cast_signed(),
+        data.mtime(),
+        data.mtime_nsec(),
+        data.ctime(),
+        data.ctime_nsec(),
+    ];
+    for number in numbers {
+        digest.update(number.to_le_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +271,9 @@ mod tests {
     #[test]
     fn a_path_that_is_gone_is_an_error_and_not_an_empty_set() {
         let folder = TempDir::new().unwrap();
-        let (_, checked) = look(&[folder.path().join("gone")], &Options::default(), None);
+        let (_, checked) = look(&[folder.path().join("gone")], &Options::default(), None, &|_| {
+            Err(vec!["nothing is begun".to_owned()])
+        });
         assert!(
             matches!(&checked, Checked::Failed(reason) if reason.contains("gone")),
             "{checked:?}"

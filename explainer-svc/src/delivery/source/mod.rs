@@ -11,6 +11,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use self::pace::Pace;
+use super::attempts::Attempts;
 use super::examine::{self, Material, sha256};
 use super::{By, Delivery, Location, Settings};
 use crate::telemetry::PolicyEvent;
@@ -41,10 +42,10 @@ enum Kind {
 
 impl Source {
     /// `None` when policies are pushed.
-    fn new(settings: &Settings) -> Option<Self> {
+    fn new(settings: &Settings, attempts: &Attempts) -> Option<Self> {
         let kind = match &settings.location {
             Location::Push => return None,
-            Location::Files(paths) => Kind::Folder(folder::Folder::new(paths.clone(), settings.options.clone())),
+            Location::Files(paths) => Kind::Folder(folder::Folder::new(paths.clone(), settings, attempts.clone())),
             Location::Bundle(url) => Kind::Bundle(Box::new(bundle::Server::new(url.clone(), settings))),
             Location::Oci(reference) => Kind::Oci(Box::new(oci::Artefact::new(reference.clone(), settings))),
         };
@@ -75,7 +76,7 @@ impl Delivery {
         if !matches!(settings.location, Location::Files(_)) {
             return Ok(());
         }
-        let Some(mut source) = Source::new(settings) else {
+        let Some(mut source) = Source::new(settings, &self.0.attempts) else {
             return Ok(());
         };
         let checked = source.check().await;
@@ -96,7 +97,7 @@ impl Delivery {
     /// Asks the source until the server ends.
     pub async fn follow(self) {
         let begun = self.0.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut source) = begun.or_else(|| Source::new(&self.0.settings)) else {
+        let Some(mut source) = begun.or_else(|| Source::new(&self.0.settings, &self.0.attempts)) else {
             return;
         };
         let mut pace = Pace::new(&self.0.settings);
@@ -119,7 +120,7 @@ impl Delivery {
                 Err(error) => {
                     tracing::error!(event = "policies_source_defect", %error, "asking the source panicked");
                     let reason = "the client failed, which is a defect of whynot; the log says more".to_owned();
-                    (Source::new(&self.0.settings), Checked::Failed(reason))
+                    (Source::new(&self.0.settings, &self.0.attempts), Checked::Failed(reason))
                 }
             };
             let Some(next) = next else {
@@ -168,7 +169,7 @@ impl Delivery {
             Checked::Changed(material) => {
                 metrics.count(PolicyEvent::Fetched);
                 // What is refused was told about already.
-                if let Ok(accepted) = self.examine(material, &location).await {
+                if let Ok(accepted) = self.examine(material, By::Source, &location).await {
                     let _ = self.take(accepted, By::Source, &location).await;
                 }
             }

@@ -116,7 +116,10 @@ impl Artefact {
         let bytes = pull(&client, &reference, &layer, self.largest).await?;
         // Only now: what could not be had is asked for again.
         self.seen = Some(digest);
-        Ok(Checked::Changed(Material::Archive(bytes)))
+        Ok(Checked::Changed(Material::Archive(
+            bytes,
+            self.key.as_ref().map(Key::fingerprint),
+        )))
     }
 
     fn auth(&self, reference: &Reference) -> Result<RegistryAuth, String> {
