@@ -1,39 +1,62 @@
 //! What must not happen, happens: nothing is let through, nothing hangs, and the next request is answered.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wasm_tests::fixtures::{PRIVILEGED, pod, policies, review_bytes};
+use wasm_tests::stack::Settings;
 
 use crate::fake::{Fake, Manner};
 use crate::support::{Envoy, Explainer, settings};
 
-/// Needs more stack than the module has: a list of lists of lists, some ten thousand deep, that is let go of. Memory and deep
-/// recursion of rules cannot be had, since budgets stop them first.
+/// Needs more stack than [`LittleStack`] leaves: a walk through values that are as deep as they may be. No policy is known that
+/// kills the module as it is: limits stop deep values, deep recursion and much memory first.
 pub(crate) fn exhausts_the_stack() -> String {
-    const EACH: usize = 400;
+    const EACH: usize = 390;
     let (lists, path) = (format!("{}1{}", "[".repeat(EACH), "]".repeat(EACH)), "/0".repeat(EACH));
-    let mut text = format!(
+    format!(
         "package tests.exhausts_the_stack\n\ndeny contains \"never\" if {{\n\tinput.request.object.metadata.labels.magic == \
-         \"boom\"\n\tlists := json.unmarshal(\"{lists}\")\n\tx0 := lists\n"
-    );
-    for number in 0..100 {
-        let next = number + 1;
-        text.push_str(&format!(
-            "\tx{next} := json.patch(lists, [{{\"op\": \"replace\", \"path\": \"{path}\", \"value\": x{number}}}])\n"
-        ));
+         \"boom\"\n\tlists := json.unmarshal(\"{lists}\")\n\tdeep := json.patch(lists, [{{\"op\": \"replace\", \"path\": \
+         \"{path}\", \"value\": lists}}])\n\tcount([path | walk(deep, [path, _])]) == 2\n}}\n"
+    )
+}
+
+/// The module with a sixteenth of its stack. The file goes with the value.
+pub(crate) struct LittleStack(PathBuf);
+
+impl LittleStack {
+    pub(crate) fn take(settings: &mut Settings) -> Self {
+        // The first global: `i32.const 1048576; end`, where the stack begins, and grows down to address 0.
+        let (whole, little) = (
+            [0x41, 0x80, 0x80, 0xc0, 0x00, 0x0b],
+            [0x41, 0x80, 0x80, 0x84, 0x00, 0x0b],
+        );
+        let mut module = fs::read(&settings.filter).unwrap();
+        let place = module.windows(whole.len()).position(|window| window == whole).unwrap();
+        assert!(place < 1 << 16, "among the globals, before any code");
+        module[place..place + little.len()].copy_from_slice(&little);
+        let file = settings.run_dir.with_extension("little-stack.wasm");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, module).unwrap();
+        settings.filter.clone_from(&file);
+        Self(file)
     }
-    text + "\tcount(x100) == 2\n}\n"
+}
+
+impl Drop for LittleStack {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 #[test]
 fn a_filter_that_dies_refuses_and_comes_back() {
-    let envoy = Envoy::start(
-        "trap",
-        &policies(&[PRIVILEGED, &exhausts_the_stack()]),
-        Explainer::Other,
-    );
+    let bundle = policies(&[PRIVILEGED, &exhausts_the_stack()]);
+    let mut settings = settings("trap", &bundle, Explainer::Other);
+    let _module = LittleStack::take(&mut settings);
+    let envoy = Envoy::with(settings, &bundle);
     let (magic, good, bad) = (magic(), review_bytes(&pod(false)), review_bytes(&pod(true)));
     for _ in 0..2 {
         let reply = envoy.review(&magic);
@@ -77,6 +100,7 @@ pub(crate) fn magic() -> Vec<u8> {
 fn a_request_in_a_filter_that_dies_does_not_hang() {
     let bundle = policies(&[PRIVILEGED, &exhausts_the_stack()]);
     let mut settings = settings("in-flight", &bundle, Explainer::Other);
+    let _module = LittleStack::take(&mut settings);
     settings.concurrency = 1;
     settings
         .render_arguments

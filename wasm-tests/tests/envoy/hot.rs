@@ -12,7 +12,7 @@ use wasm_tests::delivery::Delivery;
 use wasm_tests::fixtures::{PRIVILEGED, pod, policies, review_bytes};
 use wasm_tests::stack::{Part, Settings};
 
-use crate::failures::{exhausts_the_stack, magic};
+use crate::failures::{LittleStack, exhausts_the_stack, magic};
 use crate::support::{Envoy, Explainer, settings};
 
 /// Longer than any of it takes on a busy machine; each wait ends when what it waits for is there.
@@ -261,6 +261,7 @@ fn a_vm_that_traps_between_swaps_comes_back_with_what_is_active_and_polling_goes
     };
     let first = with_trap(0);
     let (mut settings, delivery) = live("trap-swap", &first);
+    let _module = LittleStack::take(&mut settings);
     settings.concurrency = 2;
     let envoy = Envoy::with(settings, &first);
     for number in 1..=4 {
