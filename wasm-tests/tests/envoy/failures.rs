@@ -36,7 +36,7 @@ impl LittleStack {
         let mut module = fs::read(&settings.filter).unwrap();
         let place = module.windows(whole.len()).position(|window| window == whole).unwrap();
         assert!(place < 1 << 16, "among the globals, before any code");
-        module[place..place + little.len()].copy_from_slice(&little);
+        module.splice(place..place + little.len(), little);
         let file = settings.run_dir.with_extension("little-stack.wasm");
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, module).unwrap();
