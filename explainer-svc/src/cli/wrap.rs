@@ -309,15 +309,18 @@ mod tests {
             .map(|route| route["match"].to_string())
             .collect();
         assert_eq!(
-            matches[..4],
+            matches[..5],
             [
                 r#"{"path":"/wrap/g"}"#,
                 r#"{"prefix":"/wrap/g/"}"#,
+                r#"{"path":"/wrap/i"}"#,
                 r#"{"prefix":"/wrap/i/"}"#,
                 r#"{"path":"/validate"}"#
             ]
         );
-        assert_eq!(routes[1]["route"]["prefix_rewrite"], "/a/");
+        for (place, path) in [(0, "/a"), (1, "/a/"), (2, "/"), (3, "/")] {
+            assert_eq!(routes[place]["route"]["prefix_rewrite"], path);
+        }
         assert_eq!(
             configuration(&envoy, &wraps),
             json!({"g": {"policies": false}, "i": {"policies": true}, "own": {"policies": true}})
