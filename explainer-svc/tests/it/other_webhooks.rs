@@ -170,7 +170,7 @@ async fn what_is_wrong_is_said_with_the_field() {
         with("extra", 1.into()).to_string(),
         with("admissionReview", Value::Null).to_string(),
         with("admissionReview", json!({})).to_string(),
-        in_review("/admissionReview/apiVersion", "admission.k8s.io/v1beta1".into()).to_string(),
+        in_review("/admissionReview/apiVersion", "admission.k8s.io/v2".into()).to_string(),
         in_review("/admissionReview/request", Value::Null).to_string(),
         in_review("/admissionReview/request/uid", "".into()).to_string(),
         in_review("/admissionReview/request/operation", "PATCH".into()).to_string(),
