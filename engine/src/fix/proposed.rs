@@ -16,7 +16,7 @@ use super::{Fix, Source};
 use crate::admission::{Operation, Review};
 use crate::eval::PolicySet;
 use crate::explain::wire::Decision;
-use crate::schema::{self, Type};
+use crate::schema;
 use crate::verdict::{self, FailureKind, Verdict, Violation};
 
 /// The most operations that are looked at.
@@ -106,7 +106,7 @@ pub fn verify(set: &PolicySet, review: &Review, verdict: &Verdict, patch: &Patch
     if edits.is_empty() {
         return Err(Unproven::Nothing);
     }
-    bounded(&before, &after, &edits, verdict)?;
+    bounded(&before, &after, &edits)?;
     let mut proof = Proof::new(set, review, verdict, before);
     for edit in &edits {
         let place = || change::pointer(&edit.path).unwrap_or_default();
@@ -135,9 +135,12 @@ pub fn verify(set: &PolicySet, review: &Review, verdict: &Verdict, patch: &Patch
         more.retain(|policy| !before.contains(policy));
         return Err(Unproven::Breaks(more));
     }
+    if let Some(edit) = edits.iter().find(|edit| !asked::is_asked(proof.before(), edit, &aims)) {
+        return Err(Unproven::Dodge(change::names(&edit.path).join("/")));
+    }
     needed(&mut proof, &mut edits, &aims);
     for edit in &mut edits {
-        edit.placeholder = guessed(review, &after, edit, verdict);
+        edit.placeholder = asked::guessed(review, proof.before(), edit, &aims);
     }
     finished(&mut proof, &edits, &aims, Source::Model).ok_or(Unproven::Inapplicable)
 }
@@ -247,7 +250,7 @@ fn elements(old: &[Json], new: &[Json], path: &mut Vec<Step>, edits: &mut Vec<Ed
 }
 
 /// What is never done, by whomever it is proposed.
-fn bounded(before: &Json, after: &Json, edits: &[Edit], verdict: &Verdict) -> Result<(), Unproven> {
+fn bounded(before: &Json, after: &Json, edits: &[Edit]) -> Result<(), Unproven> {
     if edits.len() > MAX_EDITS {
         return Err(Unproven::Dodge(format!("{} fields differ after it", edits.len())));
     }
@@ -257,7 +260,7 @@ fn bounded(before: &Json, after: &Json, edits: &[Edit], verdict: &Verdict) -> Re
         match bounds::forbidden(before, edit) {
             Some(Forbidden::Identity) => return Err(Unproven::Identity(place)),
             Some(Forbidden::Dodge) => return Err(Unproven::Dodge(place)),
-            None if is_nothing || is_exemption(edit, verdict) => return Err(Unproven::Dodge(place)),
+            None if is_nothing => return Err(Unproven::Dodge(place)),
             None => {}
         }
     }
@@ -268,23 +271,6 @@ fn bounded(before: &Json, after: &Json, edits: &[Edit], verdict: &Verdict) -> Re
         return Err(Unproven::Dodge(format!("{name} is gone")));
     }
     Ok(())
-}
-
-/// A label or annotation that nobody asked for: with it policies may look away.
-fn is_exemption(edit: &Edit, verdict: &Verdict) -> bool {
-    let names = change::names(&edit.path);
-    let at = names
-        .windows(2)
-        .position(|pair| matches!(pair, ["metadata", "labels" | "annotations"]));
-    let Some(key) = at.and_then(|at| names.get(at + 2)) else {
-        return false;
-    };
-    let place = change::pointer(&edit.path).unwrap_or_default();
-    let asks = |violation: &Violation| {
-        let mut found = violation.found.iter();
-        found.any(|found| place.starts_with(&found.path)) || texts(violation).any(|text| text.contains(key))
-    };
-    !verdict.violations().any(asks)
 }
 
 /// A container, or another named part of the program, that is there no more.
@@ -334,48 +320,6 @@ fn mended<'v>(before: &'v Verdict, after: &Verdict) -> Vec<Aim<'v>> {
     aims
 }
 
-/// What a text is that neither the policy nor the schema nor the object has: somebody's guess, for a person to look at.
-fn guessed(review: &Review, after: &Json, edit: &Edit, verdict: &Verdict) -> Option<String> {
-    let Action::Set(Json::String(text)) = &edit.action else {
-        return None;
-    };
-    let kind = &review.kind;
-    let field = change::pointer(&edit.path).and_then(|path| {
-        let of = Type::of_kind(&kind.group, &kind.version, &kind.kind)?;
-        of.at_pointer(&path)
-    });
-    let is_listed = field.is_some_and(|field| field.values().any(|value| value == text));
-    let is_said = verdict
-        .violations()
-        .flat_map(texts)
-        .any(|said| said.contains(text.as_str()));
-    // It says what another part of the object says.
-    let is_there = count(after, text) > 1;
-    let is_known = is_listed || is_said || is_there;
-    (!is_known).then(|| "a value that fits; it was guessed".to_owned())
-}
-
-fn count(value: &Json, text: &str) -> usize {
-    match value {
-        Json::String(own) => usize::from(own == text),
-        Json::Array(items) => items.iter().map(|item| count(item, text)).sum(),
-        Json::Object(members) => members.values().map(|member| count(member, text)).sum(),
-        _ => 0,
-    }
-}
-
-/// What a policy's authors say.
-fn texts(violation: &Violation) -> impl Iterator<Item = &str> {
-    let texts = [
-        &violation.message,
-        &violation.title,
-        &violation.why,
-        &violation.remediation,
-        &violation.example,
-    ];
-    texts.into_iter().map(String::as_str)
-}
-
 fn ids<'v>(violations: impl Iterator<Item = &'v Violation>) -> Vec<String> {
     let mut ids: Vec<String> = violations.map(|violation| violation.policy.clone()).collect();
     ids.sort();
@@ -383,5 +327,6 @@ fn ids<'v>(violations: impl Iterator<Item = &'v Violation>) -> Vec<String> {
     ids
 }
 
+mod asked;
 #[cfg(test)]
 mod tests;

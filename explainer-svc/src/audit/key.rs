@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use signed_note::{StandardSigner, StandardVerifier};
 
-use super::anchor::{beside, sync_folder};
+use super::anchor::{beside, sync_folder, write_durably};
 use super::{Cosigner, Error};
 
 /// Ed25519, in the encoding of keys for signed notes.
@@ -93,6 +93,31 @@ impl Key {
         written.map_err(|source| Error::file(path, source))
     }
 
+    /// The same for a log, with a note beside the file that the key has signed nothing yet.
+    pub fn make(&self, path: &Path) -> Result<(), Error> {
+        if path.exists() {
+            return Err(Error::file(path, std::io::ErrorKind::AlreadyExists.into()));
+        }
+        // First: a key without it begins no log. It names its key, so it is of no use to another one.
+        write_durably(&unused(path), format!("{}\n", self.public().text()).as_bytes())?;
+        self.write(path)
+    }
+
+    /// Whether the key was made, and no log began with it.
+    pub(super) fn is_unused(&self, path: &Path) -> bool {
+        std::fs::read_to_string(unused(path)).is_ok_and(|public| public.trim() == self.public().text())
+    }
+
+    /// Takes that note away.
+    pub(super) fn forget_unused(path: &Path) -> Result<(), Error> {
+        let unused = unused(path);
+        match std::fs::remove_file(&unused) {
+            Ok(()) => sync_folder(&unused).map_err(|source| Error::file(&unused, source)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(Error::file(&unused, source)),
+        }
+    }
+
     /// The name of the log or the witness.
     pub fn name(&self) -> &str {
         &self.name
@@ -125,6 +150,10 @@ impl Key {
     fn pair(&self) -> Result<Ed25519KeyPair, Error> {
         pair(&self.seed)
     }
+}
+
+fn unused(path: &Path) -> PathBuf {
+    beside(path, ".unused")
 }
 
 fn pair(seed: &[u8; 32]) -> Result<Ed25519KeyPair, Error> {

@@ -50,6 +50,19 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, Error> {
             "put back the key and the checkpoint that belong together",
         )
     })?;
+    // A key that has signed must not sign another tree from its first leaf on: that is a fork.
+    let may_begin = settings.begin || key.is_unused(&settings.key);
+    let no_beginning = || {
+        let key = settings.key.display();
+        refused(
+            settings,
+            &format!("there is a key, {key}, and no log: what this key has signed may be lost"),
+            "put the database and the checkpoint back; where this key has never signed, start once with --audit-begin",
+        )
+    };
+    if checkpoint.is_none() && !may_begin && !settings.database.exists() {
+        return Err(no_beginning());
+    }
     if checkpoint
         .as_ref()
         .is_some_and(|checkpoint| checkpoint.checkpoint.size > 0)
@@ -61,6 +74,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, Error> {
     let size = store.size().await?;
     let checkpoint = match checkpoint {
         Some(checkpoint) => checkpoint,
+        None if size == 0 && !may_begin => return Err(no_beginning()),
         None if size == 0 => {
             let empty = SignedCheckpoint::sign(&key, 0, Edge::default().root())?;
             write_durably(&settings.checkpoint, empty.note().as_bytes())?;
@@ -75,6 +89,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, Error> {
             ));
         }
     };
+    Key::forget_unused(&settings.key)?;
     let state = follow(&store, &checkpoint).await.map_err(|error| match error {
         Error::Damaged(what) => refused(
             settings,
@@ -118,7 +133,7 @@ fn key(settings: &Settings, is_new: bool) -> Result<Key, Error> {
             ));
         }
         let key = Key::generate(&settings.new_origin)?;
-        key.write(path)?;
+        key.make(path)?;
         tracing::info!(key = %path.display(), public = key.public().text(), "made a key for the audit log");
         return Ok(key);
     }

@@ -1,9 +1,9 @@
 //! What others are given of the log: tiles, entries, proofs, events. All of it as of a signed checkpoint.
 
 use serde::Serialize;
-use tlog_tiles::{Hash, prove_record, prove_tree};
+use tlog_tiles::{Hash, prove_record, prove_tree, record_hash};
 
-use super::event::Leaf;
+use super::event::{Leaf, commitment};
 use super::store::StoredLeaf;
 use super::tree::{Hashes, WIDTH};
 use super::{Error, Kind, Log, TilePath};
@@ -99,6 +99,7 @@ impl Log {
         let hashes = self.proof(|hashes| prove_record(size, index, hashes)).await?;
         let leaf = self.store().leaves(index, index + 1, 1).await?.pop();
         let leaf = leaf.ok_or_else(|| Error::Damaged(format!("leaf {index} is missing")))?;
+        as_written(&leaf)?;
         let payload = leaf.payload.map(|(salt, payload)| {
             let salt = data_encoding::HEXLOWER.encode(&salt);
             (salt, String::from_utf8_lossy(&payload).into_owned())
@@ -162,8 +163,30 @@ impl Log {
     }
 }
 
+/// Reads a leaf; an error when it or its payload is not what was hashed. That its hash is in the signed tree is for `verify` and for
+/// proofs to say.
+fn as_written(stored: &StoredLeaf) -> Result<Leaf, Error> {
+    let StoredLeaf {
+        number,
+        bytes,
+        hash,
+        payload,
+    } = stored;
+    if record_hash(bytes).0.as_slice() != hash.as_slice() {
+        return Err(Error::Damaged(format!("leaf {number} is not as it was written")));
+    }
+    let leaf: Leaf = serde_json::from_slice(bytes)?;
+    let fits = |(salt, payload): &(Vec<u8>, Vec<u8>)| commitment(salt, payload) == leaf.commitment;
+    if !payload.as_ref().is_none_or(fits) {
+        return Err(Error::Damaged(format!(
+            "the payload of leaf {number} is not as it was written"
+        )));
+    }
+    Ok(leaf)
+}
+
 pub(super) fn recorded(stored: StoredLeaf) -> Result<RecordedEvent, Error> {
-    let leaf: Leaf = serde_json::from_slice(&stored.bytes)?;
+    let leaf = as_written(&stored)?;
     let payload = stored.payload.map(|(_, payload)| serde_json::from_slice(&payload));
     Ok(RecordedEvent {
         index: stored.number,

@@ -21,6 +21,9 @@ pub struct AuditArgs {
     /// The audit log's name, in every checkpoint. Default: the key's, else the host of --public-url.
     #[arg(long, env = "WHYNOT_AUDIT_ORIGIN", value_name = "NAME", value_parser = origin)]
     audit_origin: Option<String>,
+    /// Begins an audit log with a key that is there, and no log: for one start, and only where the key has never signed.
+    #[arg(long)]
+    audit_begin: bool,
     /// How long the details of audited events are kept; the log itself is kept for good.
     #[arg(long, env = "WHYNOT_AUDIT_RETENTION_DAYS", value_name = "DAYS", default_value_t = 400,
         value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -40,6 +43,8 @@ pub struct Settings {
     pub origin: Option<String>,
     /// The name of a key that is made.
     pub new_origin: String,
+    /// A key that is there may begin a log, whatever it has signed.
+    pub begin: bool,
     /// How long payloads are kept, in days.
     pub retention_days: u32,
 }
@@ -58,6 +63,7 @@ impl Settings {
             database,
             origin: None,
             new_origin: "whynot".to_owned(),
+            begin: false,
             retention_days: 400,
         }
     }
@@ -71,6 +77,7 @@ impl AuditArgs {
             audit_key,
             audit_checkpoint,
             audit_origin,
+            audit_begin,
             audit_retention_days,
         } = self;
         let default = audit_database.map_or_else(|| Settings::beside(ledger), Settings::at);
@@ -80,6 +87,7 @@ impl AuditArgs {
             checkpoint: audit_checkpoint.unwrap_or(default.checkpoint),
             new_origin: audit_origin.clone().or(host).unwrap_or(default.new_origin),
             origin: audit_origin,
+            begin: audit_begin,
             retention_days: audit_retention_days,
             database: default.database,
         }

@@ -137,7 +137,7 @@ fn a_value_that_nobody_named_is_to_be_filled_in_and_more_access_is_said() {
     ]);
     let fix = tried(OWNED, &pod(), &patch).unwrap();
     assert!(
-        !fix.widens() && fix.patch().0.len() == 1 && fix.class() == Class::Fix,
+        !fix.widens() && fix.patch().0.len() == 1 && fix.class() == Class::Placeholder,
         "{fix:?}"
     );
     let odd = "deny contains \"The network of the host is used here.\" if not input.request.object.spec.hostNetwork";
@@ -148,4 +148,108 @@ fn a_value_that_nobody_named_is_to_be_filled_in_and_more_access_is_said() {
     )
     .unwrap();
     assert!(fix.widens(), "{fix:?}");
+}
+
+/// Denies what none of the exemptions lets pass.
+fn unless(exemption: &str) -> String {
+    let deny = "deny contains {\"msg\": \"The annotation tier is not one that is scheduled.\", \"path\": path} if {";
+    let body = "path := \"/metadata/annotations/tier\"\n\tnot exempt\n}";
+    format!("{deny}\n\t{body}\nexempt if {exemption}\n")
+}
+
+#[test]
+fn taking_what_a_policy_lets_pass_is_no_fix() {
+    let spec = "input.request.object.spec";
+    let exempt =
+        format!("some c in {spec}.containers\n\tstartswith(c.image, \"exempt.example/\")\n\tc.name == \"app\"");
+    let set = |path: &str, value: Json| json!([{"op": "add", "path": path, "value": value}]);
+    let cases = [
+        // Also one that another container has.
+        (
+            format!("{{\n\t{exempt}\n}}"),
+            set("/spec/containers/0/image", json!("exempt.example/log:1")),
+        ),
+        (
+            format!("{spec}.serviceAccountName == \"builder\""),
+            set("/spec/serviceAccountName", json!("builder")),
+        ),
+        (
+            format!("{spec}.schedulerName == \"other\""),
+            set("/spec/schedulerName", json!("other")),
+        ),
+        (
+            format!("{spec}.restartPolicy == \"Never\""),
+            set("/spec/restartPolicy", json!("Never")),
+        ),
+        (
+            format!("{spec}.nodeSelector.pool == \"log\""),
+            set("/spec/nodeSelector", json!({"pool": "log"})),
+        ),
+        // Part of a word that the policy says.
+        (
+            "input.request.object.metadata.labels.sched".to_owned(),
+            set("/metadata/labels", json!({"sched": "yes"})),
+        ),
+        // Below what the policy names, and not that.
+        (
+            "input.request.object.metadata.annotations[\"tier-2\"]".to_owned(),
+            set("/metadata/annotations", json!({"tier-2": "yes"})),
+        ),
+    ];
+    let mut object = pod();
+    object["spec"]["containers"][1]["image"] = json!("exempt.example/log:1");
+    for (exemption, patch) in cases {
+        let refused = tried(&unless(&exemption), &object, &patch).map(|fix| fix.patch().clone());
+        assert_eq!(
+            refused.as_ref().map_err(Unproven::reason),
+            Err("dodge"),
+            "{patch}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_label_that_another_policy_names_is_not_asked_for() {
+    let body = format!(
+        "{}{}",
+        unless("input.request.object.metadata.labels.skip"),
+        r#"warn contains {"msg": "The label skip is not known.", "path": "/metadata/labels/skip"}
+"#
+    );
+    let patch = json!([{"op": "add", "path": "/metadata/labels", "value": {"skip": "yes"}}]);
+    let refused = tried(&body, &pod(), &patch);
+    assert_eq!(refused.map_err(|error| error.reason()).err(), Some("dodge"));
+}
+
+#[test]
+fn an_image_keeps_its_repository_and_a_named_field_may_be_set() {
+    let pinned = r#"deny contains {"msg": "The image has no digest.", "path": "/spec/containers/0/image"} if {
+	not contains(input.request.object.spec.containers[0].image, "@")
+}
+"#;
+    let image = |image: String| json!([{"op": "replace", "path": "/spec/containers/0/image", "value": image}]);
+    let digest = format!("@sha256:{}", "a".repeat(64));
+    let fix = tried(pinned, &pod(), &image(format!("a.example/web:1{digest}"))).unwrap();
+    assert_eq!(fix.class(), Class::Placeholder, "the digest is a guess: {fix:?}");
+    let refused = tried(pinned, &pod(), &image(format!("b.example/web:1{digest}")));
+    assert_eq!(refused.map_err(|error| error.reason()).err(), Some("dodge"));
+
+    let named = r#"deny contains "Set spec.restartPolicy to Never." if input.request.object.spec.restartPolicy != "Never"
+"#;
+    let mut object = pod();
+    object["spec"]["restartPolicy"] = json!("Always");
+    let patch = json!([{"op": "replace", "path": "/spec/restartPolicy", "value": "Never"}]);
+    assert_eq!(tried(named, &object, &patch).unwrap().class(), Class::Fix);
+}
+
+#[test]
+fn a_text_in_a_list_or_in_another_field_is_a_guess_too() {
+    let groups = "deny contains {\"msg\": \"No finalizer is set.\", \"path\": \"/metadata/finalizers\"} if {\n\t\
+                  not input.request.object.metadata.finalizers\n}";
+    let patch = json!([{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/a"]}]);
+    let fix = tried(groups, &pod(), &patch).unwrap();
+    assert_eq!(fix.class(), Class::Placeholder, "{fix:?}");
+    // Part of a word that the policy says.
+    let patch = json!([{"op": "add", "path": "/metadata/labels", "value": {"owner": "mis"}}]);
+    assert_eq!(tried(OWNED, &pod(), &patch).unwrap().class(), Class::Placeholder);
 }

@@ -24,7 +24,11 @@ pub(crate) fn run(args: &KeyArgs, streams: &mut Streams<'_>) -> Result<(), Faile
     let key = match &args.new {
         Some(name) => {
             let key = Key::generate(name)?;
-            key.write(&args.file)?;
+            if args.witness {
+                key.write(&args.file)?;
+            } else {
+                key.make(&args.file)?;
+            }
             key
         }
         None => Key::read(&args.file)?,

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use explainer_svc::audit::verify::{inclusion, payload};
-use explainer_svc::audit::{Counts, Event, Kind, Log, Query, SignedCheckpoint, TilePath};
+use explainer_svc::audit::{Counts, Event, Key, Kind, Log, Query, SignedCheckpoint, TilePath};
 use serde_json::json;
 use tlog_tiles::check_tree;
 
@@ -224,6 +224,29 @@ async fn the_key_is_private_and_one_process_writes() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_just_made_begins_one_log() {
+    let folder = Folder::new();
+    let key = folder.file("audit.key");
+    Key::generate("example.com").unwrap().make(&key).unwrap();
+    let note = folder.file("audit.key.unused");
+    let other = Key::generate("example.com").unwrap();
+    assert!(other.make(&key).is_err(), "a key is never written over");
+    let kept = std::fs::read(&note).unwrap();
+    folder.extend(3, "a").await;
+    assert!(!note.exists());
+    assert_eq!(folder.checkpoint().checkpoint.size, 3);
+    std::fs::remove_file(folder.file("audit.checkpoint")).unwrap();
+    for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
+        let _ = std::fs::remove_file(folder.file(file));
+    }
+    // The note of another key.
+    std::fs::write(&note, other.public().text()).unwrap();
+    assert!(Log::open(&folder.settings(), Counts::default()).await.is_err());
+    std::fs::write(&note, kept).unwrap();
+    folder.extend(1, "b").await;
+}
+
+#[tokio::test]
 async fn a_log_that_does_not_lead_on_from_its_checkpoint_is_refused() {
     let folder = Folder::new().with(300).await;
     let backup = folder.copy();
@@ -256,6 +279,24 @@ async fn a_log_that_does_not_lead_on_from_its_checkpoint_is_refused() {
     let gone = folder.copy();
     std::fs::remove_file(gone.file("audit.key")).unwrap();
     assert!(refused(&gone).await.contains("put the key back"));
+
+    // No database and no checkpoint: the key must not sign a second history.
+    let gone = folder.copy();
+    std::fs::remove_file(gone.file("audit.checkpoint")).unwrap();
+    for file in ["audit.db", "audit.db-wal", "audit.db-shm"] {
+        let _ = std::fs::remove_file(gone.file(file));
+    }
+    let error = refused(&gone).await;
+    assert!(error.contains("no log") && error.contains("--audit-begin"), "{error}");
+    assert!(!gone.file("audit.db").exists() && !gone.file("audit.checkpoint").exists());
+    // Nor beside an empty database.
+    std::fs::write(gone.file("audit.db"), "").unwrap();
+    assert!(refused(&gone).await.contains("no log"));
+    assert!(!gone.file("audit.checkpoint").exists());
+    // A person may say that it has never signed.
+    let mut settings = gone.settings();
+    settings.begin = true;
+    Log::open(&settings, Counts::default()).await.unwrap().close().await;
 
     // A tree that was calculated anew.
     let forked = backup.copy();

@@ -271,7 +271,7 @@ async fn a_witness_refuses_a_fork() {
     // The holder of the key writes another history.
     let fork = Folder::new();
     std::fs::copy(folder.path().join("audit.key"), fork.file("audit.key")).unwrap();
-    let server = TestServer::at(&fork.file("whynot.db"), |_| {}).await;
+    let server = TestServer::at(&fork.file("whynot.db"), |config| config.audit.begin = true).await;
     let (code, said) = witness.look(&server).await;
     assert!(
         code == Some(1) && said.contains("ALARM") && said.contains("set back"),

@@ -1,5 +1,7 @@
 //! What somebody does to the database, or the log's own key holder to the log, is found.
 
+use explainer_svc::audit::{Kind, Query};
+
 use super::Folder;
 
 async fn codes(folder: &Folder) -> Vec<&'static str> {
@@ -89,4 +91,46 @@ async fn a_log_that_its_own_key_signed_twice_is_a_fork() {
     let found: Vec<_> = report.problems.iter().map(|problem| problem.code).collect();
     assert_eq!(found, ["tree"]);
     assert_eq!(report.checkpoints, [320]);
+}
+
+#[tokio::test]
+async fn what_was_changed_is_not_given_out() {
+    let folder = Folder::new().with(300).await;
+    let forged = [
+        (
+            "UPDATE leaf SET bytes = replace(bytes, 'a-12', 'a-13') WHERE number = 12",
+            "leaf 12",
+        ),
+        (
+            "UPDATE payload SET bytes = replace(bytes, '12', '13') WHERE leaf = 12",
+            "the payload of leaf 12",
+        ),
+    ];
+    for (statement, what) in forged {
+        let changed = folder.copy();
+        changed.sql(&[statement]).await;
+        // What is changed deep in the log keeps no service from starting.
+        let log = changed.open().await;
+        let all = Query {
+            limit: 100,
+            ..Query::default()
+        };
+        let of_kind = Query {
+            kind: Some(Kind::VerdictExplained),
+            ..all
+        };
+        for query in [all, of_kind] {
+            let error = log.events(&query).await.unwrap_err().to_string();
+            assert!(
+                error.contains(what) && error.contains("not as it was written"),
+                "{error}"
+            );
+        }
+        assert!(log.reader().latest(Kind::VerdictExplained, 0, 300).await.is_err());
+        assert!(log.inclusion(12, None).await.is_err());
+        // All others are.
+        let others = Query { from: 13, ..all };
+        assert_eq!(log.events(&others).await.unwrap().len(), 100);
+        log.close().await;
+    }
 }
