@@ -41,6 +41,8 @@ pub struct Settings {
     pub routes: BTreeMap<String, Route>,
     /// For callers that name none.
     pub default_route: String,
+    /// The lists of what may be asked, by field; one that is not there allows everything.
+    pub allow: BTreeMap<&'static str, Vec<String>>,
     /// Who may ask.
     pub agents: Vec<Agent>,
     /// What may be spent.
@@ -221,6 +223,14 @@ impl Settings {
                 .collect(),
             routes,
             default_route,
+            allow: [
+                ("providers", allow.providers),
+                ("models", allow.models),
+                ("regions", allow.regions),
+            ]
+            .into_iter()
+            .filter_map(|(field, list)| Some((field, list?)))
+            .collect(),
             agents,
             budgets,
             prices,

@@ -60,10 +60,18 @@ impl Settings {
                 .iter()
                 .all(|agent| agent.token.is_none() || agent.requests_per_minute.is_some());
         let budgets: Vec<&str> = self.budgets.iter().map(|budget| budget.name.as_str()).collect();
+        // A list that lets everything through closes nothing.
+        let is_closed = |list: &[String]| !list.iter().any(|pattern| pattern.chars().all(|c| c == '*'));
+        let allow: BTreeMap<&str, &[String]> = self
+            .allow
+            .iter()
+            .map(|(field, list)| (*field, list.as_slice()))
+            .filter(|(_, list)| is_closed(list))
+            .collect();
         let limits = &self.limits;
         json!({
             "digest": self.digest, "policy": self.policy.digest, "pricesAsOf": self.prices.as_of.to_string(),
-            "routes": routes, "alternatives": alternatives, "regions": regions, "providers": providers, "encrypted": encrypted,
+            "routes": routes, "alternatives": alternatives, "regions": regions, "providers": providers, "allow": allow, "encrypted": encrypted,
             "releaseGate": self.release.as_ref().map(|release| &release.digest), "agents": agents, "agentsLimited": limited, "budgets": budgets,
             "limits": {
                 "concurrency": limits.concurrency, "maxTokens": limits.max_tokens, "answerBytes": limits.answer_bytes,

@@ -16,7 +16,9 @@ pub struct Guarding {
 impl Guards for Guarding {
     fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>> {
         let names = |guards: Vec<guards::Guard>| guards.into_iter().map(guards::Guard::name).collect();
-        guards::canary().map(names).map_err(|Missing(missing)| names(missing))
+        guards::canary(self)
+            .map(names)
+            .map_err(|Missing(missing)| names(missing))
     }
 
     fn inbound(&self, call: &Call) -> Result<seams::Guarded, seams::Fired> {

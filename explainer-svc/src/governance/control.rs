@@ -229,8 +229,11 @@ pub struct Witness {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Metric {
-    /// Its name; all of its labels are added up.
+    /// Its name; what its other labels say is added up.
     pub name: String,
+    /// Labels that it has to have.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// The least.
     #[serde(default)]
     pub at_least: Option<f64>,

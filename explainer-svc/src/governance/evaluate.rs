@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::attestation::{Attestation, Attestations};
 use super::control::{
-    Check, Conditions, Control, Controls, Events, Figure, Need, Part, Query, Share, Tally, unfulfilled,
+    Check, Conditions, Control, Controls, Events, Figure, Metric, Need, Part, Query, Share, Tally, unfulfilled,
 };
 use super::facts::{Facts, time};
 use super::report::{Assessed, Evidence, FrameworkSummary, Leaf, LogState, Regression, Report, Said, Status};
@@ -218,7 +218,7 @@ fn looked(name: &str, check: &Check, facts: &Facts) -> Evidence {
         Query::Configuration(wanted) => configuration(wanted.part, &wanted.having, facts),
         Query::Log => log(&facts.log),
         Query::Witness(witness) => self::witness(witness.hours, facts),
-        Query::Metric(metric) => self::metric(&metric.name, metric.at_least, metric.at_most, facts),
+        Query::Metric(metric) => self::metric(metric, facts),
     };
     let Looked {
         mut holds,
@@ -310,6 +310,7 @@ fn events<'f>(wanted: &Events, facts: &'f Facts) -> Looked<'f> {
         .map(|subject| format!(" ({subject})"))
         .unwrap_or_default();
     let demand = match (wanted.at_least, wanted.at_most) {
+        (0, None) if number == 0 => ": no event yet, so nothing shows it at work".to_owned(),
         (0, None) => String::new(),
         (least, None) => format!(", at least {least} asked for"),
         (_, Some(most)) => format!(", at most {most} allowed"),
@@ -470,18 +471,33 @@ fn witness(hours: u32, facts: &Facts) -> Looked<'static> {
     }
 }
 
-fn metric(name: &str, least: Option<f64>, most: Option<f64>, facts: &Facts) -> Looked<'static> {
+fn metric(wanted: &Metric, facts: &Facts) -> Looked<'static> {
+    let Metric {
+        name: plain,
+        labels,
+        at_least,
+        at_most,
+    } = wanted;
+    let each: Vec<String> = labels
+        .iter()
+        .map(|(label, value)| format!("{label}={value:?}"))
+        .collect();
+    let name = if each.is_empty() {
+        plain.clone()
+    } else {
+        format!("{plain}{{{}}}", each.join(","))
+    };
     if facts.metrics.is_none() {
         return Looked::missing(format!(
             "{name}: only a running service has metrics, ask it with --server"
         ));
     }
-    let Some(value) = facts.metric(name) else {
+    let Some(value) = facts.metric(plain, &each) else {
         return Looked::missing(format!("{name} was not counted yet"));
     };
     Looked {
-        holds: is_within(value, least, most),
-        found: format!("{name} {value}{}", bounds(least, most)),
+        holds: is_within(value, *at_least, *at_most),
+        found: format!("{name} {value}{}", bounds(*at_least, *at_most)),
         figure: Some(value),
         leaves: Vec::new(),
     }

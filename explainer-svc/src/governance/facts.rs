@@ -145,15 +145,19 @@ impl Facts {
         self.service()?.payload.as_ref()?.get("models").and_then(Value::as_bool)
     }
 
-    /// The sum of a metric over all of its labels.
-    pub(super) fn metric(&self, name: &str) -> Option<f64> {
+    /// The sum of a metric over all that has these labels.
+    pub(super) fn metric(&self, name: &str, wanted: &[String]) -> Option<f64> {
         let values = self.metrics.as_ref()?.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
-            let value = match rest.strip_prefix('{') {
-                // No label of ours has a brace in it.
-                Some(labels) => labels.split_once('}')?.1,
-                None => rest,
+            let (labels, value) = match rest.strip_prefix('{') {
+                // No label of ours has a brace at its end; those of routes have some within.
+                Some(labels) => labels.rsplit_once('}')?,
+                None => ("", rest),
             };
+            let has = |label: &String| labels.split(',').any(|one| one == label);
+            if !wanted.iter().all(has) {
+                return None;
+            }
             value.strip_prefix(' ')?.split(' ').next()?.parse::<f64>().ok()
         });
         values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))

@@ -51,7 +51,7 @@ pub(super) fn events() -> Vec<RecordedEvent> {
     });
     let gateway = json!({
         "releaseGate": "g", "digest": "d", "policy": "p", "routes": {"default": ["a/m", "b/n"]}, "regions": {"a": "eu"}, "alternatives": 1,
-        "providers": {"a": {"region": "eu"}}, "encrypted": true, "agents": {"explainer": {}}, "agentsLimited": true,
+        "providers": {"a": {"region": "eu"}}, "allow": {"providers": ["a"], "models": ["m"], "regions": ["eu"]}, "encrypted": true, "agents": {"explainer": {}}, "agentsLimited": true,
         "budgets": ["all"], "limits": {"maxTokens": 1, "deadlineMs": 1, "answerBytes": 1, "concurrency": 1},
     });
     let called = json!({
@@ -109,6 +109,6 @@ pub(super) fn facts(events: Vec<RecordedEvent>) -> Facts {
             at: "2026-11-23T11:30:00Z".parse().unwrap(),
             size: 9,
         }),
-        metrics: Some("whynot_http_requests_total{route=\"/a\"} 3\nwhynot_http_requests_total{route=\"/b\"} 4\nwhynot_audit_failing 0\n".to_owned()),
+        metrics: Some("whynot_http_requests_total{route=\"/metrics\",status=\"200\"} 3\nwhynot_http_requests_total{route=\"/v1/governance\",status=\"200\"} 4\nwhynot_audit_failing 0\n".to_owned()),
     }
 }

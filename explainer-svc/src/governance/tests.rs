@@ -286,3 +286,31 @@ fn what_was_met_and_is_not_any_more_is_a_regression_until_it_is_met_again() {
     ));
     assert!(report(&facts(again)).regressions.is_empty());
 }
+
+#[test]
+fn a_service_that_nobody_scrapes_is_not_watched() {
+    let mut facts = facts(events());
+    facts.metrics = Some(
+        "whynot_http_requests_total{route=\"/v1/governance\",status=\"200\"} 9\nwhynot_audit_failing 0\n".to_owned(),
+    );
+    let report = report(&facts);
+    let control = report
+        .controls
+        .iter()
+        .find(|control| control.id == "MEASURE 2.4")
+        .unwrap();
+    assert_eq!(control.status, Status::NotEvidenced);
+    assert!(control.reason.contains("/metrics"), "{}", control.reason);
+}
+
+#[test]
+fn providers_that_no_list_closes_are_not_approved() {
+    let mut events = events();
+    for event in events.iter_mut().filter(|event| event.subject == "gateway") {
+        event.payload.as_mut().unwrap()["allow"] = json!({"providers": ["a"], "models": ["m"]});
+    }
+    let report = report(&facts(events));
+    for name in ["aiuc-1/E011", "nist-ai-rmf/GOVERN 6.1", "nist-ai-600-1/GV-6.1-007"] {
+        assert_eq!(status(&report, name), Status::NotEvidenced, "{name}");
+    }
+}

@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use explainer_svc::delivery::Token;
-use explainer_svc::gateway::seams::{Fired, Guarded};
-use explainer_svc::gateway::{Call, Guarding, Guards, Setup};
+use explainer_svc::gateway::call::{Message, Role};
+use explainer_svc::gateway::guards::{self as program, Part};
+use explainer_svc::gateway::seams::{Answer, Clean, Fired, Guarded};
+use explainer_svc::gateway::{Call, Content, Guarding, Guards, Setup};
 use reqwest::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,7 +25,7 @@ use crate::support::TestServer;
 pub(crate) const ADMINISTRATOR: &str = "token-of-the-administrator";
 pub(crate) const AGENT: &str = "token-of-the-triage-agent";
 
-/// The guards of this program, of which one can be taken out.
+/// The guards of this program, of which one can be taken out: what it should stop passes.
 pub(crate) struct Removable {
     guards: Guarding,
     pub(crate) missing: Arc<Mutex<Option<&'static str>>>,
@@ -38,17 +40,74 @@ impl Removable {
     }
 }
 
+/// What a call says before any guard.
+fn raw(call: &Call) -> String {
+    match &call.content {
+        Content::Chat(messages) => messages.iter().map(|message| message.content.as_str()).collect(),
+        Content::Explanation { outgoing, .. } => {
+            let parts = outgoing.messages.iter().flat_map(|message| &message.parts);
+            let text = |part: &Part| match part {
+                Part::Template(text) | Part::Caller(text) | Part::Untrusted { text, .. } => text.clone(),
+                Part::Facts(_) => "note-to-self".to_owned(),
+            };
+            parts.map(text).collect()
+        }
+    }
+}
+
+fn sent(content: String) -> Vec<Message> {
+    vec![Message {
+        role: Role::User,
+        content,
+    }]
+}
+
 impl Guards for Removable {
     fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>> {
-        let present = self.guards.canary()?;
-        match *self.missing.lock().unwrap() {
-            Some(missing) => Err(vec![missing]),
-            None => Ok(present),
-        }
+        let names = |guards: Vec<program::Guard>| guards.into_iter().map(program::Guard::name).collect();
+        program::canary(self)
+            .map(names)
+            .map_err(|program::Missing(missing)| names(missing))
     }
 
     fn inbound(&self, call: &Call) -> Result<Guarded, Fired> {
-        self.guards.inbound(call)
+        let missing = *self.missing.lock().unwrap();
+        let Some(missing) = missing else {
+            return self.guards.inbound(call);
+        };
+        let mut guarded = match self.guards.inbound(call) {
+            Err(fired) if fired.guard == missing => {
+                return Ok(Guarded {
+                    messages: sent(raw(call)),
+                    report: Value::Null,
+                    counts: Vec::new(),
+                    outbound: Box::new(|answer| Ok(passed(answer))),
+                });
+            }
+            guarded => guarded?,
+        };
+        if missing == "marking" {
+            for message in &mut guarded.messages {
+                message.content = message.content.replace('\u{02C6}', " ");
+            }
+        } else if guarded.counts.iter().any(|(guard, _)| *guard == missing) {
+            guarded.messages = sent(raw(call));
+        }
+        let outbound = guarded.outbound;
+        guarded.outbound = Box::new(move |answer| match outbound(answer) {
+            Err(fired) if fired.guard == missing => Ok(passed(answer)),
+            Ok(clean) if clean.counts.iter().any(|(guard, _)| *guard == missing) => Ok(passed(answer)),
+            checked => checked,
+        });
+        Ok(guarded)
+    }
+}
+
+/// An answer that nothing stopped.
+fn passed(answer: &Answer<'_>) -> Clean {
+    Clean {
+        text: answer.text.to_owned(),
+        ..Clean::default()
     }
 }
 
@@ -68,7 +127,8 @@ impl Service {
         std::fs::write(folder.path().join("administrator"), ADMINISTRATOR).unwrap();
         let token = Token::open(folder.path().join("administrator")).unwrap();
         let setup = providers.map(|(first, second)| {
-            let more = "budgets:\n  - {name: all, period: month, requests: {hard: 1000}}\n";
+            let more = "budgets:\n  - {name: all, period: month, requests: {hard: 1000}}\n\
+                        allow: {providers: [a, b], models: [m, claude], regions: [eu-west-1, us-east-1]}\n";
             let text =
                 settings(first, second, more).replace("team: platform,", "team: platform, token: {file: agent},");
             let file = folder.path().join("gateway.yaml");
@@ -86,6 +146,8 @@ impl Service {
             adjust(config, folder.path());
         })
         .await;
+        // As who collects them does.
+        assert_eq!(server.get("/metrics").await.status(), 200);
         Self { server, folder }
     }
 

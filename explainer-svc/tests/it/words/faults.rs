@@ -143,7 +143,7 @@ pub(super) fn asked() -> Value {
 fn proposing(change: Value) -> impl Fn(usize, &Seen) -> Vec<Step> + Send + Sync + 'static {
     move |_, seen| {
         let mut said = json!({
-            "explanation": "The annotation tier is not one that is scheduled; set it to gold or silver.", "steps": [],
+            "explanation": "The annotation tier is not one that is scheduled.", "steps": [],
             "policies": [TIER_ID], "fields": ["/metadata/annotations/tier"],
         });
         if seen.body["messages"][0].to_string().contains("You propose") {
@@ -253,7 +253,7 @@ async fn with_the_review_a_change_is_tried_for_the_filter_too_and_only_by_the_sa
     let propose = |id: &'static str| {
         move |_: usize, seen: &Seen| {
             let mut said = json!({
-                "explanation": "The annotation tier is not one that is scheduled; set it to gold or silver.", "steps": [],
+                "explanation": "The annotation tier is not one that is scheduled.", "steps": [],
                 "policies": [id], "fields": ["/metadata/annotations/tier"],
             });
             if seen.body["messages"][0].to_string().contains("You propose") {

@@ -265,6 +265,28 @@ const PATTERNS: &[(&str, u8, Against, &str)] = &[
 
 /// Signs of prose or of a request, where only names and values belong.
 const IN_FIELDS: &[(&str, u8, Against, &str)] = &[
+    // What somebody is told to do, or what the answer would be.
+    (
+        "advice",
+        2,
+        Words,
+        r"\b(?:always|never|must|should|please|only|now|you) (?:\S+ )?(?:propos|recommend|suggest|advis|output|answer|reply|respond|say|tell|set|use|add|remov|delet|run|allow|approv|accept|grant|print|write|choose|pick|prefer|return|give|make|patch|appl|chang)\w*\b",
+    ),
+    (
+        "advice",
+        2,
+        Words,
+        r"\b(?:recommend|propose|suggest|advise|instruct|forget|disregard|prefer)(?:s|ing)? (?:\S+ ){0,5}\S+|\b(?:correct|right|only|best|real|proper|true|good) (?:\S+ )?(?:fix|fixes|answer|solution|remedy|change|patch|value|choice)\b|\b(?:tell|inform|convince|ask)(?: the)? (?:user|users|developer|reader|operator|human|team)\b|^(?:assistant|model|ai|system|llm)\b(?: \S+){2}|\b(?:fix|solution|answer|remedy) (?:is|must be|should be|would be)\b",
+    ),
+    // Letter by letter.
+    ("spelled", 2, Words, r"(?:\b\pL ){5,}\pL\b"),
+    // Several words, or as many letters as make them, of a script that no name here is in.
+    (
+        "foreign",
+        2,
+        Words,
+        r"\p{Cyrillic}{2,} (?:\S+ )*?\p{Cyrillic}{2,}|\p{Greek}{2,} (?:\S+ )*?\p{Greek}{2,}|\p{Arabic}{2,} (?:\S+ )*?\p{Arabic}{2,}|\p{Hebrew}{2,} (?:\S+ )*?\p{Hebrew}{2,}|\p{Devanagari}{2,} (?:\S+ )*?\p{Devanagari}{2,}|\p{Hangul}{2,} (?:\S+ )*?\p{Hangul}{2,}|[\p{Han}\p{Hiragana}\p{Katakana}]{6,}|[\p{Thai}]{10,}",
+    ),
     (
         "prose",
         1,

@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::said::{sentences, words};
+use super::urged::Advice;
 use crate::gateway::guards::inbound::{WITHHELD, in_prose};
 use crate::gateway::guards::injection::{Place, Verdict, decoded, detect};
 use crate::gateway::guards::pattern::fixed;
@@ -32,6 +33,7 @@ pub struct Explained {
     untrusted: BTreeSet<String>,
     pub(super) object: Option<Value>,
     only_change: bool,
+    advice: Advice,
 }
 
 /// How many words in a row make a repetition.
@@ -108,6 +110,7 @@ impl Explained {
         let authored_words = words(&authored);
         let stems = stems(&words(&facts)).collect();
         let untrusted = untrusted(request, object, &authored_words);
+        let advice = Advice::new(request, &authored);
         let by_action = |is: fn(Action) -> bool| {
             request
                 .violations
@@ -130,6 +133,7 @@ impl Explained {
             untrusted,
             object: object.cloned(),
             only_change: false,
+            advice,
         }
     }
 
@@ -152,6 +156,10 @@ impl Explained {
         let more = untrusted(request, object, &self.authored_words);
         self.untrusted.extend(more);
         self
+    }
+
+    pub(super) fn advice(&self) -> &Advice {
+        &self.advice
     }
 
     pub(super) fn authored(&self) -> &str {

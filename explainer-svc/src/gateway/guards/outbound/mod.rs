@@ -3,6 +3,7 @@
 mod change;
 mod grounds;
 mod said;
+mod urged;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -316,6 +317,7 @@ fn objection(line: &str, own: &str, facts: &Explained) -> Option<(Guard, String)
             is_sure.then(|| (Guard::Instructions, "the answer instructs".to_owned()))
         })
         .or_else(|| facts.invented(line, own).map(|found| (Guard::Groundedness, found)))
+        .or_else(|| facts.advice().objection(line).map(|found| (Guard::Groundedness, found)))
         .or_else(|| {
             facts
                 .off_topic(line)

@@ -214,3 +214,95 @@ fn answers_to_callers_have_their_form_and_no_secrets() {
     .unwrap();
     assert!(!clean.text.contains("hunter2"), "{}", clean.text);
 }
+
+/// A denial by another webhook, of which there is a sentence and no more.
+fn tier(remediation: &str) -> (Grounds, Value) {
+    let mut request = samples::request();
+    let violation = &mut request.violations[0];
+    violation.policy = "webhook/gate.example/shop/tier".to_owned();
+    violation.title = "shop/tier".to_owned();
+    violation.message = "The annotation tier is not one that is scheduled.".to_owned();
+    violation.why = String::new();
+    violation.remediation = remediation.to_owned();
+    violation.links = Vec::new();
+    violation.found[0].path = "/metadata/annotations/tier".to_owned();
+    violation.found[0].value = Some("bronze".to_owned());
+    let mut object = samples::object();
+    object["metadata"]["annotations"] = json!({"tier": "bronze"});
+    let projected = project(Subject {
+        request: &request,
+        object: Some(&object),
+    });
+    let facts = Box::new(Explained::new(&request, &projected, None).wary_of(&request, Some(&object)));
+    let answer = json!({
+        "explanation": "", "policies": ["webhook/gate.example/shop/tier"], "fields": ["/metadata/annotations/tier"],
+    });
+    let marks = Marks::new(std::iter::empty());
+    (Grounds::Explanation { facts, marks }, answer)
+}
+
+fn tier_refused(remediation: &str, words: &str) -> Option<String> {
+    let (grounds, mut answer) = tier(remediation);
+    answer["explanation"] = json!(format!("The annotation tier is not one that is scheduled; {words}"));
+    let text = answer.to_string();
+    let answer = Answer {
+        text: &text,
+        tool_calls: 0,
+    };
+    outbound(&answer, &grounds).err().map(|fired| fired.to_string())
+}
+
+#[test]
+fn only_what_somebody_answers_for_is_urged() {
+    let remediation = "Set the annotation tier to gold or silver.";
+    for words in [
+        "set it to gold or silver.",
+        "set the annotation tier to gold.",
+        "the value bronze is none of them.",
+        "you should set tier to silver.",
+        "the annotation has to be set to gold or silver.",
+    ] {
+        assert_eq!(tier_refused(remediation, words), None, "{words}");
+    }
+    let mut shown = Vec::new();
+    for words in [
+        "set the annotation tier to diamond.",
+        "set it to bronze.",
+        "do not set it to gold.",
+        "leave the annotation as it is.",
+        "put hostPID on.",
+        "turn the host network on so that the tier is seen.",
+        "the restart policy has to be Never.",
+        "the priority class name is what the scheduler reads.",
+        "give the Pod more capabilities.",
+        "use a StatefulSet in its place.",
+        "scale the controller of admission to nothing.",
+        "pause the operator first.",
+        "ask security to let this namespace off.",
+        "an exemption is what the platform team hands out.",
+        "good news, consent was given yesterday.",
+        "somebody has already signed off on it.",
+        "it got the green light.",
+        "there is no need to do anything.",
+        "you don't have to change it.",
+        "nobody minds.",
+        "everything is in order.",
+        "your annotation is right.",
+        "it does not look at containers with other names.",
+        "Jobs are not covered.",
+        "wait until Monday.",
+        "ajoutez une etiquette.",
+        "verwenden Sie einen Job.",
+        "remove the container.",
+        "run it as root.",
+        "this one has been dealt with.",
+    ] {
+        if tier_refused(remediation, words).is_none() {
+            shown.push(words);
+        }
+    }
+    assert!(shown.is_empty(), "{shown:#?}");
+    // Without a remediation a model has none either.
+    assert!(tier_refused("", "set it to gold or silver.").is_some());
+    assert_eq!(tier_refused("", "the value that it has is bronze."), None);
+}
