@@ -10,11 +10,12 @@ use super::Inner;
 use super::bank::{Reservation, Spent, Used};
 use super::breaker::Breaker;
 use super::budget::{Amount, Spender};
-use super::call::{Call, Fallback, Message, Money, Refused, Usage};
+use super::call::{Call, Fallback, Money, Refused, Usage};
 use super::config::{Route, Target};
 use super::policy;
 use super::prices::Price;
-use super::provider::{Answered, Fault, FaultKind, Question, Remote, bounds, input_bound};
+use super::provider::{Answered, Fault, FaultKind, Question, Remote, bounds, input_bound, most};
+use super::seams::Guarded;
 
 /// Reasons of places that were passed over, beside those of faults.
 const NOT_ALLOWED: &str = "not-allowed";
@@ -94,7 +95,7 @@ impl Inner {
         call: &Call,
         route: &Route,
         objections: &[Option<Vec<String>>],
-        messages: &[Message],
+        sent: &Guarded,
     ) -> Result<Won, Lost> {
         let mut fallbacks = Vec::new();
         // What the caller is told when nobody could be asked at all.
@@ -114,7 +115,7 @@ impl Inner {
                 fallbacks.push(place.passed_over(NOT_ALLOWED, ""));
                 continue;
             }
-            match self.tried(call, route, &place, messages).await {
+            match self.tried(call, route, &place, sent).await {
                 Ok((answered, usage, cost)) => {
                     return Ok(Won {
                         target: target.clone(),
@@ -153,13 +154,13 @@ impl Inner {
         call: &Call,
         route: &Route,
         place: &Place<'_>,
-        messages: &[Message],
+        sent: &Guarded,
     ) -> Result<(Answered, Usage, Option<Money>), Passed> {
         let question = Question {
             model: &place.target.model,
-            messages,
-            form: call.form.as_ref(),
-            sampling: &call.sampling,
+            messages: &sent.messages,
+            form: sent.form.as_ref(),
+            sampling: &sent.sampling,
             max_tokens: call.max_tokens,
         };
         let mut pauses = backon::ExponentialBuilder::new()
@@ -179,7 +180,7 @@ impl Inner {
             if let Err(reason) = place.breaker.admit(Instant::now(), route.attempt_timeout) {
                 return Err(Passed::Over(place.fallback(reason, last, attempts), None));
             }
-            let reservation = match self.reserved(call, route, place, messages).await {
+            let reservation = match self.reserved(call, route, place, sent).await {
                 Ok(reservation) => reservation,
                 Err(refused) => {
                     place.breaker.over();
@@ -205,8 +206,8 @@ impl Inner {
             let result = tokio::time::timeout_at(until, place.remote.ask(&question)).await;
             let result = result.unwrap_or_else(|_| {
                 Err(Fault {
-                    // It may have begun to answer.
-                    began: Some(bounds(&question, "")),
+                    // It may have answered, for all that is known here.
+                    began: Some(most(&question)),
                     ..Fault::new(FaultKind::Stalled, "the attempt took too long")
                 })
             });
@@ -260,17 +261,17 @@ impl Inner {
         call: &Call,
         route: &Route,
         place: &Place<'_>,
-        messages: &[Message],
+        sent: &Guarded,
     ) -> Result<Reservation, Refused> {
         let lines = self.bank.lines(&spender(call, route, place.target), Timestamp::now());
-        let most = Usage {
-            input: input_bound(messages, call.form.as_ref()),
+        let at_most = Usage {
+            input: input_bound(&sent.messages, sent.form.as_ref()),
             cached: 0,
             output: u64::from(call.max_tokens),
             estimated: true,
         };
         let money = match place.price {
-            Some(price) => price.cost(&most),
+            Some(price) => price.cost(&at_most),
             None => match self.bank.money(&lines) {
                 Some(budget) => return Err(Refused::NoPrice(budget.to_owned())),
                 None => Money::default(),
@@ -278,7 +279,7 @@ impl Inner {
         };
         let asked = Amount {
             money: money.0,
-            tokens: most.total(),
+            tokens: at_most.total(),
             requests: 1,
         };
         self.bank

@@ -68,8 +68,8 @@ enum Command {
         call: u64,
         lines: Vec<Line>,
     },
-    /// Done when all before it is.
-    Flush(oneshot::Sender<()>),
+    /// Answered when all before it is tried: whether it is written.
+    Flush(oneshot::Sender<bool>),
 }
 
 #[derive(Debug)]
@@ -220,10 +220,10 @@ impl Bank {
         }
     }
 
-    /// Done when all that was settled until now is written.
-    pub(super) async fn flushed(&self) {
+    /// Done when all that was settled until now is written; `false` when it cannot be now.
+    pub(super) async fn flushed(&self) -> bool {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Flush(reply));
-        let _ = answer.await;
+        answer.await.unwrap_or(false)
     }
 }

@@ -3,17 +3,33 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sqlx::Row as _;
 use tokio::sync::Mutex as Turn;
+use tokio::time::Instant;
 
 use super::Gateway;
 use super::call::{Call, Form, Stop};
-use super::config::CacheLimits;
+use super::config::{CacheLimits, Route};
 use super::store::{Store, StoreError};
 
 /// Keys that somebody works on, before those that nobody does are forgotten.
 const TURNS: usize = 1024;
+/// Keys whose answers were refused, before they are forgotten.
+const REFUSALS: usize = 4096;
+/// How long nobody is asked again after a guard refused an answer; twice as long each time after.
+const FIRST_REFUSAL: Duration = Duration::from_mins(2);
+/// As long as that gets at most.
+const LONGEST_REFUSAL: Duration = Duration::from_mins(32);
+
+/// A guard refused what a model answered.
+#[derive(Debug)]
+struct Refusal {
+    guard: String,
+    wait: Duration,
+    until: Instant,
+}
 
 /// A kept answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,22 +40,40 @@ pub(super) struct Kept {
     pub(super) text: String,
 }
 
+impl Kept {
+    /// Whether the place that gave it may be asked by who asks now.
+    pub(super) fn may_be_given(&self, route: &Route, objections: &[Option<Vec<String>>]) -> bool {
+        let mut targets = route.targets.iter().zip(objections);
+        targets.any(|(target, objection)| {
+            objection.is_none() && target.provider == self.provider && target.model == self.model
+        })
+    }
+}
+
 /// The answers that are kept.
 #[derive(Debug)]
 pub(super) struct Cache {
     store: Store,
     limits: CacheLimits,
     turns: Mutex<HashMap<String, Arc<Turn<()>>>>,
+    /// In memory only: guards of another version may judge otherwise.
+    refusals: Mutex<HashMap<String, Refusal>>,
 }
 
 impl Gateway {
     /// Whether the answer to this call is kept, so that nobody has to be asked. It may be gone at the next moment.
     pub async fn is_kept(&self, call: &Call) -> bool {
-        let route = call.model.as_deref().unwrap_or(&self.0.settings.default_route);
-        let Some(key) = self.0.cache.key(call, route) else {
+        let name = call.model.as_deref().unwrap_or(&self.0.settings.default_route);
+        let Some(route) = self.0.settings.routes.get(name) else {
             return false;
         };
-        matches!(self.0.cache.get(&key).await, Ok(Some(_)))
+        let Some(key) = self.0.cache.key(call, name) else {
+            return false;
+        };
+        match self.0.cache.get(&key).await {
+            Ok(Some(kept)) => kept.may_be_given(route, &self.0.objections(call, route)),
+            _ => false,
+        }
     }
 }
 
@@ -49,6 +83,7 @@ impl Cache {
             store,
             limits,
             turns: Mutex::default(),
+            refusals: Mutex::default(),
         }
     }
 
@@ -78,6 +113,33 @@ impl Cache {
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         }
         Arc::clone(turns.entry(key.to_owned()).or_default())
+    }
+
+    /// The guard that refused the answer under a key lately: asked and paid again, it would be refused again.
+    pub(super) fn refused(&self, key: &str) -> Option<String> {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusal = refusals.get(key).filter(|refusal| refusal.until > Instant::now())?;
+        Some(refusal.guard.clone())
+    }
+
+    /// A guard refused the answer under a key.
+    pub(super) fn refuse(&self, key: &str, guard: &str) {
+        let now = Instant::now();
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.len() >= REFUSALS {
+            refusals.retain(|_, refusal| refusal.until > now);
+        }
+        if refusals.len() >= REFUSALS {
+            return;
+        }
+        let before = refusals.get(key).map(|refusal| refusal.wait);
+        let wait = before.map_or(FIRST_REFUSAL, |wait| wait.saturating_mul(2).min(LONGEST_REFUSAL));
+        let refusal = Refusal {
+            guard: guard.to_owned(),
+            wait,
+            until: now + wait,
+        };
+        refusals.insert(key.to_owned(), refusal);
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Kept>, StoreError> {

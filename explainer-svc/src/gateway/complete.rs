@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::asking::{Lost, Won, used};
 use super::bank::Spent;
 use super::cache::Kept;
-use super::call::{Call, Completion, Fallback, Money, Refused, Usage};
+use super::call::{Call, Completion, Fallback, Form, Money, Refused, Usage};
 use super::config::{Route, Target};
+use super::guards::Redactor;
 use super::seams::{Answer, Clean, Event, Fired, Guarded, Happened};
 use super::{Inner, sha256};
 
@@ -91,6 +92,13 @@ impl Inner {
             }),
             None => None,
         };
+        // Who may be asked is decided anew: a kept answer goes around nothing.
+        let kept = kept.filter(|kept| kept.may_be_given(route, &objections));
+        if kept.is_none()
+            && let Some(guard) = key.as_ref().and_then(|key| self.cache.refused(key))
+        {
+            return Err(Refused::Guard { guard, inbound: false });
+        }
         let from_cache = kept.is_some();
         let (kept, tool_calls, source) = match kept {
             Some(kept) => {
@@ -101,7 +109,11 @@ impl Inner {
             None => self.asked(call, route, &objections, &guarded, known).await?,
         };
         known.called = source.described();
-        let clean = self.guarded(call, known, &guarded, &kept.text, tool_calls)?;
+        let clean = self.guarded(call, known, &guarded, &kept.text, tool_calls);
+        if let (Some(key), Err(Refused::Guard { guard, .. })) = (&key, &clean) {
+            self.cache.refuse(key, guard);
+        }
+        let clean = clean?;
         // What was turned off meanwhile says nothing any more.
         if self.is_killed() {
             return Err(Refused::Killed);
@@ -142,7 +154,7 @@ impl Inner {
         guarded: &Guarded,
         known: &mut Known,
     ) -> Result<(Kept, usize, Source), Refused> {
-        let won = self.ask(call, route, objections, &guarded.messages).await;
+        let won = self.ask(call, route, objections, guarded).await;
         let Won {
             target,
             answered,
@@ -154,6 +166,10 @@ impl Inner {
             refused
         })?;
         known.fallbacks.clone_from(&fallbacks);
+        // An answer that was given is one that was charged, also when the process is killed at the next moment.
+        if !self.bank.flushed().await {
+            return Err(Refused::Unrecorded("budgets"));
+        }
         let kept = Kept {
             provider: target.provider.clone(),
             model: target.model.clone(),
@@ -218,13 +234,15 @@ impl Inner {
             agent = call.agent,
             "a guard stopped something"
         );
+        // Why a guard refuses an answer quotes what a model said: that is in no log.
+        let detail = inbound.then(|| Redactor::default().text(&fired.detail));
         self.trail.record(Event {
             kind: Happened::GuardFired,
             subject: fired.guard.to_owned(),
-            payload: json!({
+            payload: cut(json!({
                 "way": if inbound { "in" } else { "out" }, "agent": call.agent, "team": call.team, "purpose": call.purpose,
-                "policy": call.policy, "detail": fired.detail, "report": fired.report,
-            }),
+                "policy": call.policy, "detail": detail, "report": fired.report,
+            })),
         });
         let refused = Refused::Guard {
             guard: fired.guard.to_owned(),
@@ -245,19 +263,32 @@ impl Inner {
         source: &Source,
         begun: Instant,
     ) -> Value {
-        let sent = serde_json::to_string(&guarded.messages).unwrap_or_default();
+        let sampling = &guarded.sampling;
+        let form = match &guarded.form {
+            None => Value::Null,
+            Some(Form::Object) => json!({"type": "object"}),
+            Some(Form::Schema(schema)) => schema.clone(),
+        };
+        let sent = json!([
+            guarded.messages,
+            form,
+            [sampling.temperature, sampling.top_p],
+            sampling.stop,
+            call.max_tokens
+        ])
+        .to_string();
         let region = self
             .settings
             .providers
             .get(&kept.provider)
             .map(|provider| provider.region.as_str());
-        json!({
+        cut(json!({
             "agent": call.agent, "team": call.team, "purpose": call.purpose, "policy": call.policy, "route": route.name,
             "called": source.described(), "region": region, "fallbacks": source.fallbacks, "stop": kept.stop,
             "pricesAsOf": self.settings.prices.as_of.to_string(), "promptDigest": sha256(&sent),
             "answerDigest": sha256(&kept.text), "guardsIn": guarded.report, "guardsOut": clean.report,
             "milliseconds": milliseconds(begun), "tools": 0,
-        })
+        }))
     }
 
     /// A call without an answer: counted and recorded.
@@ -265,15 +296,24 @@ impl Inner {
         let reason = refused.reason();
         self.metrics.refused(reason, begun.elapsed());
         tracing::info!(event = "model_refused", reason, agent = call.agent, "no model's words");
+        // What a caller made up is not recorded: it may be a secret, or as long as it wants.
+        let name = call
+            .model
+            .as_ref()
+            .filter(|name| self.settings.routes.contains_key(*name));
+        let detail = match refused {
+            Refused::UnknownModel(_) => "there is no such model".to_owned(),
+            refused => refused.to_string(),
+        };
         self.trail.record(Event {
             kind: Happened::ModelRefused,
             subject: call.agent.clone(),
-            payload: json!({
+            payload: cut(json!({
                 "agent": call.agent, "team": call.team, "purpose": call.purpose, "policy": call.policy,
-                "model": call.model, "reason": reason, "detail": refused.to_string(), "fallbacks": known.fallbacks,
+                "model": name, "reason": reason, "detail": detail, "fallbacks": known.fallbacks,
                 "called": known.called, "guard": known.guard.as_ref().map(|fired| fired.guard),
                 "milliseconds": milliseconds(begun),
-            }),
+            })),
         });
     }
 }
@@ -298,6 +338,26 @@ impl Source {
             "nanodollars": self.cost, "cached": self.cached,
         })
     }
+}
+
+/// Bytes of one text of a payload: the log takes no event that is too large, and none may be lost.
+const TEXT: usize = 1024;
+
+fn cut(mut payload: Value) -> Value {
+    fn each(value: &mut Value) {
+        match value {
+            Value::String(text) if text.len() > TEXT => {
+                let end = (0..=TEXT).rev().find(|end| text.is_char_boundary(*end));
+                text.truncate(end.unwrap_or(0));
+                text.push('…');
+            }
+            Value::Array(items) => items.iter_mut().for_each(each),
+            Value::Object(members) => members.values_mut().for_each(each),
+            _ => {}
+        }
+    }
+    each(&mut payload);
+    payload
 }
 
 fn milliseconds(begun: Instant) -> u64 {

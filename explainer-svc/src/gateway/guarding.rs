@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::call::{Call, Content, Form, Message, Role};
-use super::guards::{self, Grounds, Missing, Outgoing};
+use super::call::{Call, Content, Form, Message, Role, Sampling};
+use super::guards::{self, Grounds, Missing, Outgoing, Redactor};
 use super::seams::{self, Guards};
 
 /// The guards of this program.
@@ -22,11 +22,27 @@ impl Guards for Guarding {
     }
 
     fn inbound(&self, call: &Call) -> Result<seams::Guarded, seams::Fired> {
+        let (mut form, mut sampling) = (call.form.clone(), call.sampling.clone());
         let (guarded, grounds) = match &call.content {
             Content::Chat(messages) => {
-                let guarded = guards::inbound(&of_caller(messages)).map_err(fired)?;
+                let beside = beside(call);
+                let mut guarded = guards::inbound(&of_caller(messages, &beside)).map_err(fired)?;
+                if !beside.is_empty() {
+                    guarded.messages.pop();
+                }
+                (form, sampling) = without_secrets(call, messages, &beside);
+                if let Some(Form::Schema(schema)) = &form
+                    && !is_usable(schema)
+                {
+                    // Known before anybody is asked and paid.
+                    return Err(seams::Fired {
+                        guard: guards::Guard::Schema.name(),
+                        detail: "the schema of the answer is none".to_owned(),
+                        report: report(&guarded.report),
+                    });
+                }
                 let grounds = Grounds::Plain {
-                    schema: call.form.as_ref().map(|form| match form {
+                    schema: form.as_ref().map(|form| match form {
                         Form::Object => json!({"type": "object"}),
                         Form::Schema(schema) => schema.clone(),
                     }),
@@ -55,6 +71,8 @@ impl Guards for Guarding {
         });
         Ok(seams::Guarded {
             messages: messages.collect(),
+            form,
+            sampling,
             counts: counts(&guarded.report),
             report: report(&guarded.report),
             outbound: Box::new(move |answer: &seams::Answer<'_>| {
@@ -77,8 +95,71 @@ impl Guards for Guarding {
     }
 }
 
-fn of_caller(messages: &[Message]) -> Outgoing {
-    Outgoing::of_caller(messages.iter().map(|message| {
+/// What a caller says beside the messages: the texts of its schema, names included, and those that end the answer.
+fn beside(call: &Call) -> Vec<String> {
+    fn gather(value: &Value, texts: &mut Vec<String>) {
+        match value {
+            Value::String(text) => texts.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+            Value::Object(members) => {
+                for (name, member) in members {
+                    texts.push(name.clone());
+                    gather(member, texts);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut texts = call.sampling.stop.clone();
+    if let Some(Form::Schema(schema)) = &call.form {
+        gather(schema, &mut texts);
+    }
+    texts
+}
+
+/// The form and the sampling as they may be sent.
+fn without_secrets(call: &Call, messages: &[Message], beside: &[String]) -> (Option<Form>, Sampling) {
+    fn cleaned(value: &Value, clean: &mut dyn FnMut(&str) -> String) -> Value {
+        match value {
+            Value::String(text) => Value::String(clean(text)),
+            Value::Array(items) => items.iter().map(|item| cleaned(item, clean)).collect(),
+            Value::Object(members) => {
+                let each = members
+                    .iter()
+                    .map(|(name, member)| (clean(name), cleaned(member, clean)));
+                Value::Object(each.collect())
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+        }
+    }
+    let mut redactor = Redactor::default();
+    // What is a secret by what stands around it in one place is one in the others.
+    for text in messages.iter().map(|message| &message.content).chain(beside) {
+        redactor.text(text);
+    }
+    let mut clean = |text: &str| {
+        let text = redactor.text(text);
+        redactor.again(&text)
+    };
+    let sampling = Sampling {
+        stop: call.sampling.stop.iter().map(|text| clean(text)).collect(),
+        ..call.sampling.clone()
+    };
+    let form = call.form.as_ref().map(|form| match form {
+        Form::Object => Form::Object,
+        Form::Schema(schema) => Form::Schema(cleaned(schema, &mut clean)),
+    });
+    (form, sampling)
+}
+
+/// Whether answers can be checked against a schema, as the guard of the way out does it: nothing is fetched.
+fn is_usable(schema: &Value) -> bool {
+    let options = jsonschema::options().with_pattern_options(jsonschema::PatternOptions::regex());
+    options.build(schema).is_ok()
+}
+
+fn of_caller(messages: &[Message], beside: &[String]) -> Outgoing {
+    let mut outgoing = Outgoing::of_caller(messages.iter().map(|message| {
         let role = match message.role {
             Role::System => guards::Role::System,
             Role::User => guards::Role::User,
@@ -86,7 +167,15 @@ fn of_caller(messages: &[Message]) -> Outgoing {
             Role::Tool => guards::Role::Tool,
         };
         (role, message.content.as_str())
-    }))
+    }));
+    if !beside.is_empty() {
+        outgoing.limits.messages += 1;
+        outgoing.messages.push(guards::Message {
+            role: guards::Role::User,
+            parts: beside.iter().cloned().map(guards::Part::Caller).collect(),
+        });
+    }
+    outgoing
 }
 
 fn report(report: &guards::Report) -> Value {

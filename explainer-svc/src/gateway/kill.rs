@@ -18,6 +18,8 @@ pub(super) struct Switch {
     by_call: AtomicBool,
     /// What was last seen of the file, so that a change is told once.
     by_file: Mutex<bool>,
+    /// One at a time: what holds, what is kept and what is told last are the same.
+    setting: tokio::sync::Mutex<()>,
     store: Store,
     trail: Arc<dyn Trail>,
 }
@@ -29,6 +31,7 @@ impl Switch {
             file,
             by_call: AtomicBool::new(by_call),
             by_file: Mutex::new(false),
+            setting: tokio::sync::Mutex::default(),
             store,
             trail,
         })
@@ -48,7 +51,7 @@ impl Switch {
             std::mem::replace(&mut *seen, by_file) != by_file
         };
         if changed {
-            self.tell(by_file, "file", "");
+            self.trail.record(told(by_file, "file", ""));
         }
         by_file || self.by_call.load(Ordering::SeqCst)
     }
@@ -58,24 +61,32 @@ impl Switch {
         if on {
             self.by_call.store(true, Ordering::SeqCst);
         }
+        let _one = self.setting.lock().await;
+        if on {
+            // Somebody else may have turned them on meanwhile.
+            self.by_call.store(true, Ordering::SeqCst);
+        }
         self.store.set(SETTING, if on { "on" } else { "off" }).await?;
         self.by_call.store(on, Ordering::SeqCst);
-        self.tell(on, "call", reason);
+        if let Err(error) = self.trail.append(told(on, "call", reason)).await {
+            tracing::error!(error, "that models were turned off or on cannot be recorded");
+        }
         Ok(())
     }
+}
 
-    fn tell(&self, on: bool, by: &str, reason: &str) {
-        tracing::warn!(
-            event = "kill_switch",
-            models_off = on,
-            by,
-            reason,
-            "models were turned off or on"
-        );
-        self.trail.record(Event {
-            kind: Happened::KillSwitch,
-            subject: if on { "off" } else { "on" }.to_owned(),
-            payload: json!({"models": if on { "off" } else { "on" }, "by": by, "reason": reason}),
-        });
+/// The event for the audit log, which is in the log of the process as well.
+fn told(on: bool, by: &str, reason: &str) -> Event {
+    tracing::warn!(
+        event = "kill_switch",
+        models_off = on,
+        by,
+        reason,
+        "models were turned off or on"
+    );
+    Event {
+        kind: Happened::KillSwitch,
+        subject: if on { "off" } else { "on" }.to_owned(),
+        payload: json!({"models": if on { "off" } else { "on" }, "by": by, "reason": reason}),
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use json_patch::Patch;
 use serde_json::Value;
 
-use super::call::{Call, Message};
+use super::call::{Call, Form, Message, Sampling};
 
 /// Guards of both ways. No call passes without them: there is no gateway that was not given some.
 pub trait Guards: Send + Sync + 'static {
@@ -30,6 +30,10 @@ pub type Outbound = Box<dyn Fn(&Answer<'_>) -> Result<Clean, Fired> + Send + Syn
 pub struct Guarded {
     /// The conversation.
     pub messages: Vec<Message>,
+    /// The form of the answer.
+    pub form: Option<Form>,
+    /// How it is picked.
+    pub sampling: Sampling,
     /// What guards did: counts, no texts.
     pub report: Value,
     /// How often each guard changed something.

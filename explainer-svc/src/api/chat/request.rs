@@ -17,6 +17,9 @@ const HARMLESS: [&str; 7] = [
     "user",
 ];
 
+/// Characters of a model's name.
+const MODEL: usize = 128;
+
 #[derive(Debug, Deserialize)]
 struct Body {
     model: Option<String>,
@@ -104,6 +107,15 @@ impl Asked {
                 let wrong = Wrong::bad(&format!("The parameter {name} is not supported here."));
                 return Err(wrong.at(name).because("unsupported_parameter"));
             }
+        }
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+        if let Some(model) = &body.model
+            && (model.is_empty() || model.len() > MODEL || !model.chars().all(is_name))
+        {
+            return Err(Wrong::bad(&format!(
+                "model: expected up to {MODEL} letters, digits and any of . _ - / : @"
+            ))
+            .at("model"));
         }
         let max_tokens = body.max_completion_tokens.or(body.max_tokens).unwrap_or(most_tokens);
         if max_tokens == 0 || max_tokens > most_tokens {
@@ -221,6 +233,9 @@ mod tests {
             ("tools", json!([{"type": "function"}])),
             ("functions", json!([{}])),
             ("n", json!(2)),
+            ("model", json!("")),
+            ("model", json!("x".repeat(129))),
+            ("model", json!("a b")),
             ("logprobs", json!(true)),
             ("max_tokens", json!(101)),
             ("temperature", json!(3)),

@@ -99,6 +99,7 @@ impl Writer {
         reserves.retain(|reserve| !reserve.reply.is_closed());
         let mut after = After::default();
         let written = self.written(&mut after).await;
+        let is_written = written.is_ok();
         self.bank.0.failing.store(written.is_err(), Ordering::Relaxed);
         match written {
             Ok(()) => {
@@ -120,7 +121,7 @@ impl Writer {
             }
         }
         for reply in flushes {
-            let _ = reply.send(());
+            let _ = reply.send(is_written);
         }
     }
 

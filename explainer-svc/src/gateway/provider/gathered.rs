@@ -37,6 +37,12 @@ impl Gathered {
         Ok(())
     }
 
+    /// What it took, where the provider said it: no question is of no tokens, and no text either.
+    pub(super) fn used(&self) -> Option<Usage> {
+        self.usage
+            .filter(|usage| usage.input > 0 && (usage.output > 0 || self.text.is_empty()))
+    }
+
     /// The answer, when it is whole.
     pub(super) fn answered(&mut self) -> Result<Answered, Fault> {
         if self.filtered {
@@ -48,11 +54,12 @@ impl Gathered {
             None if self.tool_calls > 0 => Stop::Stop,
             None => return Err(Fault::new(FaultKind::Cut, "it ended before the answer did")),
         };
+        let usage = self.used();
         Ok(Answered {
             text: std::mem::take(&mut self.text),
             tool_calls: self.tool_calls,
             stop,
-            usage: self.usage,
+            usage,
         })
     }
 }

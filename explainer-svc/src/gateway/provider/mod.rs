@@ -52,7 +52,7 @@ pub(super) struct Fault {
     pub(super) detail: String,
     /// How long it wants to be left alone.
     pub(super) retry_after: Option<Duration>,
-    /// What it may charge for: it had begun to answer.
+    /// What it may charge for: it had the question.
     pub(super) began: Option<Usage>,
 }
 
@@ -176,9 +176,19 @@ impl Remote {
         let request = self.request(question)?;
         let sent = tokio::time::timeout(self.provider.first_byte_timeout, request.send()).await;
         let response = match sent {
-            Err(_) => return Err(Fault::new(FaultKind::Slow, "no headers in time")),
+            // It has the question, and may go on answering it.
+            Err(_) => {
+                return Err(Fault {
+                    began: Some(most(question)),
+                    ..Fault::new(FaultKind::Slow, "no headers in time")
+                });
+            }
             Ok(Err(error)) => {
-                return Err(Fault::new(FaultKind::Connection, chain(&error.without_url())));
+                let began = (!error.is_connect()).then(|| bounds(question, ""));
+                return Err(Fault {
+                    began,
+                    ..Fault::new(FaultKind::Connection, chain(&error.without_url()))
+                });
             }
             Ok(Ok(response)) => response,
         };
@@ -192,7 +202,7 @@ impl Remote {
             Err(fault) => Err(fault),
         };
         whole.map_err(|fault| Fault {
-            began: Some(gathered.usage.unwrap_or_else(|| bounds(question, &gathered.text))),
+            began: Some(gathered.used().unwrap_or_else(|| bounds(question, &gathered.text))),
             ..fault
         })
     }
@@ -348,6 +358,14 @@ pub(super) fn bounds(question: &Question<'_>, answer: &str) -> Usage {
         cached: 0,
         output: u64::from(question.max_tokens).min(answer.len() as u64),
         estimated: true,
+    }
+}
+
+/// The same when nothing is known of the answer.
+pub(super) fn most(question: &Question<'_>) -> Usage {
+    Usage {
+        output: u64::from(question.max_tokens),
+        ..bounds(question, "")
     }
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use explainer_svc::gateway::call::{Message, Role};
 use explainer_svc::gateway::{Call, Content, Gateway, GatewayMetrics, Refused, Settings};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::provider::{Provider, Step, answer, response, stream_head};
-use super::{TestTrail, call, folder, parts, patient, settings, unhurried};
+use super::provider::{Provider, Step, answer, json_response, response, stream_head};
+use super::{TestTrail, call, folder, parts, patient, settings, stand, unhurried};
 
 fn budget(limits: &str) -> String {
     format!("budgets:\n  - {{name: monthly, per: team, period: month, {limits}}}\nlimits: {{concurrency: 1000}}\n")
@@ -260,4 +261,40 @@ async fn a_message_of_the_conversation_is_never_free() {
         .await;
     assert!(matches!(refused, Err(Refused::Budget { .. })), "{refused:?}");
     assert_eq!(provider.count(), 0);
+}
+
+#[tokio::test]
+async fn who_has_the_question_and_is_silent_is_charged() {
+    let silent = Provider::start(|_, _| vec![Step::Wait(Duration::from_mins(1))]).await;
+    let stand = stand(&silent.url(), &silent.url(), &budget("tokens: {hard: 100000}")).await;
+    let only_a = Call {
+        model: Some("only-a".to_owned()),
+        ..call("why?")
+    };
+    stand.gateway.complete(only_a).await.unwrap_err();
+    stand.gateway.drained().await;
+    let rows = stand.gateway.usage("2000-01-01").await.unwrap();
+    assert_eq!((rows[0].requests, rows[0].output), (1, 10));
+}
+
+#[tokio::test]
+async fn usage_that_says_nothing_is_estimated_and_an_answer_is_charged_before_it_is_given() {
+    let vague = Provider::start(|number, _| {
+        let usage = match number {
+            0 => json!({}),
+            1 => json!({"prompt_tokens": 0, "completion_tokens": 0}),
+            _ => json!({"prompt_tokens": 7, "completion_tokens": 0}),
+        };
+        json_response(&json!({
+            "choices": [{"index": 0, "message": {"content": "because"}, "finish_reason": "stop"}], "usage": usage,
+        }))
+    })
+    .await;
+    let stand = stand(&vague.url(), &vague.url(), &budget("tokens: {hard: 100000}")).await;
+    for asked in 1..=3 {
+        let tokens = stand.gateway.complete(call("why?")).await.unwrap().tokens;
+        assert!(tokens.estimated && tokens.input > 0 && tokens.output > 0, "{tokens:?}");
+        let rows = stand.gateway.usage("2000-01-01").await.unwrap();
+        assert_eq!(rows[0].requests, asked);
+    }
 }

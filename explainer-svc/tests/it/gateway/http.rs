@@ -174,6 +174,11 @@ async fn errors_have_the_shape_that_clients_know() {
         error(service.ask(AGENT, &unknown).await).await,
         (404, json!("model_not_found"))
     );
+    let long = with("model", json!("x".repeat(900_000)));
+    assert_eq!(
+        error(service.ask(AGENT, &long).await).await,
+        (400, json!("invalid_request"))
+    );
     let stopped = with("messages", json!([{"role": "user", "content": "STOP-IN"}]));
     assert_eq!(
         error(service.ask(AGENT, &stopped).await).await,

@@ -41,7 +41,7 @@ impl Guards for TestGuards {
     fn inbound(&self, call: &Call) -> Result<Guarded, Fired> {
         let fired = |guard| Fired {
             guard,
-            detail: String::new(),
+            detail: "it says s3cret".to_owned(),
             report: Value::Null,
         };
         let Content::Chat(messages) = &call.content else {
@@ -56,6 +56,8 @@ impl Guards for TestGuards {
         });
         Ok(Guarded {
             messages: messages.collect(),
+            form: call.form.clone(),
+            sampling: call.sampling.clone(),
             report: Value::Null,
             counts: vec![("redaction", 1)],
             outbound: Box::new(move |answer: &Answer<'_>| {

@@ -55,7 +55,17 @@ async fn the_policy_on_agents_is_asked_before_anybody_else() {
         Err(Refused::UnknownModel(_))
     ));
     assert_eq!(provider.count(), 0);
-    assert_eq!(stand.trail.of("model-refused").len(), 4);
+    let refused = stand.trail.of("model-refused");
+    assert_eq!(refused.len(), 4);
+    let told = format!("{refused:?}");
+    assert!(!told.contains("gpt-99"), "what a caller made up: {told}");
+    let long = Call {
+        purpose: "p".repeat(1 << 20),
+        ..call("why?")
+    };
+    stand.gateway.complete(long).await.unwrap_err();
+    let told = stand.trail.of("model-refused").pop().unwrap().payload.to_string();
+    assert!(told.len() < 8192, "{}", told.len());
 }
 
 #[tokio::test]
@@ -87,6 +97,8 @@ async fn guards_stop_both_ways() {
         (fired[0].payload["way"].as_str(), fired[1].payload["way"].as_str()),
         (Some("in"), Some("out"))
     );
+    let told = format!("{:?}", fired[1]);
+    assert!(!told.contains("s3cret"), "what a model said: {told}");
     let metrics = stand.metrics();
     assert!(
         metrics.contains("model_guards_total{guard=\"links\",outcome=\"stopped\"} 1"),
@@ -282,4 +294,59 @@ fn a_wrong_file_is_refused_with_the_place_and_all_reasons() {
         both.contains("providers[0].region") && both.contains("routes[0].targets[0].provider"),
         "{both}"
     );
+}
+
+#[tokio::test]
+async fn a_kept_answer_of_a_place_that_may_not_be_asked_any_more_is_none() {
+    let (first, second) = (good().await, Provider::start(|_, _| messages("since", 1, 1)).await);
+    let asked = || Call {
+        cache: Some(cache_key("one")),
+        ..call("why?")
+    };
+    let text = settings(&first.url(), &second.url(), "");
+    let stand = super::Stand::at(folder(), &text).await;
+    assert_eq!(stand.gateway.complete(asked()).await.unwrap().provider, "a");
+    assert!(stand.gateway.is_kept(&asked()).await);
+    let super::Stand { gateway, folder, .. } = stand;
+    gateway.drained().await;
+    gateway.close().await;
+    drop(gateway);
+    let policy = "package whynot.gateway\ndeny contains \"no\" if startswith(input.target.region, \"eu-\")\n";
+    std::fs::write(folder.path().join("own.rego"), policy).unwrap();
+    let text = settings(&first.url(), &second.url(), "policy: [own.rego]\n");
+    let stand = super::Stand::at(folder, &text).await;
+    assert!(!stand.gateway.is_kept(&asked()).await);
+    let completion = stand.gateway.complete(asked()).await.unwrap();
+    assert_eq!((completion.provider.as_str(), completion.cached), ("b", false));
+    let completion = stand.gateway.complete(asked()).await.unwrap();
+    assert_eq!((completion.provider.as_str(), completion.cached), ("b", true));
+}
+
+#[tokio::test]
+async fn an_answer_that_guards_refused_is_not_paid_again_soon() {
+    let provider = Provider::start(|_, _| answer("STOP-OUT", 3, 2)).await;
+    let stand = stand(&provider.url(), &provider.url(), "").await;
+    let asked = |shape: &str| Call {
+        cache: Some(cache_key(shape)),
+        ..call("why?")
+    };
+    for _ in 0..3 {
+        let refused = stand.gateway.complete(asked("one")).await.unwrap_err();
+        assert_eq!((refused.reason(), provider.count()), ("guard-out", 1));
+    }
+    stand.gateway.complete(asked("two")).await.unwrap_err();
+    assert_eq!(provider.count(), 2, "another question");
+}
+
+#[tokio::test]
+async fn who_turned_models_off_or_on_last_is_told_last() {
+    let provider = good().await;
+    let stand = stand(&provider.url(), &provider.url(), "").await;
+    for _ in 0..5 {
+        let turns = (0..20).map(|turn| stand.gateway.kill(turn % 2 == 0, "a drill"));
+        futures_util::future::join_all(turns).await;
+        let last = stand.trail.of("kill-switch").pop().unwrap().subject;
+        assert_eq!(last == "off", stand.gateway.is_killed());
+    }
+    assert_eq!(stand.trail.of("kill-switch").len(), 100);
 }
