@@ -79,6 +79,8 @@ impl Guards for Removable {
             Err(fired) if fired.guard == missing => {
                 return Ok(Guarded {
                     messages: sent(raw(call)),
+                    form: call.form.clone(),
+                    sampling: call.sampling.clone(),
                     report: Value::Null,
                     counts: Vec::new(),
                     outbound: Box::new(|answer| Ok(passed(answer))),
