@@ -147,6 +147,7 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
     service.logged("verdict-explained", 1).await;
     service.logged("kill-switch", 2).await;
     service.logged("retention-run", 2).await;
+    assert_eq!(service.server.get("/metrics").await.status(), 200);
     let report = service.report().await;
     is_whole(&service, &report).await;
     for name in SHOWN {
