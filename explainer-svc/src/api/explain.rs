@@ -74,7 +74,7 @@ pub(super) async fn post(
         Question::Filter(request, review) => {
             drop(bytes);
             let review = match review {
-                Some(review) => same(&request, review).await,
+                Some(review) => same(&request, review).await?,
                 None => None,
             };
             let deadline = Duration::from_millis(request.deadline_ms);
@@ -91,11 +91,14 @@ pub(super) async fn post(
 }
 
 /// The review, when it is that of the request. It is for trying a change; without it there are words all the same.
-async fn same(request: &ExplainRequest, review: Box<RawValue>) -> Option<Arc<Review>> {
+async fn same(request: &ExplainRequest, review: Box<RawValue>) -> Result<Option<Arc<Review>>, Problem> {
     let bytes = Box::<str>::from(review).into_string().into_bytes();
-    let parsed = tokio::task::spawn_blocking(move || Review::parse(&bytes)).await;
-    let review = parsed.ok()?.ok()?;
-    (review.uid == request.review.uid && review.kind == request.review.kind).then(|| Arc::new(review))
+    let Ok(parsed) = tokio::task::spawn_blocking(move || Review::parse(&bytes)).await else {
+        return Ok(None);
+    };
+    let review = parsed.map_err(|error| Problem::bad_request(error.reason).at("admissionReview"))?;
+    let is_same = review.uid == request.review.uid && review.kind == request.review.kind;
+    Ok(is_same.then(|| Arc::new(review)))
 }
 
 async fn webhook(state: &AppState, sent: WebhookRequest, begun: Instant) -> Result<WebhookResponse, Problem> {
