@@ -4,8 +4,10 @@
 //! webhook behind answers is the business of [`upstream`](crate::upstream).
 
 mod asking;
+mod deadline;
+mod response;
 
-use engine::admission::{Answer, Review, Version};
+use engine::admission::{Review, Version};
 use engine::answer::{self, Decided};
 use engine::context::Namespace;
 use engine::eval::PolicySet;
@@ -16,14 +18,13 @@ use engine::verdict::Action;
 
 pub(crate) use self::asking::explainer_call;
 use self::asking::lacks_change;
+pub use self::response::{Response, nothing_to_judge_with, text};
+use self::response::{admission, plain};
 use crate::config::Config;
 use crate::upstream::{self, Head, Passed, Rewording};
 
 /// The largest answer of the explainer that is read.
 pub const MAX_EXPLANATION_BYTES: usize = 256 * 1024;
-
-/// How long a webhook may take when the API server does not say: the default of `timeoutSeconds`.
-const DEFAULT_DEADLINE_MS: u64 = 10_000;
 
 /// The longest name of a model in an annotation, in characters.
 const MAX_ANNOTATION: usize = 200;
@@ -156,17 +157,6 @@ pub enum Effect {
     Log(String),
 }
 
-/// An HTTP response.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Response {
-    /// The status.
-    pub status: u32,
-    /// `content-type`.
-    pub content_type: &'static str,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Count {
@@ -234,36 +224,6 @@ fn finish(end: Effect, mut effects: Vec<Effect>) -> (State, Vec<Effect>) {
     (State::Done, effects)
 }
 
-/// The answer when there is no other: the API server takes it as a failed call.
-pub fn nothing_to_judge_with() -> Response {
-    Response {
-        status: 500,
-        content_type: "text/plain; charset=utf-8",
-        body: b"whynot: this review could not be answered\n".to_vec(),
-    }
-}
-
-/// One line, for a person.
-pub fn text(status: u32, line: &str) -> Response {
-    Response {
-        status,
-        content_type: "text/plain; charset=utf-8",
-        body: format!("{line}\n").into_bytes(),
-    }
-}
-
-fn plain(status: u32, line: &str) -> Effect {
-    Effect::Respond(text(status, line))
-}
-
-fn admission(answer: &Answer) -> Effect {
-    Effect::Respond(Response {
-        status: 200,
-        content_type: "application/json",
-        body: answer.to_bytes(),
-    })
-}
-
 fn headers(config: &Config, method: &str, path: &str, content_type: &str, is_end: bool) -> (State, Vec<Effect>) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let webhook = path.strip_prefix(&config.wrap_prefix).and_then(webhook_of);
@@ -287,7 +247,7 @@ fn headers(config: &Config, method: &str, path: &str, content_type: &str, is_end
     }
     let target = Target {
         webhook,
-        deadline_ms: deadline_ms(query),
+        deadline_ms: deadline::milliseconds(query),
     };
     // A body that says it is too large is still received up to the limit: its uid is at the start, and with it the refusal
     // reaches the person.
@@ -499,42 +459,6 @@ fn answered(
 fn pass_on(target: Target, uid: String, body: Vec<u8>, effects: Vec<Effect>) -> (State, Vec<Effect>) {
     let (_, effects) = finish(Effect::PassOn, effects);
     (State::Behind(Box::new(Passed { target, uid, body })), effects)
-}
-
-/// The webhook's deadline in milliseconds: `timeout=10s`, as Go writes durations.
-fn deadline_ms(query: &str) -> u64 {
-    let timeout = query.split('&').find_map(|pair| pair.strip_prefix("timeout="));
-    timeout.and_then(go_duration_ms).unwrap_or(DEFAULT_DEADLINE_MS)
-}
-
-fn go_duration_ms(text: &str) -> Option<u64> {
-    let mut total = 0.0_f64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
-        let (number, tail) = rest.split_at(digits);
-        let unit_end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let factor = match unit {
-            "h" => 3_600_000.0,
-            "m" => 60_000.0,
-            "s" => 1_000.0,
-            "ms" => 1.0,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * factor;
-        rest = tail;
-    }
-    // The API server's own limit is 30 s; more than a minute is no deadline.
-    let is_sensible = !text.is_empty() && (0.0..=60_000.0).contains(&total);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be between 0 and 60,000"
-    )]
-    is_sensible.then_some(total as u64)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! The first line says what and how many; each problem says where, why and how. What one change is for stands together, and the
 //! change comes last, next to the person's prompt.
 
+mod warnings;
+
 use super::by_model::{self, ByModel};
 use super::wire::{Decision, ExplainRequest, Repeat, ReviewSummary};
 use super::{path, remedy, why};
@@ -11,12 +13,6 @@ use crate::verdict::{Action, Failure, FailureKind, Found, Link, Severity, Violat
 
 /// Lines are broken here; narrower terminals break them again.
 pub(super) const WIDTH: usize = 96;
-
-/// What the API server advises for one warning, in characters; tools cut what is longer.
-const ADVISED_WARNING: usize = 120;
-
-/// More warnings than this are summed up in one.
-const MAX_WARNINGS: usize = 10;
 
 /// With more rules than this only the first sentence of each reason is shown; the link has all of it.
 const MAX_WHOLE_REASONS: usize = 3;
@@ -55,7 +51,7 @@ pub fn render(request: &ExplainRequest, extras: &Extras) -> Words {
     };
     Words {
         message,
-        warnings: warnings(request),
+        warnings: warnings::of(request),
     }
 }
 
@@ -416,33 +412,6 @@ fn failed(failure: &Failure, text: &mut String) {
     bullet("  Why:  ", why, text);
 }
 
-/// One line a policy: what, how often, and how to mend it when that fits.
-fn warnings(request: &ExplainRequest) -> Vec<String> {
-    let mut all: Vec<String> = by_policy(request.with_action(Action::Warn))
-        .iter()
-        .filter_map(|rule| warning(rule))
-        .collect();
-    all.extend(
-        request
-            .failures
-            .iter()
-            .filter(|failure| failure.tolerated)
-            .map(|failure| {
-                format!(
-                    "[{}] could not be evaluated and was let through: {}",
-                    failure.policy, failure.detail
-                )
-            }),
-    );
-    let total = all.len();
-    if total > MAX_WARNINGS {
-        all.truncate(MAX_WARNINGS - 1);
-        all.push(format!("and {} more warnings", total - all.len()));
-    }
-    let all: Vec<String> = all.iter().map(|warning| typewriter(warning)).collect();
-    redact::warnings(&all)
-}
-
 /// Typographic signs as every terminal shows them; letters of all languages stay.
 fn typewriter(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -462,19 +431,6 @@ fn typewriter(text: &str) -> String {
         }
     }
     plain
-}
-
-fn warning(rule: &[&Violation]) -> Option<String> {
-    let first = rule.first()?;
-    let more = match rule.len() - 1 {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    let short = format!("[{}] {}{more}", first.policy, first.message);
-    let whole = format!("{short} {}", first.remediation);
-    // Half a sentence helps nobody.
-    let fits = redact::line(&whole, usize::MAX).chars().count() <= ADVISED_WARNING;
-    Some(if fits { whole } else { short })
 }
 
 /// A paragraph that hangs under its lead.

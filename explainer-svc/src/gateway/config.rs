@@ -1,5 +1,6 @@
 //! The gateway's file: YAML becomes [`Settings`], whole or refused.
 
+mod budgets;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +13,11 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 
 pub use self::raw::{Kind, MaxTokensField, Output};
-use self::raw::{Raw, RawAgent, RawAllow, RawBudget, RawLimit, RawLimits, RawProvider, RawRoute, RawTarget};
+use self::raw::{Raw, RawAgent, RawAllow, RawLimits, RawProvider, RawRoute, RawTarget};
 use super::agents::Agent;
-use super::budget::{Budget, Limit};
+use super::budget::Budget;
 use super::policy::Policy;
-use super::prices::{self, Prices, billionths};
+use super::prices::{self, Prices};
 use super::release::Release;
 use super::secret::Source;
 
@@ -201,7 +202,7 @@ impl Settings {
             problems.push(format!("defaultRoute: there is no route {default_route:?}"));
         }
         let agents = agents(raw_agents, folder, &mut problems);
-        let budgets = budgets(raw_budgets, &mut problems);
+        let budgets = budgets::budgets(raw_budgets, &mut problems);
         let prices = match prices {
             None => Prices::parse(prices::SHIPPED),
             Some(path) => read(&folder.join(path)).and_then(|text| Prices::parse(&text)),
@@ -429,70 +430,6 @@ fn agents(raw: Vec<RawAgent>, folder: &Path, problems: &mut Vec<String>) -> Vec<
         });
     }
     agents
-}
-
-fn budgets(raw: Vec<RawBudget>, problems: &mut Vec<String>) -> Vec<Budget> {
-    let mut names = BTreeSet::new();
-    let mut budgets = Vec::new();
-    for (index, raw) in raw.into_iter().enumerate() {
-        match budget(raw) {
-            Ok(budget) if names.insert(budget.name.clone()) => budgets.push(budget),
-            Ok(_) => problems.push(format!("budgets[{index}].name: is there twice")),
-            Err(problem) => problems.push(format!("budgets[{index}].{problem}")),
-        }
-    }
-    budgets
-}
-
-fn budget(raw: RawBudget) -> Result<Budget, String> {
-    name(&raw.name)?;
-    let dollars = |field: &str, amount: Option<f64>| match amount {
-        None => Ok(None),
-        Some(dollars) => billionths(dollars)
-            .map(Some)
-            .ok_or_else(|| format!("dollars.{field}: expected dollars from 0 on")),
-    };
-    let money = Limit {
-        soft: dollars("soft", raw.dollars.soft)?,
-        hard: dollars("hard", raw.dollars.hard)?,
-    };
-    let of = |raw: RawLimit<u64>| Limit {
-        soft: raw.soft,
-        hard: raw.hard,
-    };
-    let budget = Budget {
-        name: raw.name,
-        per: raw.per,
-        period: raw.period,
-        agents: only("agents", raw.only.agents)?,
-        teams: only("teams", raw.only.teams)?,
-        models: only("models", raw.only.models)?,
-        money,
-        tokens: of(raw.tokens),
-        requests: of(raw.requests),
-    };
-    let limits = [budget.money, budget.tokens, budget.requests];
-    if limits.iter().all(|limit| limit.soft.is_none() && limit.hard.is_none()) {
-        return Err("dollars, tokens or requests: expected a limit".to_owned());
-    }
-    let is_odd = |limit: &Limit| {
-        let above = limit.soft.zip(limit.hard).is_some_and(|(soft, hard)| soft > hard);
-        above
-            || [limit.soft, limit.hard]
-                .into_iter()
-                .flatten()
-                .any(|value| i64::try_from(value).is_err())
-    };
-    if limits.iter().any(is_odd) {
-        return Err("soft: is above hard, or a limit is too large".to_owned());
-    }
-    Ok(budget)
-}
-
-fn only(field: &str, patterns: Option<Vec<String>>) -> Result<Option<GlobSet>, String> {
-    patterns
-        .map(|patterns| globs(&patterns).map_err(|problem| format!("only.{field}: {problem}")))
-        .transpose()
 }
 
 fn rego(paths: &[PathBuf], folder: &Path, agents: &[Agent]) -> Result<Policy, String> {

@@ -11,7 +11,8 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{TestServer, denial};
+use crate::delivery_signed::fixture;
+use crate::support::TestServer;
 
 pub(crate) const TOKEN: &str = "an administrator's token";
 
@@ -73,7 +74,7 @@ pub(crate) fn token(folder: &Path) -> Token {
 }
 
 /// A server that takes pushes.
-async fn pushed_to() -> (TestServer, TempDir) {
+pub(crate) async fn pushed_to() -> (TestServer, TempDir) {
     let folder = TempDir::new().unwrap();
     let token = token(folder.path());
     let server = TestServer::with(|config| config.policies.administrator = Some(token)).await;
@@ -111,7 +112,7 @@ impl TestServer {
         answer["revision"].as_str().unwrap().to_owned()
     }
 
-    async fn roll_back(&self, body: Value) -> Response {
+    pub(crate) async fn roll_back(&self, body: Value) -> Response {
         let request = self
             .client
             .post(format!("{}/v1/policies/rollback", self.url))
@@ -325,105 +326,6 @@ async fn each_bad_bundle_is_refused_with_its_reason_in_the_status() {
     }
 }
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/opa-bundles")
-        .join(name)
-}
-
-#[tokio::test]
-async fn with_a_key_only_what_it_signed_is_taken() {
-    use explainer_svc::sources::{Key, Trust, Verification};
-    let folder = TempDir::new().unwrap();
-    let token = token(folder.path());
-    let keys = Key::parse(&fs::read(fixture("keys/p256.pem")).unwrap(), None).unwrap();
-    let server = TestServer::with(|config| {
-        config.policies.administrator = Some(token);
-        config.policies.options.verification = Verification::Required(Box::new(Trust {
-            keys,
-            ..Trust::default()
-        }));
-    })
-    .await;
-    let signed = server.pushed(fs::read(fixture("good/es256.tar.gz")).unwrap()).await;
-    for (name, body) in [
-        ("unsigned", bundle("unsigned")),
-        ("of another key", fs::read(fixture("good/es384.tar.gz")).unwrap()),
-        ("changed", fs::read(fixture("bad/changed-policy.tar.gz")).unwrap()),
-        ("JSON", server.served().await.into_bytes()),
-    ] {
-        assert_eq!(
-            server.push(body).await.status(),
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "{name}"
-        );
-        let reasons = server.status().await["refused"][0]["reasons"].to_string();
-        assert!(
-            reasons.contains("sign") || reasons.contains("digest"),
-            "{name}: {reasons}"
-        );
-    }
-    assert_eq!(server.revision().await, signed);
-}
-
-#[tokio::test]
-async fn a_key_that_is_given_later_holds_for_what_is_kept() {
-    use explainer_svc::sources::{Key, Trust, Verification};
-    let folder = TempDir::new().unwrap();
-    let database = folder.path().join("state/whynot.db");
-    let start = async |key: Option<(&str, &str)>| {
-        let token = token(folder.path());
-        TestServer::at(&database, |config| {
-            config.policies.administrator = Some(token);
-            if let Some((key, scope)) = key {
-                let keys = Key::parse(&fs::read(fixture(key)).unwrap(), None).unwrap();
-                config.policies.options.verification = Verification::Required(Box::new(Trust {
-                    keys,
-                    scope: scope.to_owned(),
-                    ..Trust::default()
-                }));
-            }
-        })
-        .await
-    };
-    let server = start(None).await;
-    let unsigned = server.pushed(bundle("unsigned")).await;
-    server.stop().await;
-
-    let p256 = Some(("keys/p256.pem", ""));
-    let server = start(p256).await;
-    let status = server.status().await;
-    assert_eq!(status["current"], Value::Null, "{status}");
-    assert_eq!(status["refused"][0]["revision"], unsigned.as_str());
-    assert!(
-        status["refused"][0]["reasons"]
-            .to_string()
-            .contains("--verification-key"),
-        "{status}"
-    );
-    assert!(status["history"][0]["unusable"].is_string(), "{status}");
-    let absent = server.get("/v1/policies").await;
-    assert_eq!(absent.status(), StatusCode::NOT_FOUND);
-    let signed = server.pushed(fs::read(fixture("good/es256.tar.gz")).unwrap()).await;
-    for body in [json!({}), json!({"revision": unsigned})] {
-        assert_eq!(server.roll_back(body).await.status(), StatusCode::NOT_FOUND);
-    }
-    server.stop().await;
-
-    // By the same key it is current at once; by another, or for another scope, it is not.
-    for (key, expected) in [
-        (p256, Some(&signed)),
-        (Some(("keys/p384.pem", "")), None),
-        (Some(("keys/p256.pem", "write")), None),
-        (None, Some(&signed)),
-    ] {
-        let server = start(key).await;
-        let current = server.status().await["current"]["revision"].clone();
-        assert_eq!(current.as_str(), expected.map(String::as_str), "{key:?}");
-        server.stop().await;
-    }
-}
-
 #[tokio::test]
 async fn only_the_administrator_changes_policies() {
     let open = TestServer::start().await;
@@ -521,95 +423,6 @@ async fn a_rollback_holds_until_the_source_has_something_else() {
     // Named, even the bad one can be had.
     let named: Value = server.roll_back(json!({"revision": bad})).await.json().await.unwrap();
     assert_eq!(named["revision"], bad.as_str());
-}
-
-#[tokio::test]
-async fn who_waits_is_answered_when_there_is_something_new() {
-    let (server, _folder) = pushed_to().await;
-    let one = server.pushed(bundle("one")).await;
-    let ask = |wait: &str, known: &str| {
-        let request = server.client.get(format!("{}/v1/policies?wait={wait}", server.url));
-        request.header("if-none-match", format!("\"{known}\"")).send()
-    };
-    let begun = Instant::now();
-    let unchanged = ask("1", &one).await.unwrap();
-    assert_eq!(unchanged.status(), StatusCode::NOT_MODIFIED);
-    assert_eq!(unchanged.headers()["etag"], format!("\"{one}\""));
-    assert!(
-        (1000..3000).contains(&begun.elapsed().as_millis()),
-        "{:?}",
-        begun.elapsed()
-    );
-    assert_eq!(ask("20", "another").await.unwrap().status(), StatusCode::OK);
-
-    let waiting = ask("20", &one);
-    let pushing = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let two = server.pushed(bundle("two")).await;
-        (two, Instant::now())
-    };
-    let (answer, (two, pushed)) = tokio::join!(async { (waiting.await.unwrap(), Instant::now()) }, pushing);
-    assert_eq!(answer.0.headers()["etag"], format!("\"{two}\""));
-    assert!(answer.1 < pushed + Duration::from_millis(500), "at once");
-    assert!(answer.0.text().await.unwrap().contains("two"));
-    for wrong in ["31", "-1", "x"] {
-        assert_eq!(
-            ask(wrong, "a").await.unwrap().status(),
-            StatusCode::BAD_REQUEST,
-            "{wrong}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn when_all_places_to_wait_are_taken_the_answer_comes_at_once() {
-    use explainer_svc::delivery::{Delivery, Settings};
-    use explainer_svc::telemetry::Metrics;
-    let folder = TempDir::new().unwrap();
-    let state = folder.path().join("policies");
-    let delivery = Delivery::open(Settings::default(), state, Metrics::default())
-        .await
-        .unwrap();
-    let one = delivery.push(bundle("one").into()).await.unwrap().revision;
-    let long = Duration::from_secs(30);
-    let waiting: Vec<_> = (0..1024)
-        .map(|_| {
-            let delivery = delivery.clone();
-            tokio::spawn(async move { delivery.after(|_| true, long).await })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let answer = tokio::time::timeout(Duration::from_secs(5), delivery.after(|_| true, long)).await;
-    assert_eq!(answer.unwrap().unwrap().revision, one);
-    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
-    delivery.stop();
-}
-
-#[tokio::test]
-async fn those_who_wait_keep_nobody_else_from_an_answer_and_end_with_the_server() {
-    let folder = TempDir::new().unwrap();
-    let token = token(folder.path());
-    let mut server = TestServer::with(|config| {
-        config.limits.concurrency = 1;
-        config.policies.administrator = Some(token);
-    })
-    .await;
-    let one = server.pushed(bundle("one")).await;
-    let waiting: Vec<_> = (0..20)
-        .map(|_| {
-            let request = server.client.get(format!("{}/v1/policies?wait=30", server.url));
-            tokio::spawn(request.header("if-none-match", format!("\"{one}\"")).send())
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(server.post(&denial()).await.status(), StatusCode::OK);
-    let begun = Instant::now();
-    server.begin_stop();
-    for waiting in waiting {
-        assert_eq!(waiting.await.unwrap().unwrap().status(), StatusCode::NOT_MODIFIED);
-    }
-    server.stopped().await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

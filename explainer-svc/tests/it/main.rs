@@ -22,6 +22,8 @@ mod check_terminal;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_render;
+#[cfg(test)]
 mod context;
 #[cfg(test)]
 mod delivery;
@@ -30,7 +32,13 @@ mod delivery_commands;
 #[cfg(test)]
 mod delivery_crash;
 #[cfg(test)]
+mod delivery_registry;
+#[cfg(test)]
 mod delivery_remote;
+#[cfg(test)]
+mod delivery_signed;
+#[cfg(test)]
+mod delivery_waiting;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]

@@ -4,23 +4,6 @@ use super::asking::{patience, with_review};
 use super::*;
 use crate::config::Explainer;
 
-#[test]
-fn deadlines_are_read_as_go_writes_them() {
-    for (query, expected) in [
-        ("timeout=5s", 5_000),
-        ("a=b&timeout=1m0s", 60_000),
-        ("timeout=1.5s", 1_500),
-        ("timeout=250ms", 250),
-        ("timeout=", DEFAULT_DEADLINE_MS),
-        ("timeout=garbage", DEFAULT_DEADLINE_MS),
-        ("timeout=-5s", DEFAULT_DEADLINE_MS),
-        ("timeout=999h", DEFAULT_DEADLINE_MS),
-        ("", DEFAULT_DEADLINE_MS),
-    ] {
-        assert_eq!(deadline_ms(query), expected, "{query}");
-    }
-}
-
 const BY_LABEL: &str = "package a\n\ndeny contains \"locked\" if input.namespace.labels.locked == \"yes\"\n";
 
 fn placing(namespace_timeout_ms: Option<u64>) -> (Config, State, Vec<Effect>) {

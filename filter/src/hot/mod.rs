@@ -10,6 +10,7 @@
 
 mod board;
 mod bundles;
+mod generation;
 mod lead;
 mod lease;
 mod staging;
@@ -17,7 +18,6 @@ mod surroundings;
 mod workers;
 
 use std::cell::{Cell, RefCell};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use proxy_wasm::types::LogLevel;
 use crate::config::{Config, ConfigError, Plugin};
 use crate::host;
 use crate::metrics::{Live as Counted, Metrics};
-use board::{ACCEPTED, ACTIVE, FAILED, GENERATION, NEXT_ID, SOURCE, TARGET};
+use board::{ACCEPTED, ACTIVE, FAILED, NEXT_ID, SOURCE, TARGET};
 use lead::Lead;
 use staging::{Staging, Step};
 use surroundings::Surroundings;
@@ -106,7 +106,7 @@ impl Shared {
         let is_live = plugin.live.as_ref().is_some_and(|live| live.policies);
         let active = if is_live { board::text(ACTIVE) } else { String::new() };
         let embedded = plugin.bundle.as_ref().map(|bundle| bundle.revision.clone());
-        let of_process = active_set(&active, embedded.as_deref());
+        let of_process = staging::active_set(&active, embedded.as_deref());
         let set = match of_process {
             // This process has compiled it before: a VM that is made anew need not.
             Some(set) if embedded.as_ref().is_none_or(|own| board::text(ACCEPTED) == *own) => Some(set),
@@ -128,7 +128,11 @@ impl Shared {
         surroundings.finish(now_us);
         let me = Worker {
             id: if plugin.live.is_some() { board::next(NEXT_ID) } else { 0 },
-            generation: if plugin.live.is_some() { generation(json) } else { 0 },
+            generation: if plugin.live.is_some() {
+                generation::number(json)
+            } else {
+                0
+            },
             ..Worker::default()
         };
         let metrics = Metrics::new();
@@ -281,7 +285,7 @@ impl Shared {
         self.metrics.context_age(state.surroundings.age_ms(now_us));
         self.tell(&mut state, now_us);
         let mut period = period;
-        if is_current(state.me.generation, now_us) && lease::hold(state.me.id, now_us) {
+        if generation::is_current(state.me.generation, now_us) && lease::hold(state.me.id, now_us) {
             let Hot { lead, me, .. } = &mut *state;
             if lead.turn(live, me, &self.metrics, now_us) {
                 period = TURN;
@@ -487,45 +491,4 @@ impl Hot {
             host::tick_every(period);
         }
     }
-}
-
-/// The set that is active in this process, for an instance that is made anew.
-fn active_set(active: &str, embedded: Option<&str>) -> Option<PolicySet> {
-    if active.is_empty() || embedded == Some(active) {
-        return None;
-    }
-    match Staging::new(active, None).finish() {
-        Step::Ready(set) => Some(set),
-        Step::More | Step::Gone | Step::Failed(_) => None,
-    }
-}
-
-/// Whether instances of this configuration may lead: it is the newest one, or of the newest one nobody is there. Envoy makes a VM for
-/// an update before it takes the update, and may refuse it then.
-fn is_current(own: u32, now_us: u64) -> bool {
-    let newest = board::text(GENERATION)
-        .split_once(' ')
-        .and_then(|(number, _)| number.parse().ok());
-    newest == Some(own)
-        || !workers::all(now_us)
-            .iter()
-            .any(|worker| newest == Some(worker.generation))
-}
-
-/// Which configuration of this process it is: the older ones drain.
-fn generation(json: &[u8]) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    json.hash(&mut hasher);
-    let hash = format!("{:x}", hasher.finish());
-    let mut own = 0;
-    board::update(GENERATION, |text| {
-        let (number, known) = text.split_once(' ').unwrap_or(("0", ""));
-        own = number.parse().unwrap_or(0);
-        if known == hash {
-            return None;
-        }
-        own += 1;
-        Some(format!("{own} {hash}"))
-    });
-    own
 }

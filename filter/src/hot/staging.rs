@@ -88,3 +88,14 @@ impl Staging {
         }
     }
 }
+
+/// The set that is active in this process, for an instance that is made anew.
+pub(super) fn active_set(active: &str, embedded: Option<&str>) -> Option<PolicySet> {
+    if active.is_empty() || embedded == Some(active) {
+        return None;
+    }
+    match Staging::new(active, None).finish() {
+        Step::Ready(set) => Some(set),
+        Step::More | Step::Gone | Step::Failed(_) => None,
+    }
+}
