@@ -98,8 +98,9 @@ impl Desk {
         let (sender, receiver) = watch::channel(Progress::default());
         let (writer, stop) = (self.writer.clone(), self.stop.clone());
         let deadline = Instant::now() + self.settings.background;
+        let writing = self.metrics.writing();
         self.tasks.spawn(async move {
-            let _place = place;
+            let (_place, _writing) = (place, writing);
             let written = write(&writer, &denial, history, deadline, &sender);
             let _ = stop.run_until_cancelled(written).await;
             sender.send_modify(|progress| progress.is_done = true);

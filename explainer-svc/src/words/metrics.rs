@@ -3,6 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,6 +30,17 @@ pub struct WordsMetrics {
     unwritten: Family<Without, Counter>,
     fixes: Family<Tried, Counter>,
     denials: Family<Said, Counter>,
+    writing: Gauge,
+}
+
+/// A denial that is written about, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Writing(Gauge);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl WordsMetrics {
@@ -54,6 +66,11 @@ impl WordsMetrics {
             "Denials by whether a model's words were in them, came later, or did not come",
             self.denials.clone(),
         );
+        registry.register(
+            "model_writing",
+            "Denials that models write about now",
+            self.writing.clone(),
+        );
     }
 
     pub(super) fn said(&self, cached: bool) {
@@ -67,6 +84,11 @@ impl WordsMetrics {
 
     pub(super) fn tried(&self, outcome: &'static str, reason: &'static str) {
         self.fixes.get_or_create(&Tried { outcome, reason }).inc();
+    }
+
+    pub(super) fn writing(&self) -> Writing {
+        self.writing.inc();
+        Writing(self.writing.clone())
     }
 
     pub(super) fn denial(&self, outcome: &'static str) {

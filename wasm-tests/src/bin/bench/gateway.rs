@@ -363,7 +363,7 @@ fn note(rounds: &Rounds, table: &mut Table) {
 }
 
 /// A program of this workspace, compiled in release mode.
-fn released(name: &str) -> Result<PathBuf> {
+pub(crate) fn released(name: &str) -> Result<PathBuf> {
     if let Some(given) = env::var_os("WHYNOT_BIN") {
         return Ok(given.into());
     }
@@ -383,7 +383,7 @@ fn released(name: &str) -> Result<PathBuf> {
 }
 
 /// Runs a script of the repository; what it prints.
-fn script(name: &str, arguments: &[&str]) -> Result<PathBuf> {
+pub(crate) fn script(name: &str, arguments: &[&str]) -> Result<PathBuf> {
     let mut command = Command::new(repository(name));
     let output = command
         .args(arguments)

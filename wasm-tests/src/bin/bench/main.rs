@@ -20,6 +20,7 @@ mod servers;
 mod sets;
 mod swap;
 mod wasm;
+mod words;
 
 use std::{
     fs,
@@ -57,6 +58,8 @@ enum Scenario {
     Swap,
     /// The gateway to models beside `LiteLLM`'s proxy, before a provider that answers at once.
     Gateway,
+    /// Denials while a small real model writes about them: some ten seconds for each.
+    Words,
 }
 
 impl Scenario {
@@ -72,6 +75,7 @@ impl Scenario {
             Self::Memory => "memory",
             Self::Swap => "swap",
             Self::Gateway => "gateway",
+            Self::Words => "words",
         }
     }
 }
@@ -99,6 +103,9 @@ struct Arguments {
     /// How many requests `memory` sends: 200000 shows a leak that a smaller number does not.
     #[arg(long, default_value_t = 20_000)]
     requests: u64,
+    /// How many denials a model writes about in `words`.
+    #[arg(long, default_value_t = 200)]
+    denials: usize,
     /// A folder of policies (`whynot policy build`) instead of the library's five; build/bench/five has the templates.
     #[arg(long)]
     policies: Option<PathBuf>,
@@ -140,6 +147,7 @@ fn main() -> Result<()> {
             Scenario::Memory => memory::run(&arguments)?,
             Scenario::Swap => swap::run(&arguments)?,
             Scenario::Gateway => gateway::run(&arguments)?,
+            Scenario::Words => words::run(&arguments)?,
         };
         finish(&arguments, scenario, &table)?;
     }
