@@ -62,6 +62,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Table> {
     let (model, address) = model(&folder)?;
     let mut settings = Settings::for_test("bench-words")?.without_kubernetes();
     settings.programs.whynot = released("whynot")?;
+    // From the first review on, and not only once the explainer's have come.
+    settings.bundle = folder.join("bundle.json");
+    let built = Command::new(&settings.programs.whynot)
+        .args(["policy", "build"])
+        .arg(&policies)
+        .arg("-o")
+        .arg(&settings.bundle)
+        .status()?;
+    ensure!(built.success(), "building the policies");
     settings.render_arguments.push("--explainer-object".to_owned());
     settings.live = Some(Live {
         policies: Some(policies),
@@ -73,6 +82,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Table> {
     });
     let stack = TestStack::start(settings)?;
     let asking = Asking::new(&stack)?;
+    Asking::until("the explainer has no policies", || {
+        let status = asking.json("/v1/policies/status")?;
+        Ok(status.pointer("/current/revision").is_some_and(Value::is_string))
+    })?;
     let reviews = denied(if arguments.quick { 3 } else { arguments.denials })?;
     let mut all = Vec::new();
     for ((number, review), timeout) in reviews.iter().enumerate().zip(TIMEOUTS.into_iter().cycle()) {
@@ -253,19 +266,23 @@ impl<'s> Asking<'s> {
 
     /// Waits until models write about no denial.
     fn until_idle(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
         let url = format!("{}/metrics", self.stack.explainer_url());
-        loop {
+        Self::until("a model writes on", || {
             let text = self.explainer.get(&url).call()?.body_mut().read_to_string()?;
             let busy = text.lines().find_map(|line| line.strip_prefix("whynot_model_writing "));
-            if busy.context("no whynot_model_writing among the metrics")? == "0" {
-                return Ok(());
-            }
+            Ok(busy.context("no whynot_model_writing among the metrics")? == "0")
+        })
+    }
+
+    fn until(otherwise: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so()? {
             if Instant::now() > deadline {
-                bail!("a model wrote for more than {} s", PATIENCE.as_secs());
+                bail!("after {} s {otherwise}", PATIENCE.as_secs());
             }
             thread::sleep(Duration::from_millis(50));
         }
+        Ok(())
     }
 
     fn json(&self, path: &str) -> Result<Value> {
