@@ -20,6 +20,7 @@ pub mod ledger;
 mod retention;
 pub mod server;
 pub mod sources;
+mod sqlite;
 pub mod store;
 pub mod telemetry;
 pub mod ui;

@@ -1,7 +1,6 @@
 //! Opening a log: whole, or refused with what to do. A log must never sign a tree that contradicts one that it signed before.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use tlog_tiles::record_hash;
@@ -11,6 +10,7 @@ use super::event::Leaf;
 use super::store::Store;
 use super::tree::{Edge, WIDTH};
 use super::{Error, Key, Settings, SignedCheckpoint, TilePath};
+use crate::sqlite;
 
 /// What a log is written with.
 #[derive(Debug)]
@@ -34,10 +34,7 @@ pub(super) struct State {
 /// Opens the log, or makes it.
 pub(super) async fn open(settings: &Settings) -> Result<Opened, Error> {
     for path in [&settings.database, &settings.key, &settings.checkpoint] {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.map_err(|source| Error::file(folder, source))?;
-        }
+        sqlite::make_private_folder_of(path).map_err(|source| Error::file(path, source))?;
     }
     let lock = lock(&settings.database)?;
     let is_new = !settings.database.exists() && !settings.checkpoint.exists();

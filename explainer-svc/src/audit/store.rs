@@ -1,23 +1,20 @@
 //! The log's database, `SQLite`: its own file, so that a ledger that is restored or deleted takes no log with it, and so that its
 //! transactions can be durable against a power cut without the ledger's being.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
+use sqlx::sqlite::{SqlitePool, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
 use tlog_tiles::{Hash, Tile};
 
 use super::event::SALT;
 use super::tree::{HEIGHT, Node, WIDTH};
 use super::{Error, TilePath};
+use crate::sqlite::{self, Pools};
 
-/// How long to wait for a lock that another process holds.
-const BUSY: Duration = Duration::from_secs(5);
-/// Connections that read at the same time.
-const READERS: u32 = 4;
+const MIGRATIONS: [(&str, &str); 1] = [("log", include_str!("../../migrations/audit/0001_log.sql"))];
 /// How many rows one statement inserts, the most first: a statement has its price, whatever it inserts.
 const ROWS: [usize; 5] = [128, 32, 8, 2, 1];
 
@@ -60,33 +57,17 @@ struct Inserts {
 impl Store {
     /// Opens the database, makes it when there is none, and brings its schema up to date.
     pub(super) async fn open(path: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What was acknowledged is there after a power cut.
-            .synchronous(SqliteSynchronous::Full)
+        // What was acknowledged is there after a power cut.
+        let options = sqlite::options(path, SqliteSynchronous::Full)
             // What retention deletes is overwritten.
-            .pragma("secure_delete", "ON")
-            .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
-        let write = pool.clone().max_connections(1).connect_with(options.clone()).await?;
-        migrations().run(&write).await?;
-        let options = options.create_if_missing(false).read_only(true);
-        Ok(Self::of(
-            write,
-            pool.max_connections(READERS).connect_with(options).await?,
-        ))
+            .pragma("secure_delete", "ON");
+        let Pools { write, read } = sqlite::open::<Error>(options, &MIGRATIONS).await?;
+        Ok(Self::of(write, read))
     }
 
     /// Opens a database that is there, to look at it.
     pub(super) async fn open_to_read(path: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().acquire_timeout(BUSY).max_connections(1);
-        let read = pool.connect_with(options).await?;
+        let read = sqlite::open_to_read(path).await?;
         Ok(Self::of(read.clone(), read))
     }
 
@@ -214,17 +195,7 @@ impl Store {
 
     /// Stored leaves with their payloads, in order: `from` and as many as `limit` after it, before `before`.
     pub(super) async fn leaves(&self, from: u64, before: u64, limit: u64) -> Result<Vec<StoredLeaf>, Error> {
-        let rows = sqlx::query(
-            "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
-             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
-             WHERE number >= ? AND number < ? ORDER BY number LIMIT ?",
-        )
-        .bind(signed(from))
-        .bind(signed(before))
-        .bind(signed(limit))
-        .fetch_all(&self.read)
-        .await?;
-        rows.iter().map(stored).collect()
+        self.selected(None, from..before, limit, "ASC").await
     }
 
     /// The same, of one kind.
@@ -235,18 +206,7 @@ impl Store {
         before: u64,
         limit: u64,
     ) -> Result<Vec<StoredLeaf>, Error> {
-        let rows = sqlx::query(
-            "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
-             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
-             WHERE json_extract(leaf.bytes, '$.kind') = ? AND number >= ? AND number < ? ORDER BY number LIMIT ?",
-        )
-        .bind(kind)
-        .bind(signed(from))
-        .bind(signed(before))
-        .bind(signed(limit))
-        .fetch_all(&self.read)
-        .await?;
-        rows.iter().map(stored).collect()
+        self.selected(Some(kind), from..before, limit, "ASC").await
     }
 
     /// The newest leaves of a kind, the newest first.
@@ -257,17 +217,31 @@ impl Store {
         before: u64,
         limit: u64,
     ) -> Result<Vec<StoredLeaf>, Error> {
-        let rows = sqlx::query(
+        self.selected(Some(kind), from..before, limit, "DESC").await
+    }
+
+    async fn selected(
+        &self,
+        kind: Option<&str>,
+        numbers: Range<u64>,
+        limit: u64,
+        order: &'static str,
+    ) -> Result<Vec<StoredLeaf>, Error> {
+        let mut query = QueryBuilder::new(
             "SELECT number, CAST(leaf.bytes AS BLOB) AS bytes, hash, salt, CAST(payload.bytes AS BLOB) AS payload
-             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number
-             WHERE json_extract(leaf.bytes, '$.kind') = ? AND number >= ? AND number < ? ORDER BY number DESC LIMIT ?",
-        )
-        .bind(kind)
-        .bind(signed(from))
-        .bind(signed(before))
-        .bind(signed(limit))
-        .fetch_all(&self.read)
-        .await?;
+             FROM leaf LEFT JOIN payload ON payload.leaf = leaf.number WHERE number >= ",
+        );
+        query.push_bind(signed(numbers.start));
+        query.push(" AND number < ").push_bind(signed(numbers.end));
+        if let Some(kind) = kind {
+            // As the index has it.
+            query
+                .push(" AND json_extract(leaf.bytes, '$.kind') = ")
+                .push_bind(kind.to_owned());
+        }
+        query.push(" ORDER BY number ").push(order);
+        query.push(" LIMIT ").push_bind(signed(limit));
+        let rows = query.build().fetch_all(&self.read).await?;
         rows.iter().map(stored).collect()
     }
 
@@ -390,11 +364,4 @@ fn signed(number: u64) -> i64 {
 
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
-}
-
-/// The migrations, in the binary. One that was released never changes: its checksum is in every database.
-fn migrations() -> Migrator {
-    let log = include_str!("../../migrations/audit/0001_log.sql");
-    let log = Migration::new(1, "log".into(), MigrationType::Simple, log.into_sql_str(), false);
-    Migrator::with_migrations(vec![log])
 }

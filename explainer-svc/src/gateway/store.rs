@@ -3,16 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqlitePool, SqliteSynchronous};
 
-/// How long to wait for a lock that another process holds.
-const BUSY: Duration = Duration::from_secs(5);
-/// Connections that read at the same time.
-const READERS: u32 = 4;
+use crate::sqlite::{self, Pools};
+
+const MIGRATIONS: [(&str, &str); 1] = [("gateway", include_str!("../../migrations/gateway/0001_gateway.sql"))];
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -49,20 +45,9 @@ impl Store {
     /// Opens the database for this process alone.
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = locked(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Safe against a crash of this process; a power cut may lose the last moments, never the file.
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
-        let write = pool.clone().max_connections(1).connect_with(options.clone()).await?;
-        migrations().run(&write).await?;
-        let read = pool
-            .max_connections(READERS)
-            .connect_with(options.create_if_missing(false).read_only(true))
-            .await?;
+        // Safe against a crash of this process; a power cut may lose the last moments, never the file.
+        let options = sqlite::options(path, SqliteSynchronous::Normal);
+        let Pools { write, read } = sqlite::open::<StoreError>(options, &MIGRATIONS).await?;
         Ok(Self {
             write,
             read,
@@ -100,11 +85,7 @@ fn locked(path: &Path) -> Result<File, StoreError> {
         path: path.display().to_string(),
         source,
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|source| file(folder, source))?;
-    }
+    sqlite::make_private_folder_of(path).map_err(|source| file(path, source))?;
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = Path::new(&name);
@@ -115,18 +96,4 @@ fn locked(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Taken(path.display().to_string())),
         Err(TryLockError::Error(source)) => Err(file(name, source)),
     }
-}
-
-fn migrations() -> Migrator {
-    let files = [("gateway", include_str!("../../migrations/gateway/0001_gateway.sql"))];
-    let migrations = (1..).zip(files).map(|(version, (description, sql))| {
-        Migration::new(
-            version,
-            description.into(),
-            MigrationType::Simple,
-            sql.into_sql_str(),
-            false,
-        )
-    });
-    Migrator::with_migrations(migrations.collect())
 }
