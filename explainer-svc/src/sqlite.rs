@@ -11,6 +11,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 const BUSY: Duration = Duration::from_secs(5);
 /// Connections that read at the same time.
 const READERS: u32 = 4;
+/// Pages of the log (16 MiB) after which it is copied into the file. Who commits waits for that, some ten milliseconds: with the
+/// thousand pages of the default that is one in a hundred calls of models.
+const CHECKPOINT: &str = "4000";
 
 /// One that writes, so that two requests never contend for its lock inside this process, and some that read.
 #[derive(Debug, Clone)]
@@ -26,6 +29,7 @@ pub(crate) fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConn
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
+        .pragma("wal_autocheckpoint", CHECKPOINT)
         .busy_timeout(BUSY)
 }
 
