@@ -118,9 +118,30 @@ impl FaultKind {
         )
     }
 
-    /// Whether it says something about the provider's health.
+    /// Whether it says something about the provider's health. What comes of the question does not: another question may get an
+    /// answer, and whoever asks for long answers would turn the model off for everybody.
     pub(super) fn breaks(self) -> bool {
-        !matches!(self, Self::RateLimited | Self::Rejected | Self::Filtered)
+        match self {
+            Self::RateLimited | Self::Rejected | Self::TooLarge | Self::Filtered => false,
+            Self::Connection
+            | Self::Slow
+            | Self::Stalled
+            | Self::Cut
+            | Self::Server
+            | Self::Key
+            | Self::Malformed
+            | Self::ContentType => true,
+        }
+    }
+
+    /// What an error means that comes in the answer, after a status of success.
+    fn of_error(name: &str) -> Self {
+        match name {
+            "rate_limit_error" | "rate_limit_exceeded" => Self::RateLimited,
+            "invalid_request_error" | "request_too_large" | "not_found_error" => Self::Rejected,
+            "authentication_error" | "permission_error" => Self::Key,
+            _ => Self::Server,
+        }
     }
 }
 
@@ -268,15 +289,7 @@ impl Remote {
             }
         }
         let error: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let code = ["/error/code", "/error/type"]
-            .iter()
-            .find_map(|path| error.pointer(path)?.as_str());
-        let code: String = code
-            .unwrap_or_default()
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-            .take(64)
-            .collect();
+        let code = error.get("error").map(code).unwrap_or_default();
         Fault {
             retry_after,
             ..Fault::new(kind, format!("status {} {code}", status.as_u16()).trim().to_owned())
@@ -349,6 +362,27 @@ impl Remote {
             openai::completion(&value, gathered)
         }
     }
+}
+
+/// What an error calls itself. Nothing else of it: its message may repeat the question.
+fn code(error: &Value) -> String {
+    let name = ["code", "type"].iter().find_map(|name| error.get(name)?.as_str());
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    name.unwrap_or_default().chars().filter(allowed).take(64).collect()
+}
+
+/// An error in the place of an answer.
+fn instead(error: &Value) -> Fault {
+    let code = code(error);
+    let detail = format!("an error instead of an answer: {code}");
+    Fault::new(FaultKind::of_error(&code), detail.trim_end_matches([':', ' ']))
+}
+
+/// How many tools a body gives to a model, by any name that a protocol has for them.
+pub(super) fn tools(body: &Value) -> usize {
+    let named = ["tools", "functions", "mcp_servers"];
+    let given = named.iter().filter_map(|name| body.get(name));
+    given.map(|tools| tools.as_array().map_or(1, Vec::len)).sum()
 }
 
 /// What a question and its answer take at most: a token is at least a byte.
