@@ -9,6 +9,7 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -66,6 +67,7 @@ struct Inner {
     purged: Counter,
     audit: audit::Counts,
     requests: Family<RouteLabels, Counter>,
+    read: Gauge,
     seconds: Family<RouteKey, Histogram>,
     context: ContextMetrics,
     policies: PolicyMetrics,
@@ -95,6 +97,7 @@ impl Default for Metrics {
             purged: Counter::default(),
             audit: audit::Counts::default(),
             requests: Family::default(),
+            read: Gauge::default(),
             seconds: Family::new_with_constructor(|| {
                 Histogram::new([
                     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -139,6 +142,11 @@ impl Default for Metrics {
         );
         inner.audit.register(registry);
         registry.register("http_requests", "Requests by route and status", inner.requests.clone());
+        registry.register(
+            "metrics_read_timestamp_seconds",
+            "When somebody last collected these metrics, in seconds since 1970; 0 for never",
+            inner.read.clone(),
+        );
         registry.register("http_request_seconds", "Time to answer", inner.seconds.clone());
         registry.register_collector(Box::new(inner.context.clone()));
         inner.policies.register(registry);
@@ -232,6 +240,11 @@ impl Metrics {
     /// Of controls.
     pub fn governance(&self) -> &GovernanceMetrics {
         &self.0.governance
+    }
+
+    /// Somebody collects them, at a time in seconds since 1970.
+    pub fn read(&self, now: i64) {
+        self.0.read.set(now);
     }
 
     /// All of it as text.

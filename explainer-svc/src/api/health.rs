@@ -43,6 +43,7 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<String, Probl
     responses((status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(state): State<AppState>) -> Response {
     state.delivery.observe();
+    state.metrics.read(jiff::Timestamp::now().as_second());
     match state.metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response(),
         Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The metrics cannot be written.").into_response(),

@@ -22,6 +22,7 @@ pub struct Counts {
     errors: Counter,
     lost: Counter,
     erased: Counter,
+    damaged: Counter,
     failing: Gauge,
     signed: Gauge<u64, AtomicU64>,
 }
@@ -44,6 +45,11 @@ impl Counts {
             "audit_payloads_erased",
             "Payloads of the audit log deleted after their retention",
             self.erased.clone(),
+        );
+        registry.register(
+            "audit_damaged",
+            "Reads of the audit log that found something that is not as it was written",
+            self.damaged.clone(),
         );
         registry.register(
             "audit_failing",
@@ -71,6 +77,10 @@ impl Counts {
 
     pub(super) fn erased(&self, payloads: u64) {
         self.erased.inc_by(payloads);
+    }
+
+    pub(super) fn damaged(&self) {
+        self.damaged.inc();
     }
 
     pub(super) fn failing(&self, failing: bool) {

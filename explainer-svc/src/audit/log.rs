@@ -176,6 +176,10 @@ impl Log {
         &self.0.store
     }
 
+    pub(super) fn counts(&self) -> &Counts {
+        &self.0.counts
+    }
+
     /// Deletes the payloads of what was written before a time (milliseconds since 1970); how many leaves that concerns.
     pub async fn erase(&self, before: i64) -> Result<u64, Error> {
         let end = self.first_since(&super::event::time(before)).await?;

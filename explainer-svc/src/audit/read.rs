@@ -82,6 +82,7 @@ impl Log {
         }
         let mut entries = Vec::new();
         for leaf in leaves {
+            self.seen(unchanged(&leaf))?;
             let length = u16::try_from(leaf.bytes.len());
             let length = length.map_err(|_| Error::Damaged(format!("leaf {} is too long", leaf.number)))?;
             entries.extend(length.to_be_bytes());
@@ -99,7 +100,7 @@ impl Log {
         let hashes = self.proof(|hashes| prove_record(size, index, hashes)).await?;
         let leaf = self.store().leaves(index, index + 1, 1).await?.pop();
         let leaf = leaf.ok_or_else(|| Error::Damaged(format!("leaf {index} is missing")))?;
-        as_written(&leaf)?;
+        self.seen(as_written(&leaf))?;
         let payload = leaf.payload.map(|(salt, payload)| {
             let salt = data_encoding::HEXLOWER.encode(&salt);
             (salt, String::from_utf8_lossy(&payload).into_owned())
@@ -153,7 +154,15 @@ impl Log {
             Some(kind) => self.store().leaves_of(kind.name(), from, before, limit).await?,
             None => self.store().leaves(from, before, limit).await?,
         };
-        leaves.into_iter().map(recorded).collect()
+        leaves.into_iter().map(|leaf| self.seen(recorded(leaf))).collect()
+    }
+
+    /// Counts what is not as it was written.
+    fn seen<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Damaged(_)) = &read {
+            self.counts().damaged();
+        }
+        read
     }
 
     /// How many events of a kind were written since a time (milliseconds since 1970), with the first and the last leaf.
@@ -163,18 +172,23 @@ impl Log {
     }
 }
 
-/// Reads a leaf; an error when it or its payload is not what was hashed. That its hash is in the signed tree is for `verify` and for
-/// proofs to say.
-fn as_written(stored: &StoredLeaf) -> Result<Leaf, Error> {
-    let StoredLeaf {
-        number,
-        bytes,
-        hash,
-        payload,
-    } = stored;
-    if record_hash(bytes).0.as_slice() != hash.as_slice() {
-        return Err(Error::Damaged(format!("leaf {number} is not as it was written")));
+/// An error when a leaf is not what was hashed. That its hash is in the signed tree is for `verify` and for proofs to say.
+fn unchanged(stored: &StoredLeaf) -> Result<(), Error> {
+    if record_hash(&stored.bytes).0.as_slice() == stored.hash.as_slice() {
+        return Ok(());
     }
+    Err(Error::Damaged(format!(
+        "leaf {} is not as it was written",
+        stored.number
+    )))
+}
+
+/// Reads a leaf; an error when it or its payload is not what was hashed.
+fn as_written(stored: &StoredLeaf) -> Result<Leaf, Error> {
+    unchanged(stored)?;
+    let StoredLeaf {
+        number, bytes, payload, ..
+    } = stored;
     let leaf: Leaf = serde_json::from_slice(bytes)?;
     let fits = |(salt, payload): &(Vec<u8>, Vec<u8>)| commitment(salt, payload) == leaf.commitment;
     if !payload.as_ref().is_none_or(fits) {

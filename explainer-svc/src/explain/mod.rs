@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{Event, Kind, Log};
-use crate::ledger::{Attempt, Rules, UNKNOWN_TEAM};
+use crate::ledger::{Attempt, Rules, UNKNOWN_TEAM, payer};
 use crate::store::{Recorded, Store, StoreError};
 use crate::telemetry::{Metrics, Outcome};
 use crate::words::{Denial, Desk, History, Origin, Pending, Progress};
@@ -158,7 +158,7 @@ impl Explainer {
         let denial = Denial {
             request: ExplainRequest::clone(request),
             review,
-            team: team.clone(),
+            team: payer(&request.review, &self.rules.team_labels),
         };
         let store = self.store.clone();
         let history = async move {

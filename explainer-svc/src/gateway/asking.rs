@@ -14,7 +14,7 @@ use super::call::{Call, Fallback, Money, Refused, Usage};
 use super::config::{Route, Target};
 use super::policy;
 use super::prices::Price;
-use super::provider::{Answered, Fault, FaultKind, Question, Remote, bounds, input_bound, most};
+use super::provider::{Answered, Fault, FaultKind, Question, Remote, bounds, input_bound, most, tools};
 use super::seams::Guarded;
 
 /// Reasons of places that were passed over, beside those of faults.
@@ -31,6 +31,8 @@ pub(super) struct Won {
     pub(super) usage: Usage,
     pub(super) cost: Option<Money>,
     pub(super) fallbacks: Vec<Fallback>,
+    /// How many tools the bodies that were sent gave to a model, at most.
+    pub(super) tools: usize,
 }
 
 /// No answer, and what was tried.
@@ -98,6 +100,7 @@ impl Inner {
         sent: &Guarded,
     ) -> Result<Won, Lost> {
         let mut fallbacks = Vec::new();
+        let mut given = 0;
         // What the caller is told when nobody could be asked at all.
         let mut refusal = None;
         for (target, objection) in route.targets.iter().zip(objections) {
@@ -115,7 +118,7 @@ impl Inner {
                 fallbacks.push(place.passed_over(NOT_ALLOWED, ""));
                 continue;
             }
-            match self.tried(call, route, &place, sent).await {
+            match self.tried(call, route, &place, sent, &mut given).await {
                 Ok((answered, usage, cost)) => {
                     return Ok(Won {
                         target: target.clone(),
@@ -123,6 +126,7 @@ impl Inner {
                         usage,
                         cost,
                         fallbacks,
+                        tools: given,
                     });
                 }
                 Err(Passed::Over(fallback, told)) => {
@@ -155,6 +159,7 @@ impl Inner {
         route: &Route,
         place: &Place<'_>,
         sent: &Guarded,
+        given: &mut usize,
     ) -> Result<(Answered, Usage, Option<Money>), Passed> {
         let question = Question {
             model: &place.target.model,
@@ -163,6 +168,7 @@ impl Inner {
             sampling: &sent.sampling,
             max_tokens: call.max_tokens,
         };
+        let body = place.remote.body(&question);
         let mut pauses = backon::ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(2))
@@ -203,7 +209,8 @@ impl Inner {
             };
             attempts += 1;
             let until = call.deadline.min(Instant::now() + route.attempt_timeout);
-            let result = tokio::time::timeout_at(until, place.remote.ask(&question)).await;
+            *given = (*given).max(tools(&body));
+            let result = tokio::time::timeout_at(until, place.remote.ask(&question, &body)).await;
             let result = result.unwrap_or_else(|_| {
                 Err(Fault {
                     // It may have answered, for all that is known here.

@@ -21,6 +21,8 @@ struct Source {
     cost: Option<Money>,
     fallbacks: Vec<Fallback>,
     cached: bool,
+    /// How many tools it was given.
+    tools: usize,
 }
 
 /// What is known of a call that was refused, for the audit log.
@@ -161,6 +163,7 @@ impl Inner {
             usage,
             cost,
             fallbacks,
+            tools,
         } = won.map_err(|Lost { refused, fallbacks }| {
             known.fallbacks = fallbacks;
             refused
@@ -182,6 +185,7 @@ impl Inner {
             cost,
             fallbacks,
             cached: false,
+            tools,
         };
         Ok((kept, answered.tool_calls, source))
     }
@@ -287,7 +291,7 @@ impl Inner {
             "called": source.described(), "region": region, "fallbacks": source.fallbacks, "stop": kept.stop,
             "pricesAsOf": self.settings.prices.as_of.to_string(), "promptDigest": sha256(&sent),
             "answerDigest": sha256(&kept.text), "guardsIn": guarded.report, "guardsOut": clean.report,
-            "milliseconds": milliseconds(begun), "tools": 0,
+            "milliseconds": milliseconds(begun), "tools": source.tools,
         }))
     }
 
@@ -329,6 +333,7 @@ impl Source {
             cost: Some(Money::default()),
             fallbacks: Vec::new(),
             cached: true,
+            tools: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::call::{Call, Content, Form, Message, Role, Sampling};
-use super::guards::{self, Grounds, Missing, Outgoing, Redactor};
+use super::guards::{self, Grounds, Outgoing, Redactor};
 use super::seams::{self, Guards};
 
 /// The guards of this program.
@@ -14,11 +14,8 @@ pub struct Guarding {
 }
 
 impl Guards for Guarding {
-    fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>> {
-        let names = |guards: Vec<guards::Guard>| guards.into_iter().map(guards::Guard::name).collect();
-        guards::canary(self)
-            .map(names)
-            .map_err(|Missing(missing)| names(missing))
+    fn samples(&self) -> Vec<seams::Sample> {
+        guards::samples(self.answer_bytes)
     }
 
     fn inbound(&self, call: &Call) -> Result<seams::Guarded, seams::Fired> {

@@ -28,6 +28,7 @@ pub mod policy;
 pub mod prices;
 pub mod provider;
 mod recording;
+mod rehearsal;
 pub mod release;
 pub mod seams;
 pub mod secret;
@@ -59,6 +60,7 @@ use self::cache::Cache;
 use self::config::Target;
 use self::kill::Switch;
 use self::provider::Remote;
+use self::rehearsal::Rehearsal;
 use self::seams::{Event, Happened};
 use self::store::Store;
 
@@ -74,6 +76,9 @@ pub enum OpenError {
     /// Guards that are not in the path.
     #[error("the gateway does not serve without its guards; these did not stop what they have to stop: {}", .0.join(", "))]
     Canary(Vec<&'static str>),
+    /// The way that guards are tried on.
+    #[error("the guards cannot be tried: {0}")]
+    Rehearsal(String),
     /// The audit log.
     #[error("the start of the gateway cannot be recorded: {0}")]
     Trail(String),
@@ -106,7 +111,7 @@ struct Inner {
 
 /// The gateway: a handle that is cheap to clone.
 #[derive(Clone)]
-pub struct Gateway(Arc<Inner>);
+pub struct Gateway(Arc<Inner>, Arc<Rehearsal>);
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -152,7 +157,8 @@ impl Gateway {
             trail,
             metrics,
         } = parts;
-        let canary = guards.canary();
+        let rehearsal = Rehearsal::open(Arc::clone(&guards)).map_err(OpenError::Rehearsal)?;
+        let canary = rehearsal.canary().await;
         told(&*trail, Happened::Canary, "guards", tried(&canary)).await?;
         canary.map_err(OpenError::Canary)?;
         let store = Store::open(&database).await?;
@@ -177,7 +183,7 @@ impl Gateway {
         let switch = Switch::open(kill_file, store.clone(), Arc::clone(&trail)).await?;
         let cache = Cache::new(store.clone(), settings.cache.clone());
         let places = Arc::new(Semaphore::new(settings.limits.concurrency));
-        let gateway = Self(Arc::new(Inner {
+        let inner = Inner {
             settings,
             guards,
             trail,
@@ -193,7 +199,8 @@ impl Gateway {
             tasks: TaskTracker::new(),
             store,
             writer: writer.abort_handle(),
-        }));
+        };
+        let gateway = Self(Arc::new(inner), Arc::new(rehearsal));
         gateway.is_killed();
         Ok(gateway)
     }
@@ -248,7 +255,7 @@ impl Gateway {
 
     /// Tries the guards again, and tells of keys that were replaced while it ran. Without its guards no model is asked.
     pub async fn look_again(&self) {
-        let canary = self.0.guards.canary();
+        let canary = self.1.canary().await;
         if let Err(missing) = &canary {
             let reason = format!("guards that are not in the path: {}", missing.join(", "));
             if let Err(error) = self.kill(true, &reason).await {

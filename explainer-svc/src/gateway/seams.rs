@@ -10,17 +10,47 @@ use super::call::{Call, Form, Message, Sampling};
 
 /// Guards of both ways. No call passes without them: there is no gateway that was not given some.
 pub trait Guards: Send + Sync + 'static {
-    /// Tries each guard; their names.
-    ///
-    /// # Errors
-    /// The names of those that are not in the path.
-    fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>>;
+    /// What each of them has to stop, and what they have to let through: tried on the way of calls before any call is.
+    fn samples(&self) -> Vec<Sample>;
 
     /// The question as it may be sent.
     ///
     /// # Errors
     /// It must not be sent.
     fn inbound(&self, call: &Call) -> Result<Guarded, Fired>;
+}
+
+/// One try of a guard.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Which.
+    pub guard: &'static str,
+    /// What is asked. By whom, where and until when is the gateway's business.
+    pub call: Call,
+    /// What the model answers.
+    pub answer: String,
+    /// How many tools it wants to call.
+    pub tool_calls: usize,
+    /// What has to come of it.
+    pub expected: Expected,
+}
+
+/// What has to come of a try.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// The guard refuses the question, and nothing is sent.
+    Unsent,
+    /// What is sent has these texts, and none of those.
+    Sent {
+        /// These.
+        with: Vec<&'static str>,
+        /// Those.
+        without: Vec<&'static str>,
+    },
+    /// The guard refuses the answer.
+    Unsaid,
+    /// An answer is given, of which this is so.
+    Given(fn(&Clean) -> bool),
 }
 
 /// Checks the answer to a question. It knows how that question was marked, so none can be checked without it.

@@ -38,7 +38,7 @@ pub(super) struct Store {
     pub(super) write: SqlitePool,
     pub(super) read: SqlitePool,
     /// Held as long as this process lives; the system lets go of it, whatever becomes of the process.
-    _lock: Arc<File>,
+    _lock: Option<Arc<File>>,
 }
 
 impl Store {
@@ -51,8 +51,18 @@ impl Store {
         Ok(Self {
             write,
             read,
-            _lock: Arc::new(lock),
+            _lock: Some(Arc::new(lock)),
         })
+    }
+
+    /// One that nothing is kept in, for calls that nobody makes: it connects to nothing before it is used.
+    pub(super) fn unused() -> Self {
+        let pool = || SqlitePoolOptions::new().connect_lazy_with(SqliteConnectOptions::new().in_memory(true));
+        Self {
+            write: pool(),
+            read: pool(),
+            _lock: None,
+        }
     }
 
     /// What is kept under a name.

@@ -148,6 +148,17 @@ pub struct Events {
     /// No more than that.
     #[serde(default)]
     pub at_most: Option<u64>,
+    /// Where it only tells how many: the checks of which one has to hold while there was none yet. What did not occur is no evidence
+    /// that it would be recorded.
+    #[serde(default)]
+    pub machinery: Vec<String>,
+}
+
+impl Events {
+    /// Whether it only tells how many there are.
+    pub fn only_tells(&self) -> bool {
+        self.at_least == 0 && self.at_most.is_none()
+    }
 }
 
 /// See [`Query::Share`].
@@ -240,6 +251,9 @@ pub struct Metric {
     /// The most.
     #[serde(default)]
     pub at_most: Option<f64>,
+    /// It is a time, in seconds since 1970, and not longer ago than so many seconds.
+    #[serde(default)]
+    pub within: Option<u32>,
 }
 
 /// Conditions on members of a payload, by JSON pointer. All have to hold.
@@ -402,11 +416,19 @@ impl Controls {
             if let Some(unknown) = checks.find(|check| !raw.checks.contains_key(*check)) {
                 return Err(format!("{name}: there is no check {unknown:?}"));
             }
+            machinery(control, &raw.checks).map_err(|problem| format!("{name}: {problem}"))?;
             if control.checks.is_empty() && control.attest.is_none() && control.not_applicable.is_none() {
                 return Err(format!("{name}: nothing would evidence it"));
             }
         }
         for (name, check) in &raw.checks {
+            if let Query::Events(events) = &check.query
+                && events.only_tells() == events.machinery.is_empty()
+            {
+                return Err(format!(
+                    "checks.{name}: expected machinery with atLeast 0, which shows nothing by itself, and nowhere else"
+                ));
+            }
             let conditions = match &check.query {
                 Query::Events(events) => vec![&events.having],
                 Query::Share(share) => vec![&share.of, &share.having],
@@ -429,6 +451,28 @@ impl Controls {
             digest: data_encoding::HEXLOWER.encode(&Sha256::digest(text)),
         })
     }
+}
+
+/// What only tells how many there are needs what shows that there would be some, whether or not models are asked.
+fn machinery(control: &Control, checks: &BTreeMap<String, Check>) -> Result<(), String> {
+    let all: Vec<&String> = control.checks.iter().chain(&control.model_checks).collect();
+    for (of, there) in [
+        (&control.checks, control.checks.iter().collect()),
+        (&control.model_checks, all),
+    ] {
+        for name in of {
+            if let Some(Query::Events(events)) = checks.get(name).map(|check| &check.query)
+                && events.only_tells()
+                && !events.machinery.iter().any(|shows| there.contains(&shows))
+            {
+                return Err(format!(
+                    "{name} shows nothing without one of {}",
+                    events.machinery.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads YAML, and names the field that is wrong.

@@ -63,6 +63,19 @@ fn what_is_wrong_is_said_with_its_place() {
             "checks: {c: {means: m, events: {kind: nothing, days: 1, atLeast: 1}}}\ncontrols: []",
             "nothing",
         ),
+        (
+            "checks: {c: {means: m, events: {kind: guard-fired, days: 1, atLeast: 0}}}\ncontrols: []",
+            "checks.c: expected machinery",
+        ),
+        (
+            "checks: {c: {means: m, events: {kind: guard-fired, days: 1, atLeast: 1, machinery: [c]}}}\ncontrols: []",
+            "checks.c: expected machinery",
+        ),
+        (
+            "checks: {l: {means: m, log: {}}, c: {means: m, events: {kind: guard-fired, days: 1, atLeast: 0, machinery: [l]}}}\n\
+             controls: [{framework: f, id: A, title: t, checks: [c], modelChecks: [l]}]",
+            "f/A: c shows nothing without one of l",
+        ),
     ];
     for (text, expected) in cases {
         let wrong = Controls::parse(&format!("{head}{text}")).unwrap_err();

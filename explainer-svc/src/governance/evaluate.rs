@@ -74,7 +74,10 @@ pub(super) fn evaluate(
     let models = facts.models();
     let each = controls.controls.iter();
     let assessed: Vec<Assessed> = each
-        .map(|control| assess(control, attestations.of(&control.name()), &found, models, facts.now))
+        .map(|control| {
+            let attestation = attestations.of(&control.name());
+            assess(control, controls, attestation, &found, models, facts.now)
+        })
         .collect();
     let now = facts.now.to_string();
     let previous = Previous::of(facts);
@@ -110,6 +113,7 @@ pub(super) fn evaluate(
 
 fn assess(
     control: &Control,
+    controls: &Controls,
     attestation: Option<&Attestation>,
     found: &HashMap<&str, Evidence>,
     models: Option<bool>,
@@ -133,7 +137,7 @@ fn assess(
         (Status::NotApplicable, "No model is configured.".to_owned(), Vec::new())
     } else {
         let evidence: Vec<Evidence> = checks.filter_map(|check| found.get(check.as_str()).cloned()).collect();
-        let (status, reason) = judge(control, attestation, counts.is_some(), &evidence);
+        let (status, reason) = judge(control, controls, attestation, counts.is_some(), &evidence);
         (status, reason, evidence)
     };
     Assessed {
@@ -154,15 +158,25 @@ fn assess(
     }
 }
 
+/// Whether a check of the control shows that what did not occur yet would be recorded.
+fn is_watched(none_yet: &Evidence, controls: &Controls, evidence: &[Evidence]) -> bool {
+    let Some(Query::Events(events)) = controls.checks.get(&none_yet.check).map(|check| &check.query) else {
+        return false;
+    };
+    let mut shown = evidence.iter().filter(|evidence| evidence.holds);
+    shown.any(|evidence| events.machinery.contains(&evidence.check))
+}
+
 fn judge(
     control: &Control,
+    controls: &Controls,
     attestation: Option<&Attestation>,
     counts: bool,
     evidence: &[Evidence],
 ) -> (Status, String) {
     let failing: Vec<String> = evidence
         .iter()
-        .filter(|evidence| !evidence.holds)
+        .filter(|one| !(one.holds || one.none_yet && is_watched(one, controls, evidence)))
         .map(|evidence| format!("{}: {}", evidence.means, evidence.found))
         .collect();
     if !failing.is_empty() {
@@ -231,10 +245,12 @@ fn looked(name: &str, check: &Check, facts: &Facts) -> Evidence {
         holds = false;
         found = format!("{found}; but the audit log does not verify");
     }
+    let only_tells = matches!(&check.query, Query::Events(events) if events.only_tells());
     Evidence {
         check: name.to_owned(),
         means: check.means.clone(),
         holds,
+        none_yet: only_tells && leaves.is_empty() && figure == Some(0.0),
         found,
         figure,
         leaves: leaves.into_iter().take(NAMED).map(leaf).collect(),
@@ -303,14 +319,16 @@ fn events<'f>(wanted: &Events, facts: &'f Facts) -> Looked<'f> {
     } else {
         u64::try_from(leaves.len()).unwrap_or(u64::MAX)
     };
-    let holds = number >= wanted.at_least && wanted.at_most.is_none_or(|most| number <= most);
+    // Of what only tells how many there are, one is evidence and none is not.
+    let least = if wanted.only_tells() { 1 } else { wanted.at_least };
+    let holds = number >= least && wanted.at_most.is_none_or(|most| number <= most);
     let about = wanted
         .subject
         .as_ref()
         .map(|subject| format!(" ({subject})"))
         .unwrap_or_default();
     let demand = match (wanted.at_least, wanted.at_most) {
-        (0, None) if number == 0 => ": no event yet, so nothing shows it at work".to_owned(),
+        (0, None) if number == 0 => ": none yet".to_owned(),
         (0, None) => String::new(),
         (least, None) => format!(", at least {least} asked for"),
         (_, Some(most)) => format!(", at most {most} allowed"),
@@ -477,6 +495,7 @@ fn metric(wanted: &Metric, facts: &Facts) -> Looked<'static> {
         labels,
         at_least,
         at_most,
+        within,
     } = wanted;
     let each: Vec<String> = labels
         .iter()
@@ -495,9 +514,22 @@ fn metric(wanted: &Metric, facts: &Facts) -> Looked<'static> {
     let Some(value) = facts.metric(plain, &each) else {
         return Looked::missing(format!("{name} was not counted yet"));
     };
+    let (is_recent, age) = match within {
+        None => (true, String::new()),
+        Some(most) => {
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
+            let age = facts.now.as_second() as f64 - value;
+            let text = if value > 0.0 {
+                format!(", {age:.0} s ago, at most {most} s allowed")
+            } else {
+                ", so never".to_owned()
+            };
+            (value > 0.0 && age <= f64::from(*most), text)
+        }
+    };
     Looked {
-        holds: is_within(value, *at_least, *at_most),
-        found: format!("{name} {value}{}", bounds(*at_least, *at_most)),
+        holds: is_recent && is_within(value, *at_least, *at_most),
+        found: format!("{name} {value}{}{age}", bounds(*at_least, *at_most)),
         figure: Some(value),
         leaves: Vec::new(),
     }

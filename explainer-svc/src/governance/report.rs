@@ -169,6 +169,9 @@ pub struct Evidence {
     pub means: String,
     /// It holds.
     pub holds: bool,
+    /// Nothing of the sort occurred yet, which shows nothing by itself: another check has to show that it would be recorded.
+    #[serde(default)]
+    pub none_yet: bool,
     /// What was found, for people.
     pub found: String,
     /// The figure, where it is one.

@@ -78,6 +78,12 @@ pub(super) fn events() -> Vec<RecordedEvent> {
     ]
 }
 
+/// Metrics that were collected so many seconds ago.
+pub(super) fn metrics(ago: i64) -> String {
+    let read = now().as_second() - ago;
+    format!("whynot_metrics_read_timestamp_seconds {read}\nwhynot_audit_failing 0\n")
+}
+
 /// What a report is made of.
 pub(super) fn facts(events: Vec<RecordedEvent>) -> Facts {
     let mut seen: BTreeMap<Kind, Seen> = BTreeMap::new();
@@ -109,6 +115,6 @@ pub(super) fn facts(events: Vec<RecordedEvent>) -> Facts {
             at: "2026-11-23T11:30:00Z".parse().unwrap(),
             size: 9,
         }),
-        metrics: Some("whynot_http_requests_total{route=\"/metrics\",status=\"200\"} 3\nwhynot_http_requests_total{route=\"/v1/governance\",status=\"200\"} 4\nwhynot_audit_failing 0\n".to_owned()),
+        metrics: Some(metrics(60)),
     }
 }

@@ -8,8 +8,8 @@ use super::attestation::Attestations;
 use super::control::{Controls, Query};
 use super::evaluate::evaluate;
 use super::facts::Facts;
-use super::report::{Report, Status};
-use super::samples::{event, events, facts};
+use super::report::{Assessed, Report, Status};
+use super::samples::{event, events, facts, metrics};
 use crate::audit::{Kind, RecordedEvent};
 use crate::gateway::guards::Guard;
 
@@ -29,6 +29,11 @@ fn status(report: &Report, name: &str) -> Status {
         .find(|control| control.name() == name)
         .unwrap()
         .status
+}
+
+fn control<'r>(report: &'r Report, name: &str) -> &'r Assessed {
+    let mut all = report.controls.iter();
+    all.find(|control| control.name() == name).unwrap()
 }
 
 fn open(report: &Report) -> Vec<String> {
@@ -94,7 +99,7 @@ fn each_guard_that_is_not_in_the_path_turns_its_controls_red_and_no_others() {
             .controls
             .iter()
             .filter(|control| control.status == Status::NotEvidenced)
-            .map(super::report::Assessed::name)
+            .map(Assessed::name)
             .collect();
         assert_eq!(red, resting, "{guard}");
         assert!(red.len() > 3, "{guard}: {red:?}");
@@ -289,18 +294,58 @@ fn what_was_met_and_is_not_any_more_is_a_regression_until_it_is_met_again() {
 
 #[test]
 fn a_service_that_nobody_scrapes_is_not_watched() {
-    let mut facts = facts(events());
-    facts.metrics = Some(
-        "whynot_http_requests_total{route=\"/v1/governance\",status=\"200\"} 9\nwhynot_audit_failing 0\n".to_owned(),
+    let never = "whynot_metrics_read_timestamp_seconds 0\nwhynot_audit_failing 0\n".to_owned();
+    for (metrics, said) in [(never, "so never"), (metrics(601), "601 s ago, at most 600 s allowed")] {
+        let mut facts = facts(events());
+        facts.metrics = Some(metrics);
+        let report = report(&facts);
+        for name in ["nist-ai-rmf/MEASURE 2.4", "nist-ai-rmf/MEASURE 3.1", "aiuc-1/C008"] {
+            let control = control(&report, name);
+            assert_eq!(control.status, Status::NotEvidenced, "{name}");
+            let reason = &control.reason;
+            assert!(reason.contains("/metrics") && reason.contains(said), "{reason}");
+        }
+    }
+    let mut lately = facts(events());
+    lately.metrics = Some(metrics(600));
+    assert_eq!(status(&report(&lately), "nist-ai-rmf/MEASURE 2.4"), Status::Evidenced);
+}
+
+#[test]
+fn what_did_not_occur_yet_shows_nothing_by_itself() {
+    // Nothing was refused, stopped or spent, and what would be recorded is watched.
+    let whole = report(&facts(events()));
+    let incidents = control(&whole, "nist-ai-600-1/MG-4.3-002");
+    assert_eq!(incidents.status, Status::Evidenced);
+    for one in incidents.evidence.iter().filter(|one| one.check != "all-guards") {
+        assert_eq!((one.holds, one.none_yet), (false, true), "{one:?}");
+        assert!(one.found.ends_with(": none yet"), "{}", one.found);
+    }
+    // It is evidence once it occurred.
+    let mut some = events();
+    some.push(event(10, Kind::GuardFired, "links", json!({})));
+    let whole = report(&facts(some));
+    let fired = |report: &Report| {
+        let evidence = &control(report, "nist-ai-600-1/MG-4.3-002").evidence;
+        evidence.iter().find(|one| one.check == "guards-log").unwrap().clone()
+    };
+    assert_eq!((fired(&whole).holds, fired(&whole).none_yet), (true, false));
+    // Without what shows that it would be recorded, it counts as not shown.
+    let unwatched = report(&facts(without(Kind::Canary, None)));
+    let reason = &control(&unwatched, "nist-ai-600-1/MG-4.3-002").reason;
+    assert!(reason.contains("what guards stopped: 0 guard-fired"), "{reason}");
+    let unlimited = {
+        let mut events = events();
+        for event in events.iter_mut().filter(|event| event.subject == "gateway") {
+            event.payload.as_mut().unwrap()["budgets"] = json!([]);
+        }
+        report(&facts(events))
+    };
+    let reason = &control(&unlimited, "nist-ai-rmf/MEASURE 3.1").reason;
+    assert!(
+        reason.contains("budgets that were spent: 0 budget-exhausted"),
+        "{reason}"
     );
-    let report = report(&facts);
-    let control = report
-        .controls
-        .iter()
-        .find(|control| control.id == "MEASURE 2.4")
-        .unwrap();
-    assert_eq!(control.status, Status::NotEvidenced);
-    assert!(control.reason.contains("/metrics"), "{}", control.reason);
 }
 
 #[test]

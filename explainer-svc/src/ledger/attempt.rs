@@ -2,6 +2,8 @@
 //!
 //! A person who tries three times has hit a rule three times. A controller retries by itself, so its retries are one attempt.
 
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use engine::explain::wire::{Decision, ExplainRequest, ReviewSummary};
 use engine::verdict::{Action, Violation};
@@ -20,8 +22,17 @@ const DRY_RUN_TO_COMPARE: &str = "argocd-controller";
 
 /// The team: the first configured label that the object has, else that its namespace has.
 pub fn team(review: &ReviewSummary, labels: &[String]) -> String {
-    [&review.labels, &review.namespace_labels]
-        .into_iter()
+    named(&[&review.labels, &review.namespace_labels], labels)
+}
+
+/// The team that pays: only its namespace's labels say so. Whoever writes an object writes its labels, and would pick who pays.
+pub fn payer(review: &ReviewSummary, labels: &[String]) -> String {
+    named(&[&review.namespace_labels], labels)
+}
+
+/// What the first of these labels says that is there.
+fn named(of: &[&BTreeMap<String, String>], labels: &[String]) -> String {
+    of.iter()
         .flat_map(|of| labels.iter().filter_map(|label| of.get(label)))
         .map(|value| {
             value

@@ -5,7 +5,7 @@ mod attempt;
 use engine::explain::wire::{ExplainRequest, Repeat};
 use engine::verdict::{Action, Violation};
 
-pub use attempt::{UNKNOWN_TEAM, action_name, counts, is_retried, team};
+pub use attempt::{UNKNOWN_TEAM, action_name, counts, is_retried, payer, team};
 
 /// How the ledger counts.
 #[derive(Debug, Clone)]

@@ -29,6 +29,14 @@ pub struct WordsArgs {
     #[arg(long, env = "WHYNOT_MODEL_BUDGET_MS", value_name = "MS", default_value_t = 200,
         value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub model_budget_ms: u64,
+    /// How long a model may take behind a denial.
+    #[arg(long, env = "WHYNOT_MODEL_DEADLINE_MS", value_name = "MS", default_value_t = 30_000,
+        value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub model_deadline_ms: u64,
+    /// Denials that models write about at a time; what is more has the engine's words alone.
+    #[arg(long, env = "WHYNOT_MODEL_PLACES", value_name = "N", default_value_t = 32,
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub model_places: u16,
     /// A folder with prompts, NAME/VERSION.j2, in place of those that come along.
     #[arg(long, env = "WHYNOT_PROMPTS", value_name = "DIR")]
     pub prompts: Option<PathBuf>,
@@ -67,13 +75,16 @@ impl WordsArgs {
         let Self {
             model_words,
             model_budget_ms,
+            model_deadline_ms,
+            model_places,
             prompts,
         } = self;
         Settings {
             mode: model_words,
             budget: Duration::from_millis(model_budget_ms),
+            background: Duration::from_millis(model_deadline_ms),
+            places: usize::from(model_places),
             prompts,
-            ..Settings::default()
         }
     }
 }

@@ -24,7 +24,7 @@ mod corpora;
 
 use serde::Serialize;
 
-pub use canary::{Missing, canary};
+pub use canary::samples;
 pub use inbound::{Guarded, Limits, Message, Outgoing, Part, Report, Role, Sent, inbound};
 pub use injection::{Detection, Place, Verdict, detect};
 pub use outbound::{Answer, Clean, Explained, Grounds, answer_schema, change_schema, outbound};

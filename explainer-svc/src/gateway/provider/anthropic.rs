@@ -115,7 +115,10 @@ enum Event {
         usage: Used,
     },
     MessageStop,
-    Error,
+    Error {
+        #[serde(default)]
+        error: Value,
+    },
     #[serde(other)]
     Other,
 }
@@ -155,7 +158,7 @@ pub(super) fn event(data: &str, gathered: &mut Gathered) -> Result<(), Fault> {
             stopped(delta.stop_reason.as_deref(), gathered);
         }
         Event::MessageStop => gathered.is_done = true,
-        Event::Error => return Err(Fault::new(FaultKind::Server, "an error instead of an answer")),
+        Event::Error { error } => return Err(super::instead(&error)),
         Event::ContentBlockDelta { .. } | Event::Other => {}
     }
     Ok(())

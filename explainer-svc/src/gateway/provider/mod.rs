@@ -4,15 +4,18 @@ mod anthropic;
 mod events;
 mod gathered;
 mod openai;
+mod rehearsed;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, Request, Response, Url};
 use serde_json::Value;
 
 use self::events::Events;
 use self::gathered::Gathered;
+pub(super) use self::rehearsed::Script;
 use super::call::{Form, Message, Sampling, Stop, Usage};
 use super::config::{Kind, Provider};
 
@@ -118,9 +121,30 @@ impl FaultKind {
         )
     }
 
-    /// Whether it says something about the provider's health.
+    /// Whether it says something about the provider's health. What comes of the question does not: another question may get an
+    /// answer, and whoever asks for long answers would turn the model off for everybody.
     pub(super) fn breaks(self) -> bool {
-        !matches!(self, Self::RateLimited | Self::Rejected | Self::Filtered)
+        match self {
+            Self::RateLimited | Self::Rejected | Self::TooLarge | Self::Filtered => false,
+            Self::Connection
+            | Self::Slow
+            | Self::Stalled
+            | Self::Cut
+            | Self::Server
+            | Self::Key
+            | Self::Malformed
+            | Self::ContentType => true,
+        }
+    }
+
+    /// What an error means that comes in the answer, after a status of success.
+    fn of_error(name: &str) -> Self {
+        match name {
+            "rate_limit_error" | "rate_limit_exceeded" => Self::RateLimited,
+            "invalid_request_error" | "request_too_large" | "not_found_error" => Self::Rejected,
+            "authentication_error" | "permission_error" => Self::Key,
+            _ => Self::Server,
+        }
     }
 }
 
@@ -139,8 +163,16 @@ impl Fault {
 #[derive(Debug)]
 pub(super) struct Remote {
     provider: Provider,
-    client: Client,
+    wire: Wire,
     answer_bytes: usize,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+enum Wire {
+    Network(Client),
+    /// To a model that says what the canary wants said.
+    Rehearsed(Arc<Script>),
 }
 
 impl Remote {
@@ -162,19 +194,43 @@ impl Remote {
         let client = builder.build().map_err(|error| chain(&error))?;
         Ok(Self {
             provider,
-            client,
+            wire: Wire::Network(client),
             answer_bytes,
         })
+    }
+
+    /// One that follows a script: its requests and answers are made and read as those of the network are.
+    pub(super) fn rehearsed(provider: Provider, script: Arc<Script>) -> Self {
+        Self {
+            provider,
+            wire: Wire::Rehearsed(script),
+            // Whatever is too long, guards have to see.
+            answer_bytes: usize::MAX,
+        }
     }
 
     pub(super) fn provider(&self) -> &Provider {
         &self.provider
     }
 
-    /// Asks once. Whoever calls this bounds the whole of it in time.
-    pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answered, Fault> {
-        let request = self.request(question)?;
-        let sent = tokio::time::timeout(self.provider.first_byte_timeout, request.send()).await;
+    /// What is sent for a question.
+    pub(super) fn body(&self, question: &Question<'_>) -> Value {
+        match self.provider.kind {
+            Kind::Openai | Kind::Azure => openai::body(&self.provider, question),
+            Kind::Anthropic => anthropic::body(&self.provider, question),
+        }
+    }
+
+    /// Asks once, with the body of the question. Whoever calls this bounds the whole of it in time.
+    pub(super) async fn ask(&self, question: &Question<'_>, body: &Value) -> Result<Answered, Fault> {
+        let request = self.request(question, body)?;
+        let sending = async {
+            match &self.wire {
+                Wire::Network(client) => client.execute(request).await,
+                Wire::Rehearsed(script) => Ok(script.answered(self.provider.kind, &request)),
+            }
+        };
+        let sent = tokio::time::timeout(self.provider.first_byte_timeout, sending).await;
         let response = match sent {
             // It has the question, and may go on answering it.
             Err(_) => {
@@ -207,15 +263,12 @@ impl Remote {
         })
     }
 
-    fn request(&self, question: &Question<'_>) -> Result<RequestBuilder, Fault> {
+    fn request(&self, question: &Question<'_>, body: &Value) -> Result<Request, Fault> {
         let provider = &self.provider;
-        let (path, body): (&[&str], Value) = match provider.kind {
-            Kind::Openai => (&["chat", "completions"], openai::body(provider, question)),
-            Kind::Azure => (
-                &["openai", "deployments", question.model, "chat", "completions"],
-                openai::body(provider, question),
-            ),
-            Kind::Anthropic => (&["messages"], anthropic::body(provider, question)),
+        let path: &[&str] = match provider.kind {
+            Kind::Openai => &["chat", "completions"],
+            Kind::Azure => &["openai", "deployments", question.model, "chat", "completions"],
+            Kind::Anthropic => &["messages"],
         };
         let wrong = |detail: &str| Fault::new(FaultKind::Rejected, detail);
         let mut url = Url::parse(&provider.url).map_err(|_| wrong("its url is none"))?;
@@ -227,12 +280,15 @@ impl Remote {
         if let Some(version) = provider.api_version.as_ref().filter(|_| provider.kind == Kind::Azure) {
             url.query_pairs_mut().append_pair("api-version", version);
         }
-        let mut request = self.client.post(url).json(&body);
+        let mut request = Request::new(Method::POST, url);
+        *request.body_mut() = Some(body.to_string().into());
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(source) = &provider.key {
             let key = source.read().map_err(|problem| Fault::new(FaultKind::Key, problem))?;
             let mut value = match provider.kind {
-                Kind::Openai => reqwest::header::HeaderValue::from_str(&format!("Bearer {}", key.reveal())),
-                Kind::Azure | Kind::Anthropic => reqwest::header::HeaderValue::from_str(key.reveal()),
+                Kind::Openai => HeaderValue::from_str(&format!("Bearer {}", key.reveal())),
+                Kind::Azure | Kind::Anthropic => HeaderValue::from_str(key.reveal()),
             }
             .map_err(|_| Fault::new(FaultKind::Key, "its key is none"))?;
             value.set_sensitive(true);
@@ -241,10 +297,10 @@ impl Remote {
                 Kind::Azure => "api-key",
                 Kind::Anthropic => "x-api-key",
             };
-            request = request.header(header, value);
+            headers.insert(header, value);
         }
         if provider.kind == Kind::Anthropic {
-            request = request.header("anthropic-version", anthropic::VERSION);
+            headers.insert("anthropic-version", HeaderValue::from_static(anthropic::VERSION));
         }
         Ok(request)
     }
@@ -268,15 +324,7 @@ impl Remote {
             }
         }
         let error: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let code = ["/error/code", "/error/type"]
-            .iter()
-            .find_map(|path| error.pointer(path)?.as_str());
-        let code: String = code
-            .unwrap_or_default()
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-            .take(64)
-            .collect();
+        let code = error.get("error").map(code).unwrap_or_default();
         Fault {
             retry_after,
             ..Fault::new(kind, format!("status {} {code}", status.as_u16()).trim().to_owned())
@@ -351,6 +399,27 @@ impl Remote {
     }
 }
 
+/// What an error calls itself. Nothing else of it: its message may repeat the question.
+fn code(error: &Value) -> String {
+    let name = ["code", "type"].iter().find_map(|name| error.get(name)?.as_str());
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    name.unwrap_or_default().chars().filter(allowed).take(64).collect()
+}
+
+/// An error in the place of an answer.
+fn instead(error: &Value) -> Fault {
+    let code = code(error);
+    let detail = format!("an error instead of an answer: {code}");
+    Fault::new(FaultKind::of_error(&code), detail.trim_end_matches([':', ' ']))
+}
+
+/// How many tools a body gives to a model, by any name that a protocol has for them.
+pub(super) fn tools(body: &Value) -> usize {
+    let named = ["tools", "functions", "mcp_servers"];
+    let given = named.iter().filter_map(|name| body.get(name));
+    given.map(|tools| tools.as_array().map_or(1, Vec::len)).sum()
+}
+
 /// What a question and its answer take at most: a token is at least a byte.
 pub(super) fn bounds(question: &Question<'_>, answer: &str) -> Usage {
     Usage {
@@ -395,4 +464,30 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tools_are_counted_by_any_name() {
+        for (body, number) in [
+            (
+                json!({"messages": [{"role": "user", "content": "tools"}], "stream": true}),
+                0,
+            ),
+            (json!({"tools": []}), 0),
+            (json!({"tools": [{"type": "function"}, {"type": "function"}]}), 2),
+            (
+                json!({"functions": [{"name": "kubectl"}], "mcp_servers": [{"url": "x"}]}),
+                2,
+            ),
+            (json!({"tools": {"kubectl": {}}}), 1),
+        ] {
+            assert_eq!(tools(&body), number, "{body}");
+        }
+    }
 }

@@ -129,8 +129,8 @@ pub(super) fn completion(value: &Value, gathered: &mut Gathered) -> Result<(), F
 
 impl Chunk {
     fn into(self, gathered: &mut Gathered) -> Result<(), Fault> {
-        if self.error.is_some() {
-            return Err(Fault::new(FaultKind::Server, "an error instead of an answer"));
+        if let Some(error) = &self.error {
+            return Err(super::instead(error));
         }
         if let Some(used) = self.usage {
             let cached = used.prompt_tokens_details.and_then(|details| details.cached_tokens);

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::super::report::{Assessed, FrameworkSummary, Report, Status};
-use super::{MISSING, evidence, frameworks, id, log, reason, tally};
+use super::{evidence, frameworks, id, log, missing, reason, tally};
 
 const CSS: &str = include_str!("../../../templates/style.css");
 
@@ -58,7 +58,7 @@ pub fn html(report: &Report) -> Result<String, askama::Error> {
 
 fn row<'r>(report: &Report, control: &'r Assessed) -> Row<'r> {
     let evidence = evidence(control).map(|evidence| Found {
-        missing: if evidence.holds { "" } else { MISSING },
+        missing: missing(evidence),
         means: &evidence.means,
         figure: &evidence.found,
         leaves: evidence

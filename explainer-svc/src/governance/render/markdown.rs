@@ -1,7 +1,7 @@
 //! For a document or a ticket.
 
 use super::super::report::Report;
-use super::{MISSING, evidence, found, frameworks, id, log, reason, tally};
+use super::{evidence, found, frameworks, id, log, missing, reason, tally};
 
 /// A report as Markdown: tables, as GitHub and GitLab show them.
 pub fn markdown(report: &Report) -> String {
@@ -44,7 +44,7 @@ pub fn markdown(report: &Report) -> String {
                 shown.push(if links.is_empty() {
                     cell(&found(one))
                 } else {
-                    let missing = if one.holds { "" } else { MISSING };
+                    let missing = missing(one);
                     format!(
                         "{missing}{}: {} ({})",
                         cell(&one.means),

@@ -53,6 +53,17 @@ fn evidence(control: &Assessed) -> impl Iterator<Item = &Evidence> {
 /// Before evidence that is missing.
 const MISSING: &str = "Not shown: ";
 
+/// Before what did not occur: the control's status says whether that is enough.
+const NONE_YET: &str = "None yet: ";
+
+fn missing(evidence: &Evidence) -> &'static str {
+    match evidence {
+        Evidence { holds: true, .. } => "",
+        Evidence { none_yet: true, .. } => NONE_YET,
+        _ => MISSING,
+    }
+}
+
 /// What was found, with the numbers of leaves.
 fn found(evidence: &Evidence) -> String {
     let leaves: Vec<String> = evidence.leaves.iter().map(|leaf| leaf.index.to_string()).collect();
@@ -61,7 +72,7 @@ fn found(evidence: &Evidence) -> String {
         1 => format!(" [leaf {}]", leaves.join(", ")),
         _ => format!(" [leaves {}]", leaves.join(", ")),
     };
-    let missing = if evidence.holds { "" } else { MISSING };
+    let missing = missing(evidence);
     format!("{missing}{}: {}{leaves}", evidence.means, evidence.found)
 }
 

@@ -134,11 +134,16 @@ fn result(report: &Report, framework: &FrameworkSummary, document: &str) -> Valu
 }
 
 fn observation(report: &Report, evidence: &Evidence, document: &str) -> Value {
+    let holds = match evidence {
+        Evidence { holds: true, .. } => "yes",
+        Evidence { none_yet: true, .. } => "none-yet",
+        _ => "no",
+    };
     let mut observation = json!({
         "uuid": uuid(&format!("{document} check {}", evidence.check)),
         "title": evidence.means,
         "description": evidence.found,
-        "props": [property("check", &evidence.check), property("holds", if evidence.holds { "yes" } else { "no" })],
+        "props": [property("check", &evidence.check), property("holds", holds)],
         "methods": ["EXAMINE"],
         "collected": report.at,
     });

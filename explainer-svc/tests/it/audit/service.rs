@@ -105,6 +105,29 @@ async fn while_the_log_fails_denials_are_explained_and_operators_are_told() {
 }
 
 #[tokio::test]
+async fn a_leaf_that_was_changed_is_an_error_and_counted() {
+    let server = TestServer::start().await;
+    told(&server, 1).await;
+    let changed = [
+        "DROP TRIGGER leaf_is_not_changed",
+        "UPDATE leaf SET bytes = replace(bytes, 'configuration-loaded', 'configuration-forged') WHERE number = 0",
+    ];
+    sql(&server.database.with_file_name("audit.db"), &changed).await;
+    for path in [
+        "/audit/tile/entries/000.p/1",
+        "/v1/audit/events",
+        "/v1/audit/proof?index=0",
+    ] {
+        let response = server.get(path).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(!response.text().await.unwrap().contains("forged"), "{path}");
+    }
+    assert_eq!(server.get("/audit/tile/0/000.p/1").await.status(), StatusCode::OK);
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("whynot_audit_damaged_total 3"), "{metrics}");
+}
+
+#[tokio::test]
 async fn questions_that_have_no_answer_are_refused() {
     let server = TestServer::start().await;
     told(&server, 1).await;

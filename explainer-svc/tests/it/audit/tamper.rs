@@ -1,6 +1,6 @@
 //! What somebody does to the database, or the log's own key holder to the log, is found.
 
-use explainer_svc::audit::{Kind, Query};
+use explainer_svc::audit::{Kind, Query, TilePath};
 
 use super::Folder;
 
@@ -128,6 +128,10 @@ async fn what_was_changed_is_not_given_out() {
         }
         assert!(log.reader().latest(Kind::VerdictExplained, 0, 300).await.is_err());
         assert!(log.inclusion(12, None).await.is_err());
+        // Entries are leaves without their payloads.
+        let entries = log.tile(TilePath::parse("entries/000").unwrap()).await;
+        assert_eq!(entries.is_err(), what == "leaf 12", "{what}");
+        log.tile(TilePath::parse("entries/001.p/44").unwrap()).await.unwrap();
         // All others are.
         let others = Query { from: 13, ..all };
         assert_eq!(log.events(&others).await.unwrap().len(), 100);

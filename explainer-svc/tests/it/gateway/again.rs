@@ -31,7 +31,7 @@ async fn a_key_that_is_replaced_is_told_and_the_guards_are_tried_again() {
     assert!(!told.contains("another-"), "{told}");
     let canaries = stand.trail.of("canary");
     assert_eq!(canaries.len(), 3);
-    assert_eq!(canaries[2].payload, json!({"guards": ["test"], "missing": []}));
+    assert_eq!(canaries[2].payload, json!({"guards": ["instructions"], "missing": []}));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::provider::{Provider, Step, answer, event, json_response, messages, response, stream_head, streamed};
-use super::{call, stand};
+use super::{call, patient, stand};
 
 fn to(model: &str) -> Call {
     Call {
@@ -202,6 +202,77 @@ async fn a_broken_provider_is_left_alone() {
     assert!(stand.metrics().contains(state), "{}", stand.metrics());
     let last = stand.trail.of("model-called").pop().unwrap();
     assert_eq!(last.payload["fallbacks"][0]["reason"], "breaker-open");
+}
+
+#[tokio::test]
+async fn what_a_question_brings_about_opens_no_breaker() {
+    let provider = Provider::start(|number, _| match number {
+        12.. => answer("because", 1, 1),
+        number => match number % 4 {
+            0 => answer(&"x".repeat(1 << 20), 1, 1),
+            1 => response("400 Bad Request", "", "{}"),
+            2 => response("413 Payload Too Large", "", "{}"),
+            _ => json_response(
+                &json!({"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "content_filter"}]}),
+            ),
+        },
+    })
+    .await;
+    let stand = patient(&provider.url(), &provider.url(), "").await;
+    for _ in 0..12 {
+        assert_eq!(
+            stand.gateway.complete(to("only-a")).await.unwrap_err().reason(),
+            "providers"
+        );
+    }
+    stand.gateway.complete(to("only-a")).await.unwrap();
+    assert_eq!(provider.count(), 13, "it was asked each time");
+    let metrics = stand.metrics();
+    assert!(
+        metrics.contains("model_breaker_state{provider=\"a\",model=\"m\"} 0"),
+        "{metrics}"
+    );
+    for (outcome, times) in [("too-large", 3), ("rejected", 6), ("filtered", 3)] {
+        let counted = format!("outcome=\"{outcome}\"}} {times}");
+        assert!(metrics.contains(&counted), "{counted}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_a_stream_is_what_it_says_it_is() {
+    let openai = |error: &str| {
+        vec![
+            stream_head(),
+            event(&json!({"error": {"type": error, "message": "why? I say"}})),
+            Step::Close,
+        ]
+    };
+    let anthropic = |error: &str| {
+        let error = json!({"type": "error", "error": {"type": error, "message": "why? I say"}});
+        vec![stream_head(), event(&error), Step::Close]
+    };
+    let named = [
+        "rate_limit_error",
+        "invalid_request_error",
+        "authentication_error",
+        "overloaded_error",
+    ];
+    let first = Provider::start(move |number, _| openai(named[number])).await;
+    let second = Provider::start(move |number, _| anthropic(named[number])).await;
+    let stand = patient(&first.url(), &second.url(), "").await;
+    for (name, kind) in named.into_iter().zip(["rate-limited", "rejected", "key", "server"]) {
+        for route in ["only-a", "only-b"] {
+            let once = Call {
+                model: Some(route.to_owned()),
+                ..call("why?")
+            };
+            let Err(Refused::Providers(fallbacks)) = stand.gateway.complete(once).await else {
+                panic!("{route}: {name}");
+            };
+            assert_eq!(fallbacks[0].reason, kind, "{route}: {name}");
+            assert!(fallbacks[0].detail.contains(name) && !fallbacks[0].detail.contains("I say"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use explainer_svc::gateway::call::{CacheKey, Message, Role, Sampling};
-use explainer_svc::gateway::seams::{Answer, Appending, Clean, Event, Fired, Guarded};
+use explainer_svc::gateway::seams::{Answer, Appending, Clean, Event, Expected, Fired, Guarded, Sample};
 use explainer_svc::gateway::{Call, Content, Gateway, GatewayMetrics, Guards, Parts, Settings, Trail};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
@@ -30,12 +30,21 @@ pub(crate) struct TestGuards {
 }
 
 impl Guards for TestGuards {
-    fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>> {
-        if self.missing.is_empty() {
-            Ok(vec!["test"])
-        } else {
-            Err(self.missing.clone())
-        }
+    fn samples(&self) -> Vec<Sample> {
+        let sample = |guard, text: &str, expected| Sample {
+            guard,
+            call: call(text),
+            answer: "so".to_owned(),
+            tool_calls: 0,
+            expected,
+        };
+        // Nothing stops these.
+        let missing = self
+            .missing
+            .iter()
+            .map(|guard| sample(*guard, "why?", Expected::Unsaid));
+        let own = [sample("instructions", "STOP-IN", Expected::Unsent)];
+        own.into_iter().chain(missing).collect()
     }
 
     fn inbound(&self, call: &Call) -> Result<Guarded, Fired> {

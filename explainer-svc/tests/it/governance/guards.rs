@@ -35,7 +35,9 @@ async fn without_a_guard_the_gateway_does_not_serve_and_what_rests_on_it_is_red(
     server.stop().await;
     let (database, file) = (folder.path().join("state/audit.db"), folder.path().join("gateway.yaml"));
 
-    for guard in Guard::ALL.into_iter().map(Guard::name) {
+    // The gateway refuses calls of tools by itself, whatever guards there are.
+    let removable = Guard::ALL.into_iter().filter(|guard| *guard != Guard::ToolCalls);
+    for guard in removable.map(Guard::name) {
         let log = Log::open(&explainer_svc::audit::Settings::at(database.clone()), Counts::default())
             .await
             .unwrap();

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use explainer_svc::delivery::Token;
 use explainer_svc::gateway::call::{Message, Role};
-use explainer_svc::gateway::guards::{self as program, Part};
-use explainer_svc::gateway::seams::{Answer, Clean, Fired, Guarded};
+use explainer_svc::gateway::guards::Part;
+use explainer_svc::gateway::seams::{Answer, Clean, Fired, Guarded, Sample};
 use explainer_svc::gateway::{Call, Content, Guarding, Guards, Setup};
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -63,11 +63,8 @@ fn sent(content: String) -> Vec<Message> {
 }
 
 impl Guards for Removable {
-    fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>> {
-        let names = |guards: Vec<program::Guard>| guards.into_iter().map(program::Guard::name).collect();
-        program::canary(self)
-            .map(names)
-            .map_err(|program::Missing(missing)| names(missing))
+    fn samples(&self) -> Vec<Sample> {
+        self.guards.samples()
     }
 
     fn inbound(&self, call: &Call) -> Result<Guarded, Fired> {
@@ -94,6 +91,8 @@ impl Guards for Removable {
             }
         } else if guarded.counts.iter().any(|(guard, _)| *guard == missing) {
             guarded.messages = sent(raw(call));
+            guarded.form.clone_from(&call.form);
+            guarded.sampling = call.sampling.clone();
         }
         let outbound = guarded.outbound;
         guarded.outbound = Box::new(move |answer| match outbound(answer) {

@@ -28,8 +28,8 @@ struct Stand {
 struct Held(Arc<Removable>);
 
 impl explainer_svc::gateway::Guards for Held {
-    fn canary(&self) -> Result<Vec<&'static str>, Vec<&'static str>> {
-        self.0.canary()
+    fn samples(&self) -> Vec<explainer_svc::gateway::seams::Sample> {
+        self.0.samples()
     }
 
     fn inbound(

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{GOOD, MODEL, Stand, denial, good, said};
+use super::{COMPLETIONS, GOOD, MODEL, Stand, denial, good, said};
 use crate::gateway::provider::{Seen, Step, answer, event, json_response, response, stream_head};
 use crate::support::TestServer;
 
 const DEADLINE: Duration = Duration::from_millis(2400);
 
-fn hang() -> Step {
+pub(super) fn hang() -> Step {
     Step::Wait(Duration::from_mins(1))
 }
 
-type Behaviour = fn(usize, &Seen) -> Vec<Step>;
+pub(super) type Behaviour = fn(usize, &Seen) -> Vec<Step>;
 
 /// Faults, with the reason that is counted for each.
 const FAULTS: [(&str, &str, Behaviour); 12] = [
@@ -65,17 +65,22 @@ const FAULTS: [(&str, &str, Behaviour); 12] = [
 
 #[tokio::test]
 async fn every_fault_leaves_a_good_denial_in_time_and_is_counted_and_audited() {
+    each_leaves_a_good_denial(COMPLETIONS, &FAULTS).await;
+}
+
+pub(super) async fn each_leaves_a_good_denial(protocol: &str, faults: &[(&str, &str, Behaviour)]) {
     let engines = TestServer::start().await.explain(&denial()).await;
     let lines = |answer: &Value| -> Vec<String> {
         let message = answer["message"].as_str().unwrap();
         let own = |line: &&str| !line.starts_with("More: ");
         message.lines().filter(own).map(str::to_owned).collect()
     };
-    for (name, reason, behaviour) in FAULTS {
-        let stand = Stand::start(
+    for (name, reason, behaviour) in faults {
+        let stand = Stand::speaking(
+            protocol,
             &[],
             |config| config.words.budget = Duration::from_millis(400),
-            behaviour,
+            *behaviour,
         )
         .await;
         let mut body = denial();
@@ -86,7 +91,7 @@ async fn every_fault_leaves_a_good_denial_in_time_and_is_counted_and_audited() {
         assert_eq!(answer["source"], "engine", "{name}: {answer}");
         assert_eq!(lines(&answer), lines(&engines), "{name}");
         let refused = stand.event("model-refused").await;
-        assert_eq!(refused["payload"]["reason"], reason, "{name}: {refused}");
+        assert_eq!(refused["payload"]["reason"], *reason, "{name}: {refused}");
         let counted = format!("whynot_model_words_missing_total{{what=\"words\",reason=\"{reason}\"}} 1");
         let metrics = stand.metrics().await;
         assert!(metrics.contains(&counted), "{name}: {counted} is not in {metrics}");

@@ -2,6 +2,7 @@
 
 mod corpora;
 mod faults;
+mod messages;
 mod shown;
 
 use std::time::Duration;
@@ -29,15 +30,20 @@ pub(crate) struct Stand {
     folder: TempDir,
 }
 
+/// The protocol of most tests here.
+pub(crate) const COMPLETIONS: &str = "kind: openai, stream: false";
+/// Anthropic's, as it is used: by a stream.
+pub(crate) const MESSAGES: &str = "kind: anthropic, stream: true";
+
 /// The gateway's file for a provider at this address.
-fn gateway(url: &str) -> String {
+fn gateway(url: &str, protocol: &str) -> String {
     format!(
         "
 apiVersion: whynot.dev/v1
 kind: Gateway
 prices: prices.yaml
 providers:
-  - {{name: a, kind: openai, url: {url:?}, region: eu-west-1, models: [{MODEL}], stream: false, firstByteTimeoutMs: 900, idleTimeoutMs: 400,
+  - {{name: a, {protocol}, url: {url:?}, region: eu-west-1, models: [{MODEL}], firstByteTimeoutMs: 900, idleTimeoutMs: 400,
      breaker: {{failures: 100, openMs: 100}}}}
 routes:
   - {{model: default, targets: [{{provider: a, model: {MODEL}}}], attempts: 1, attemptTimeoutMs: 20000}}
@@ -54,12 +60,22 @@ impl Stand {
         adjust: impl FnOnce(&mut Config),
         behaviour: impl Fn(usize, &Seen) -> Vec<Step> + Send + Sync + 'static,
     ) -> Self {
+        Self::speaking(COMPLETIONS, policies, adjust, behaviour).await
+    }
+
+    /// With a provider of this protocol.
+    pub(crate) async fn speaking(
+        protocol: &str,
+        policies: &[(&str, &str)],
+        adjust: impl FnOnce(&mut Config),
+        behaviour: impl Fn(usize, &Seen) -> Vec<Step> + Send + Sync + 'static,
+    ) -> Self {
         let provider = Provider::start(behaviour).await;
         let folder = TempDir::new().unwrap();
         let prices = format!("asOf: 2026-11-01\nmodels:\n  {MODEL}: {{input: 1, output: 2}}\n");
         std::fs::write(folder.path().join("prices.yaml"), prices).unwrap();
         let file = folder.path().join("gateway.yaml");
-        std::fs::write(&file, gateway(&provider.url())).unwrap();
+        std::fs::write(&file, gateway(&provider.url(), protocol)).unwrap();
         let sources = folder.path().join("policies");
         std::fs::create_dir(&sources).unwrap();
         for (name, text) in policies {

@@ -229,6 +229,47 @@ async fn models_write_about_a_bounded_number_and_a_shutdown_does_not_wait_for_th
 }
 
 #[tokio::test]
+async fn the_namespaces_team_pays_and_not_the_one_that_an_object_names() {
+    let limited = |config: &mut explainer_svc::config::Config| {
+        let file = &config.gateway.as_ref().unwrap().file;
+        let mut text = std::fs::read_to_string(file).unwrap();
+        text.push_str("budgets:\n  - {name: per-team, per: team, period: day, requests: {hard: 1}}\n");
+        std::fs::write(file, text).unwrap();
+    };
+    let stand = Stand::start(&[], limited, good).await;
+    let mut number = 0;
+    let mut denied = |own: &str, namespace: Value| {
+        number += 1;
+        let mut body = denial();
+        // Of its own shape, so that nothing is kept.
+        body["revision"] = format!("{number:012}").into();
+        body["review"]["labels"] = serde_json::json!({"team": own});
+        body["review"]["namespaceLabels"] = namespace;
+        body
+    };
+    let shop = serde_json::json!({"team": "shop"});
+    for (body, source) in [
+        (denied("one", serde_json::json!({})), "model"),
+        // Another label picks no other budget.
+        (denied("two", serde_json::json!({})), "engine"),
+        (denied("two", shop.clone()), "model"),
+        (denied("three", shop), "engine"),
+    ] {
+        assert_eq!(stand.server.explain(&body).await["source"], source, "{body}");
+    }
+    let paid: Vec<String> = stand
+        .events("model-called")
+        .await
+        .iter()
+        .map(|event| event["payload"]["team"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(paid, ["unknown", "shop"]);
+    // Whose violation it is, is another question.
+    let violations = stand.server.json("/v1/violations?team=two").await;
+    assert_eq!(violations["items"].as_array().unwrap().len(), 2, "{violations}");
+}
+
+#[tokio::test]
 async fn what_is_allowed_needs_no_words() {
     let stand = Stand::start(&[], |_| {}, good).await;
     let mut body = denial();
