@@ -244,7 +244,14 @@ impl Demo<'_> {
 
     /// Runs this project's program, and shows the command and all that it prints.
     fn whynot(&self, out: &mut dyn Write, arguments: &[&str]) -> Result<Said> {
-        writeln!(out, "$ whynot {}", arguments.join(" "))?;
+        let quoted = arguments.iter().map(|argument| {
+            if argument.contains(' ') {
+                format!("'{argument}'")
+            } else {
+                (*argument).to_owned()
+            }
+        });
+        writeln!(out, "$ whynot {}", quoted.collect::<Vec<_>>().join(" "))?;
         let mut command = self.stack.whynot(arguments);
         let output = command.current_dir(&self.root).output().context("running whynot")?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -54,11 +54,14 @@ impl ModelServer {
     }
 
     pub(super) fn command(&self, settings: &Settings) -> Command {
+        // The other half is for what asks it.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut command = Command::new(&self.python);
         command
             .arg(&self.script)
             .arg(&self.file)
-            .args(["--port", &settings.ports.model.to_string()]);
+            .args(["--port", &settings.ports.model.to_string()])
+            .args(["--threads", &(cores / 2).max(1).to_string()]);
         command
     }
 }

@@ -91,7 +91,7 @@ fn get(stack: &TestStack, url: &str) -> Value {
 /// What an agent of the platform is answered.
 fn chat(stack: &TestStack) -> (u16, Value) {
     let token = fs::read_to_string(stack.settings().agent_token_file()).unwrap();
-    let question = format!("Our pipeline has GITHUB_TOKEN={SECRET}. What is Kubernetes?");
+    let question = format!("Our pipeline uses the token {SECRET}. What is Kubernetes?");
     let body = json!({"model": AGENT_ROUTE, "messages": [{"role": "user", "content": question}], "max_tokens": 40});
     let mut answer = client(&stack.ca_file())
         .unwrap()
@@ -188,7 +188,7 @@ fn a_secret_stays(stack: &TestStack, provider: &Provider) {
     assert_eq!(asked[before]["stream"], true);
     let all = json!(asked).to_string();
     assert!(
-        all.contains("Our pipeline has GITHUB_TOKEN=") && !all.contains(SECRET),
+        all.contains("Our pipeline uses the token") && !all.contains(SECRET),
         "{all}"
     );
     let called = until("no leaf of the call", || {

@@ -15,6 +15,8 @@ const STATUSES: [(&str, &str); 5] = [
     ("attestation-missing", "attestation missing"),
     ("not-applicable", "not applicable"),
 ];
+/// What is shown of a reason.
+const WIDTH: usize = 110;
 /// How many controls there are.
 const CONTROLS: usize = 82;
 
@@ -49,7 +51,7 @@ impl Demo<'_> {
         }
         writeln!(
             out,
-            "\nEach with its evidence or the reason: {}. Of a stack that runs (`just up`), or of its log alone:\n\
+            "\nAll of them, each with its evidence or its reason: {}. Of a stack that runs (`just up`), or of its log alone:\n\
              $ whynot governance report --server {} --token-file {}\n\
              $ whynot governance report --database {database}",
             written.map(|(_, file)| file).join(", "),
@@ -102,7 +104,12 @@ fn summarize(report: &Value, out: &mut dyn Write) -> Result<()> {
         writeln!(out, "\nNot evidenced here:")?;
     }
     for (id, reason) in open {
-        writeln!(out, "  {id:<12} {reason}")?;
+        let reason = reason.strip_prefix("Not shown: ").unwrap_or(&reason);
+        let mut shown: String = reason.chars().take(WIDTH).collect();
+        if shown.len() < reason.len() {
+            shown.push('…');
+        }
+        writeln!(out, "  {id:<12} {shown}")?;
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ impl Demo<'_> {
     fn agent(&self, out: &mut dyn Write) -> Result<()> {
         self.begin(
             out,
-            "An agent of the platform asks a model, with a token in its question. The token does not leave this process.",
+            "An agent of the platform asks the model, and forgets a token in its question. The token is taken out before it is sent.",
         )?;
         let first = self.leaves()?;
         let began = Instant::now();
@@ -164,7 +164,7 @@ impl Demo<'_> {
     /// One chat completion, as the platform's agent asks for it.
     fn chat(&self, out: &mut dyn Write) -> Result<Answered> {
         let settings = self.stack.settings();
-        let question = format!("Our pipeline has GITHUB_TOKEN={SECRET}. What is Kubernetes?");
+        let question = format!("Our pipeline uses the token {SECRET}. What is Kubernetes?");
         let body = json!({
             "model": AGENT_ROUTE, "messages": [{"role": "user", "content": question}], "max_tokens": 40, "temperature": 0,
         });
