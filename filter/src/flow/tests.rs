@@ -206,7 +206,7 @@ fn a_denial_of_a_webhook_behind_carries_the_review_where_a_policy_says_the_same(
         let json = format!(r#"{{"bundle": {bundle}, "explainer": {explainer}}}"#);
         let plugin = crate::config::Plugin::parse(json.as_bytes()).unwrap();
         let config = plugin.with(plugin.compile().unwrap().unwrap());
-        let passed = upstream::Passed {
+        let passed = Passed {
             target: Target {
                 webhook: Some("gatekeeper".to_owned()),
                 deadline_ms: 10_000,

@@ -164,7 +164,7 @@ impl Demo<'_> {
     /// One chat completion, as the platform's agent asks for it.
     fn chat(&self, out: &mut dyn Write) -> Result<Answered> {
         let settings = self.stack.settings();
-        let question = format!("Our pipeline uses the token {SECRET}. What is Kubernetes?");
+        let question = format!("Repeat this: our pipeline uses the token {SECRET}.");
         let body = json!({
             "model": AGENT_ROUTE, "messages": [{"role": "user", "content": question}], "max_tokens": 40, "temperature": 0,
         });
