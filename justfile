@@ -37,10 +37,10 @@ build: (setup "run")
 bundle: build
     @build/bin/whynot policy build policies -o build/bundle.json
 
-# start the stack (API server, Envoy with the filter, explainer) on loopback and leave it running
+# start the stack (API server, Envoy with the filter, explainer) on loopback and leave it running (--model: with a small real model)
 [group("stack")]
-up: wasm bundle
-    @scripts/stack.sh up
+up *arguments: wasm bundle
+    @scripts/stack.sh up {{ arguments }}
 
 # end the stack
 [group("stack")]
@@ -52,10 +52,10 @@ down:
 status:
     @scripts/stack.sh status
 
-# a real kubectl is denied, told why and how to fix it, and admitted
+# a real kubectl is denied, told why and how to fix it, and admitted; and the report of it (--model: with a small real model)
 [group("stack")]
-demo: wasm bundle
-    @scripts/stack.sh demo
+demo *arguments: wasm bundle
+    @scripts/stack.sh demo {{ arguments }}
 
 # a small real model behind llama.cpp's server on loopback, until Ctrl-C (arguments: --port, --threads)
 [group("stack")]

@@ -50,6 +50,8 @@ tool "schemathesis" "$(find_schemathesis || true)" --version "just fuzz-api" "ju
 tool "cargo-deny" "$(in_cache_or_path cargo-deny)" --version "just deny" "just setup lint"
 wrk=$(command -v wrk || true)
 row "wrk" "$wrk" "$([ -z "$wrk" ] || { "$wrk" --version 2>&1 || true; } | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)" "just bench" "just setup bench"
+model=$([ -s "$MODEL_FILE" ] && echo "$MODEL_FILE" || true)
+row "small model" "$model" "${model:+$GEMMA_VERSION}" "just demo --model, just evaluate" "either brings it (scripts/model-setup.sh)" optional
 tool "docker" "$(command -v docker || true)" --version "docker-compose.yml, just kind-up" "install Docker" optional
 tool "kind" "$(command -v kind || true)" --version "just kind-up" "go install sigs.k8s.io/kind@latest" optional
 

@@ -16,8 +16,7 @@ use engine::explain::wire::{Decision, ExplainResponse};
 use engine::redact;
 use engine::verdict::Action;
 
-pub(crate) use self::asking::explainer_call;
-use self::asking::lacks_change;
+pub(crate) use self::asking::{explainer_call, reviewed};
 pub use self::response::{Response, nothing_to_judge_with, text};
 use self::response::{admission, plain};
 use crate::config::Config;
@@ -349,8 +348,7 @@ fn judge(
 ) -> (State, Vec<Effect>) {
     let decided = answer::decide(policies, review);
     let mut effects = counts(&decided);
-    let sends_object = config.explainer.as_ref().is_some_and(|explainer| explainer.object);
-    let sent = (sends_object && lacks_change(&decided.request)).then_some(body.as_slice());
+    let sent = reviewed(&decided.request, &body, config);
     let call = explainer_call(&decided.request, sent, target.deadline_ms, target.deadline_ms, config);
     // What is needed to explain what the webhook behind says.
     let body = if target.webhook.is_some() { body } else { Vec::new() };

@@ -12,7 +12,7 @@ use engine::upstream::answer::{self, Denial, MAX_ANSWER_BYTES, Read};
 use engine::upstream::{self, Depth};
 
 use crate::config::Config;
-use crate::flow::{CallError, Count, Effect, State, Target, explainer_call, read_explanation, why_not};
+use crate::flow::{CallError, Count, Effect, State, Target, explainer_call, read_explanation, reviewed, why_not};
 
 /// With less time left than this no change is searched: the denial itself matters more.
 const MIN_SEARCH_MS: u64 = 1_500;
@@ -106,7 +106,8 @@ pub(crate) fn ends(passed: &Passed, body: Vec<u8>, elapsed_ms: u64, config: &Con
     };
     let webhook = target.webhook.clone().unwrap_or_default();
     let request = upstream::explain(&config.policies, &review, &webhook, &denial.message, depth).request;
-    let call = explainer_call(&request, None, target.deadline_ms, left_ms, config);
+    let sent = reviewed(&request, &passed.body, config);
+    let call = explainer_call(&request, sent, target.deadline_ms, left_ms, config);
     let rewording = Box::new(Rewording {
         webhook,
         answer: body,

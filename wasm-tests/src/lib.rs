@@ -6,6 +6,7 @@ pub mod fixtures;
 pub mod host;
 pub mod library;
 pub mod opa;
+pub mod provider;
 pub mod psa;
 pub mod stack;
 pub mod webhook;

@@ -26,11 +26,24 @@ pub(crate) fn explainer_call(
     })
 }
 
-/// Whether somebody else may find a change: nothing says that there is none, and the object may leave.
+/// The review, where the explainer may have it and somebody else may find a change: nothing says that there is none, and the object may
+/// leave.
+pub(crate) fn reviewed<'r>(request: &ExplainRequest, review: &'r [u8], config: &Config) -> Option<&'r [u8]> {
+    let may_have = config.explainer.as_ref().is_some_and(|explainer| explainer.object);
+    (may_have && lacks_change(request)).then_some(review)
+}
+
+/// Whether the engine found no change, somebody else may, and the object may leave.
 pub(super) fn lacks_change(request: &ExplainRequest) -> bool {
     let kind = &request.review.kind;
+    // What another webhook said can be tried only against a policy that says it, too.
+    let is_tried = match &request.upstream {
+        Some(upstream) => upstream.items.iter().any(|item| item.known),
+        None => true,
+    };
     let mut denying = request.with_action(Action::Deny);
     request.decision == Decision::Deny
+        && is_tried
         && request.fix.is_none()
         && matches!(request.review.operation.as_str(), "CREATE" | "UPDATE")
         && !(kind.group.is_empty() && kind.kind == "Secret")

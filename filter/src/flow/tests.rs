@@ -1,6 +1,6 @@
 use engine::explain::wire::ExplainRequest;
 
-use super::asking::{patience, with_review};
+use super::asking::{lacks_change, patience, with_review};
 use super::*;
 use crate::config::Explainer;
 
@@ -85,9 +85,12 @@ fn the_review_goes_along_only_where_a_change_is_missing() {
             .extend(more.as_object().unwrap().clone());
         serde_json::from_value(request).unwrap()
     };
+    let upstream = |known: bool| serde_json::json!({"upstream": {"webhook": "w", "message": "no", "items": [{"message": "no", "known": known}]}});
     assert!(lacks_change(&request(serde_json::json!({}))));
+    assert!(lacks_change(&request(upstream(true))));
     for other in [
         serde_json::json!({"decision": "allow"}),
+        upstream(false),
         serde_json::json!({"unfixable": {"a/b": "No edit helps."}}),
         serde_json::json!({"fix": {"patch": [], "snippet": "", "policies": ["a/b"], "complete": true}}),
         serde_json::json!({"review": {"uid": "u", "operation": "DELETE", "kind": {"kind": "Pod"}}}),
@@ -164,5 +167,46 @@ fn the_review_leaves_when_it_was_asked_for_and_a_model_is_named_in_the_annotatio
                 None => assert!(!text.contains("words-by"), "{text}"),
             }
         }
+    }
+}
+
+#[test]
+fn a_denial_of_a_webhook_behind_carries_the_review_where_a_policy_says_the_same() {
+    let bundle = engine::policy::bundle::Bundle::new(
+        engine::policy::settings::Settings::default(),
+        [("a.rego".to_owned(), UNMENDED.to_owned())],
+    );
+    let bundle = String::from_utf8(bundle.to_json()).unwrap();
+    let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
+        "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{"name":"only-here"}}}}"#;
+    for (object, message, leaves) in [
+        (true, "[a] No.", true),
+        (false, "[a] No.", false),
+        (true, "[a] Something else.", false),
+        (true, "[b] No.", false),
+    ] {
+        let explainer = format!(r#"{{"cluster":"e","authority":"e","path":"/v1/explain","object":{object}}}"#);
+        let json = format!(r#"{{"bundle": {bundle}, "explainer": {explainer}}}"#);
+        let plugin = crate::config::Plugin::parse(json.as_bytes()).unwrap();
+        let config = plugin.with(plugin.compile().unwrap().unwrap());
+        let passed = Passed {
+            target: Target {
+                webhook: Some("gatekeeper".to_owned()),
+                deadline_ms: 10_000,
+            },
+            uid: "u".to_owned(),
+            body: review.into(),
+        };
+        let answer = format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"u","allowed":false,"status":{{"message":"{message}"}}}}}}"#
+        );
+        let (_, effects) = upstream::ends(&passed, answer.into_bytes(), 0, &config);
+        let body = effects.iter().find_map(|effect| match effect {
+            Effect::Call { body, .. } => Some(String::from_utf8(body.clone()).unwrap()),
+            _ => None,
+        });
+        let body = body.unwrap_or_else(|| panic!("nobody is asked: {effects:?}"));
+        assert_eq!(body.contains("only-here"), leaves, "{object} {message}: {body}");
+        assert_eq!(body.starts_with(r#"{"admissionReview":{"apiVersion""#), leaves);
     }
 }

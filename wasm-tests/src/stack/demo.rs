@@ -1,8 +1,13 @@
-//! The transcript of `just demo`: a real kubectl is denied, told why and how to fix it, and admitted.
+//! The transcript of `just demo`: a real kubectl is denied, told why and how to fix it, and admitted; with a model what it adds and
+//! what keeps it in check; and what an auditor gets of it.
 //!
 //! Every step checks what it shows: a transcript that is printed to its end is a passed test.
 
+mod controls;
+mod models;
+
 use std::{
+    cell::Cell,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -25,7 +30,11 @@ const TURNED_ON: &str = "pod-security/restricted/privilege-escalation";
 
 /// Runs the demonstration against a stack and writes its transcript.
 pub fn run_demo(stack: &Stack, out: &mut dyn Write) -> Result<()> {
-    let demo = Demo { stack, root: root() };
+    let demo = Demo {
+        stack,
+        root: root(),
+        step: Cell::new(0),
+    };
     demo.clean()?;
     let result = demo.steps(out);
     // What was made is removed in any case, so that the next run starts like this one.
@@ -33,12 +42,29 @@ pub fn run_demo(stack: &Stack, out: &mut dyn Write) -> Result<()> {
     result.and(cleaned)
 }
 
+/// What a command prints that succeeds.
+fn run_quietly(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("running {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 struct Demo<'a> {
     stack: &'a Stack,
     root: PathBuf,
+    /// The last step that was begun.
+    step: Cell<u32>,
 }
 
 impl Demo<'_> {
+    fn begin(&self, out: &mut dyn Write, title: &str) -> Result<()> {
+        self.step.set(self.step.get() + 1);
+        writeln!(out, "\n# {}. {title}\n", self.step.get())?;
+        Ok(())
+    }
+
     fn steps(&self, out: &mut dyn Write) -> Result<()> {
         let policies = self
             .stack
@@ -52,15 +78,16 @@ impl Demo<'_> {
         }
         run(self.kubectl(&["apply", "-f", NAMESPACE]), None)?;
 
-        writeln!(out, "\n# 1. Somebody applies a Pod.\n")?;
+        let first = self.leaves()?;
+        self.begin(out, "Somebody applies a Pod.")?;
         let denied = self.shown(out, &["apply", "-f", POD])?;
         if denied.success || !denied.text.contains("denied the request") {
             bail!("the Pod in {POD} should have been denied by the webhook");
         }
 
-        writeln!(
+        self.begin(
             out,
-            "\n# 2. The link in the message has the same as JSON: the fix as a patch, as a diff and as a command.\n"
+            "The link in the message has the same as JSON: the fix as a patch, as a diff and as a command.",
         )?;
         let link = self.link(&denied.text)?;
         writeln!(out, "$ curl -s -H 'Accept: application/json' {link} | jq -r .fix.diff")?;
@@ -72,12 +99,13 @@ impl Demo<'_> {
                 .map(str::to_owned)
                 .with_context(|| format!("{link} has no {key} of a fix: {explanation}"))
         };
-        writeln!(out, "{}", text("diff")?)?;
+        // It ends with a line's end, and the next step begins with one.
+        write!(out, "{}", text("diff")?)?;
         if text("source")? != "search" {
             bail!("no policy's author proposes all of this change: it should have been found by the search");
         }
 
-        writeln!(out, "# 3. The command of the message, with the file's name.\n")?;
+        self.begin(out, "The command of the message, with the file's name.")?;
         let command = text("kubectl")?;
         if !denied.text.contains(&command) {
             bail!("the command should stand in the message");
@@ -97,15 +125,19 @@ impl Demo<'_> {
             let before = self.switch(policies);
             changed.and(before)?;
         }
-        writeln!(out, "\nDenied, explained, fixed, admitted.")?;
+        if self.stack.settings().models().is_some() {
+            self.models(out, &link, first)?;
+        }
+        self.controls(out)?;
+        writeln!(out, "\nDenied, explained, fixed, admitted; and on the record.")?;
         Ok(())
     }
 
     /// Turns a policy on in a copy of the folder that the explainer reads.
     fn changed_policies(&self, out: &mut dyn Write, policies: &Path, command: &str) -> Result<()> {
-        writeln!(
+        self.begin(
             out,
-            "\n# 4. Somebody turns another policy on. Nothing is restarted, and every worker has it at once.\n"
+            "Somebody turns another policy on. Nothing is restarted, and every worker has it at once.",
         )?;
         self.clean()?;
         let copy = self.stack.settings().run_dir.join("demo-policies");
@@ -141,15 +173,8 @@ impl Demo<'_> {
         }
         self.until_reported(&revision, &["serving"])?;
         writeln!(out)?;
-        let arguments = ["policy", "status", "--wait", &revision];
-        let status = self.stack.whynot(arguments).output().context("running whynot")?;
-        write!(
-            out,
-            "$ whynot {}\n{}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&status.stdout)
-        )?;
-        if !status.status.success() {
+        let status = self.whynot(out, &["policy", "status", "--wait", &revision])?;
+        if !status.success {
             bail!("every worker should have the changed policies");
         }
         Ok(())
@@ -215,6 +240,32 @@ impl Demo<'_> {
             success: output.status.success(),
             text,
         })
+    }
+
+    /// Runs this project's program, and shows the command and all that it prints.
+    fn whynot(&self, out: &mut dyn Write, arguments: &[&str]) -> Result<Said> {
+        let quoted = arguments.iter().map(|argument| {
+            if argument.contains(' ') {
+                format!("'{argument}'")
+            } else {
+                (*argument).to_owned()
+            }
+        });
+        writeln!(out, "$ whynot {}", quoted.collect::<Vec<_>>().join(" "))?;
+        let mut command = self.stack.whynot(arguments);
+        let output = command.current_dir(&self.root).output().context("running whynot")?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        write!(out, "{text}")?;
+        Ok(Said {
+            success: output.status.success(),
+            text,
+        })
+    }
+
+    /// A path as somebody in the repository's root names it.
+    fn shown_path(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 
     /// Runs a line of a shell in which `kubectl` is the stack's.

@@ -8,12 +8,14 @@ mod certs;
 mod demo;
 mod gatekeeper;
 mod kubernetes;
+mod models;
 mod opa;
 mod probe;
 mod process;
 mod proxy;
 mod server;
 mod settings;
+mod witness;
 
 use std::{
     collections::BTreeMap,
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     demo::run_demo,
     gatekeeper::Gatekeeper,
+    models::{AGENT, AGENT_ROUTE, ModelServer, Models},
     opa::Opa,
     probe::client,
     process::Running,
@@ -164,6 +167,16 @@ impl Stack {
         command
     }
 
+    /// Lets the witness of this stack look once; says what it said.
+    pub fn witness(&self) -> Result<String> {
+        witness::look(self)
+    }
+
+    /// The database of the audit log.
+    pub fn audit_database(&self) -> PathBuf {
+        self.settings.run_dir.join("audit.db")
+    }
+
     /// Lets the explainer of a live stack read another folder of policies from now on.
     pub fn switch_policies(&self, folder: &Path) -> Result<()> {
         let new = self.settings.run_dir.join("policies-source.new");
@@ -233,6 +246,10 @@ impl Stack {
         let command = match part {
             Part::Etcd => kubernetes::etcd(&self.settings),
             Part::ApiServer => kubernetes::api_server(&self.settings),
+            Part::Model => {
+                let server = self.settings.model_server().context("the stack has no model")?;
+                server.command(&self.settings)
+            }
             Part::Explainer => proxy::explainer(&self.settings),
             Part::Envoy => {
                 proxy::render(&self.settings)?;
@@ -252,6 +269,7 @@ impl Stack {
         let url = match part {
             Part::Etcd => format!("http://127.0.0.1:{}/readyz", self.settings.ports.etcd),
             Part::ApiServer => format!("https://127.0.0.1:{}/readyz", self.settings.ports.api_server),
+            Part::Model => format!("http://127.0.0.1:{}/health", self.settings.ports.model),
             Part::Explainer => format!("{}/readyz", self.explainer_url()),
             Part::Envoy => {
                 let Settings { ports, envoy_probe, .. } = &self.settings;
@@ -273,7 +291,7 @@ impl Stack {
     }
 
     fn stop_all(&mut self) {
-        for part in [Part::Envoy, Part::Explainer, Part::ApiServer, Part::Etcd] {
+        for part in [Part::Envoy, Part::Explainer, Part::Model, Part::ApiServer, Part::Etcd] {
             if self
                 .running
                 .get(&part)

@@ -11,6 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::certs::secret;
 use super::kubernetes::{self, run};
 use super::settings::Settings;
+use super::{models, witness};
 
 pub(super) fn explainer(settings: &Settings) -> Command {
     let mut command = Command::new(&settings.programs.whynot);
@@ -38,6 +39,10 @@ pub(super) fn explainer(settings: &Settings) -> Command {
                 .arg("--kubeconfig")
                 .arg(kubernetes::explainer_kubeconfig(settings));
         }
+        if live.models.is_some() {
+            models::serve_arguments(settings, &mut command);
+        }
+        witness::serve_arguments(settings, &mut command);
         command.args(&live.serve_arguments);
     }
     command
@@ -46,13 +51,24 @@ pub(super) fn explainer(settings: &Settings) -> Command {
 /// What a live stack has before its explainer starts: the folder of policies, and who may push.
 pub(super) fn prepare(settings: &Settings) -> Result<()> {
     let Some(live) = &settings.live else { return Ok(()) };
-    let mut token = [0; 24];
-    File::open("/dev/urandom")?.read_exact(&mut token)?;
-    secret(&settings.token_file(), &STANDARD.encode(token))?;
+    secret(&settings.token_file(), &random_token()?)?;
+    if let Some(models) = &live.models {
+        models::prepare(settings, models).context("writing the gateway's file")?;
+    }
+    if live.witness {
+        witness::prepare(settings).context("making the witness's key")?;
+    }
     match &live.policies {
         Some(folder) => symlink(folder, settings.policies_link()).context("linking the policies"),
         None => Ok(()),
     }
+}
+
+/// A token that nobody guesses.
+pub(super) fn random_token() -> Result<String> {
+    let mut token = [0; 24];
+    File::open("/dev/urandom")?.read_exact(&mut token)?;
+    Ok(STANDARD.encode(token))
 }
 
 /// Writes Envoy's configuration, policies included, to the run folder.

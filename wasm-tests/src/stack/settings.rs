@@ -12,6 +12,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::models::{ModelServer, Models};
+
+/// What brings the small model.
+const MODEL_SETUP: &str = "scripts/model-setup.sh";
+
 /// A process of the stack, in the order in which they start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +25,8 @@ pub enum Part {
     Etcd,
     /// `kube-apiserver`.
     ApiServer,
+    /// A small model's server, where the explainer asks one.
+    Model,
     /// `whynot serve`.
     Explainer,
     /// Envoy with the filter.
@@ -27,14 +34,15 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Etcd, Self::ApiServer, Self::Explainer, Self::Envoy];
+    /// Those that a stack has unless it is told otherwise.
+    const USUAL: [Self; 4] = [Self::Etcd, Self::ApiServer, Self::Explainer, Self::Envoy];
 
     /// The name in `state.json`, of the log file, and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
             Self::ApiServer => "api-server",
+            Self::Model => "model",
             Self::Explainer => "explainer",
             Self::Envoy => "envoy",
         }
@@ -43,8 +51,8 @@ impl Part {
     /// How long it may take to answer: several times what a loaded machine with two cores needs.
     pub(super) fn patience(self) -> Duration {
         Duration::from_secs(match self {
-            // Envoy compiles the filter first, and the explainer runs the tests of its policies.
-            Self::ApiServer | Self::Envoy | Self::Explainer => 120,
+            // Envoy compiles the filter first, the explainer runs the tests of its policies, and a model is read from the disk.
+            Self::ApiServer | Self::Envoy | Self::Explainer | Self::Model => 120,
             Self::Etcd => 40,
         })
     }
@@ -54,7 +62,7 @@ impl Part {
         Duration::from_secs(match self {
             // The API server waits for its watches; nothing that it would save matters here.
             Self::ApiServer => 3,
-            Self::Etcd | Self::Envoy | Self::Explainer => 5,
+            Self::Etcd | Self::Envoy | Self::Explainer | Self::Model => 5,
         })
     }
 }
@@ -84,6 +92,9 @@ pub struct Ports {
     pub etcd: u16,
     /// etcd, for its peers: it has none, but listens.
     pub etcd_peer: u16,
+    /// The model's server.
+    #[serde(default)]
+    pub model: u16,
 }
 
 impl Ports {
@@ -96,6 +107,7 @@ impl Ports {
             api_server: port("WHYNOT_API_SERVER_PORT", 16443)?,
             etcd: port("WHYNOT_ETCD_PORT", 12379)?,
             etcd_peer: port("WHYNOT_ETCD_PEER_PORT", 12380)?,
+            model: port("WHYNOT_MODEL_PORT", 8081)?,
         })
     }
 
@@ -108,6 +120,7 @@ impl Ports {
             api_server: free_port()?,
             etcd: free_port()?,
             etcd_peer: free_port()?,
+            model: free_port()?,
         })
     }
 
@@ -118,6 +131,7 @@ impl Ports {
                 (self.etcd_peer, "WHYNOT_ETCD_PEER_PORT"),
             ],
             Part::ApiServer => vec![(self.api_server, "WHYNOT_API_SERVER_PORT")],
+            Part::Model => vec![(self.model, "WHYNOT_MODEL_PORT")],
             Part::Explainer => vec![(self.explainer, "WHYNOT_EXPLAINER_PORT")],
             Part::Envoy => vec![
                 (self.admission, "WHYNOT_ADMISSION_PORT"),
@@ -227,6 +241,12 @@ pub struct Live {
     pub policies: Option<PathBuf>,
     /// Further arguments for `whynot serve`.
     pub serve_arguments: Vec<String>,
+    /// The models that the explainer asks.
+    #[serde(default)]
+    pub models: Option<Models>,
+    /// Whether the explainer knows a witness of its audit log, which looks when [`super::Stack::witness`] tells it to.
+    #[serde(default)]
+    pub witness: bool,
 }
 
 fn readiness() -> String {
@@ -234,16 +254,32 @@ fn readiness() -> String {
 }
 
 impl Settings {
-    /// The stack of `just up`: documented ports, `build/run`, the project's policies.
-    pub fn local() -> Result<Self> {
+    /// The stack of `just up`: documented ports, `build/run`, the project's policies; and a small model's server.
+    pub fn local(with_model: bool) -> Result<Self> {
         let root = root();
-        let run_dir = env::var_os("WHYNOT_RUN_DIR").map_or_else(|| root.join("build/run"), PathBuf::from);
-        let mut settings = Self::new(run_dir, Ports::from_env()?)?;
+        let mut settings = Self::new(Self::local_run_dir(), Ports::from_env()?)?;
+        let models = if with_model {
+            settings.parts.insert(Part::Model);
+            Some(Models {
+                url: format!("http://127.0.0.1:{}/v1", settings.ports.model),
+                model: "gemma3-270m".to_owned(),
+                server: Some(ModelServer::from_env(&root)?),
+            })
+        } else {
+            None
+        };
         settings.live = Some(Live {
             policies: Some(root.join("policies")),
-            serve_arguments: Vec::new(),
+            models,
+            witness: true,
+            ..Live::default()
         });
         Ok(settings)
+    }
+
+    /// Where the stack of `just up` is.
+    pub fn local_run_dir() -> PathBuf {
+        env::var_os("WHYNOT_RUN_DIR").map_or_else(|| root().join("build/run"), PathBuf::from)
     }
 
     /// A stack of a test's own: free ports, a folder that nobody else uses.
@@ -257,7 +293,7 @@ impl Settings {
         let root = root();
         Ok(Self {
             run_dir,
-            parts: BTreeSet::from(Part::ALL),
+            parts: BTreeSet::from(Part::USUAL),
             ports,
             programs: Programs::find(&root)?,
             filter: root.join("build/whynot_filter.wasm"),
@@ -293,6 +329,15 @@ impl Settings {
         self.run_dir.join("admin-token")
     }
 
+    /// The models that the explainer asks.
+    pub fn models(&self) -> Option<&Models> {
+        self.live.as_ref()?.models.as_ref()
+    }
+
+    pub(super) fn model_server(&self) -> Option<&ModelServer> {
+        self.models()?.server.as_ref()
+    }
+
     /// Whether the explainer follows this stack's API server.
     pub(super) fn follows_cluster(&self) -> bool {
         self.live.is_some() && self.parts.contains(&Part::ApiServer)
@@ -316,6 +361,10 @@ impl Settings {
                     (&*self.programs.kube_apiserver, "just setup"),
                     (&*self.programs.kubectl, "just setup"),
                 ]),
+                Part::Model => {
+                    let server = self.model_server().context("the stack has no model")?;
+                    files.extend([(&*server.python, MODEL_SETUP), (&*server.file, MODEL_SETUP)]);
+                }
                 Part::Explainer => files.push((&self.programs.whynot, "just build")),
                 Part::Envoy => files.extend([
                     (&*self.programs.envoy, "just setup"),

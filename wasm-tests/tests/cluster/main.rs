@@ -9,6 +9,7 @@
 mod context;
 mod fixes;
 mod gitops;
+mod models;
 mod operations;
 mod repeats;
 mod schema;

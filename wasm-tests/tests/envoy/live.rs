@@ -26,6 +26,7 @@ fn live(name: &str, serve_arguments: &[&str]) -> Settings {
     settings.live = Some(Live {
         policies: None,
         serve_arguments: serve_arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        ..Live::default()
     });
     settings
 }

@@ -40,7 +40,7 @@ fn live(name: &str, render_arguments: &[&str]) -> TestStack {
         .extend(render_arguments.iter().map(|&argument| argument.to_owned()));
     settings.live = Some(Live {
         policies: Some(policies),
-        serve_arguments: Vec::new(),
+        ..Live::default()
     });
     TestStack::start(settings).unwrap_or_else(|error| panic!("{error:#}"))
 }
