@@ -238,7 +238,7 @@ fn injected_text_is_not_sent_and_never_becomes_advice() {
     let mut sure = 0;
     for case in &injections.injections {
         let place = if ["message", "why", "remediation"].contains(&case.place.as_str()) {
-            Place::Prose
+            Place::Policy
         } else {
             Place::Field
         };

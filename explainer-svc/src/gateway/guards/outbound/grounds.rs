@@ -53,7 +53,7 @@ impl Explained {
                 &violation.example,
             ] {
                 // Nobody's words count when they instruct a model.
-                if detect(text, Place::Prose).verdict < Verdict::Sure {
+                if detect(text, Place::Policy).verdict < Verdict::Sure {
                     authored.push_str(text);
                     authored.push('\n');
                 }

@@ -82,7 +82,7 @@ impl Advice {
         let take = |text: &str, into: &mut BTreeSet<String>| {
             into.extend(words(text).split(' ').map(|word| stem(word).to_owned()));
         };
-        let sound = |text: &str| detect(text, Place::Prose).verdict < Verdict::Sure;
+        let sound = |text: &str| detect(text, Place::Policy).verdict < Verdict::Sure;
         if let Some(fix) = &request.fix {
             changed = format!("{} {} {}", fix.snippet, fix.kubectl, plain_text(&fix.patch));
             for path in fix.patch.as_array().into_iter().flatten().filter_map(path_of) {
