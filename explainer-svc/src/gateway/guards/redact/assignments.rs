@@ -200,11 +200,20 @@ fn pairs(text: &str, found: &mut Vec<Span>) {
             r#"(?i)\\*["']?\bvalue\\*["']?\s*[:=]\s*(?:\\+"(?P<a>[^"\\]+)\\+"|"(?P<b>(?:[^"\\]|\\.)+)"|'(?P<c>[^'\n]+)'|(?P<d>[^\s,"'{}\[\]][^\n,}]*?))\s*,?\s*\\*["']?name\\*["']?\s*[:=]\s*\\*["']?(?P<key>[\pL_][\pL\pN_./-]*)"#,
         )
     });
-    for captures in FORWARD.captures_iter(text).chain(BACKWARD.captures_iter(text)) {
+    let take = |captures: &Captures<'_>, found: &mut Vec<Span>| {
         let value = ["a", "b", "c", "d"].iter().find_map(|group| captures.name(group));
-        if let (Some(kind), Some(value)) = (kind_of(name(&captures)), value) {
+        if let (Some(kind), Some(value)) = (kind_of(name(captures)), value) {
             push(found, value, kind);
         }
+    };
+    for captures in BACKWARD.captures_iter(text) {
+        take(&captures, found);
+    }
+    // A value may be a text with such a pair in it.
+    let mut at = 0;
+    while let Some(captures) = FORWARD.captures_at(text, at) {
+        at = captures.name("key").map_or(text.len(), |key| key.end());
+        take(&captures, found);
     }
 }
 
