@@ -123,7 +123,7 @@ fn no_secret_is_sent() {
     let secrets: Secrets = corpus("secrets/secrets.json");
     let kinds: BTreeSet<_> = secrets.secrets.iter().map(|secret| &secret.kind).collect();
     assert!(
-        secrets.secrets.len() >= 150 && kinds.len() >= 40,
+        secrets.secrets.len() >= 324 && kinds.len() >= 150,
         "{} of {}",
         secrets.secrets.len(),
         kinds.len()
@@ -233,12 +233,12 @@ fn injected(case: &Injection) -> (ExplainRequest, Value) {
 fn injected_text_is_not_sent_and_never_becomes_advice() {
     let injections: Injections = corpus("injections/injections.json");
     let languages: BTreeSet<_> = injections.injections.iter().map(|case| &case.language).collect();
-    assert!(injections.injections.len() >= 150 && languages.len() >= 20);
+    assert!(injections.injections.len() >= 279 && languages.len() >= 30);
     let (mut missed, mut leaked, mut shown) = (Vec::new(), Vec::new(), Vec::new());
     let mut sure = 0;
     for case in &injections.injections {
         let place = if ["message", "why", "remediation"].contains(&case.place.as_str()) {
-            Place::Prose
+            Place::Policy
         } else {
             Place::Field
         };

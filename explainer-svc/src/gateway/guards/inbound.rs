@@ -333,7 +333,7 @@ fn without_instructions(place: &str, name: &str, value: &Value, report: &mut Rep
 
 /// A sentence of a policy. What a message quotes comes from the object, and is looked at as a field of it.
 pub(super) fn in_prose(text: &str, name: &str) -> Detection {
-    let mut detection = detect(text, Place::Prose);
+    let mut detection = detect(text, Place::Policy);
     if name != "message" {
         return detection;
     }

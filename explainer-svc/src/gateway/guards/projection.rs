@@ -7,6 +7,8 @@ use engine::redact;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::redact::Redactor;
+
 /// One decision, and the object when the caller has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
@@ -136,8 +138,8 @@ pub fn project(subject: Subject<'_>) -> Projected {
     });
     let mut facts = json!({
         "object": {
-            "apiGroup": review.kind.group, "kind": kind, "operation": review.operation, "namespace": review.namespace,
-            "name": if review.name.is_empty() { &review.generate_name } else { &review.name },
+            "apiGroup": review.kind.group, "kind": kind, "operation": review.operation, "namespace": name(&review.namespace),
+            "name": name(if review.name.is_empty() { &review.generate_name } else { &review.name }),
         },
         "violations": policies,
     });
@@ -158,6 +160,12 @@ pub fn project(subject: Subject<'_>) -> Projected {
             facts.insert("unfixable".to_owned(), Value::Array(why));
         }
     }
+    if let Some(object) = subject.object {
+        // What its name makes a secret anywhere in the object is one where it stands under another name.
+        let mut redactor = Redactor::default();
+        redactor.value("", object);
+        facts = redactor.again_in(&facts);
+    }
     Projected { facts, record }
 }
 
@@ -165,9 +173,21 @@ fn is_recorded(record: &Record, path: &str) -> bool {
     record.withheld_paths.values().any(|paths| paths.contains(path))
 }
 
-/// A value of a field, not a text.
+/// A name as Kubernetes has them; a webhook's client may put anything there.
+fn name(written: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+    written.bytes().all(is_plain).then_some(written)
+}
+
+/// A value of a field, not a text, and nothing that has to be decoded first.
 fn is_short(value: &str) -> bool {
-    value.len() <= MAX_VALUE && value.split_whitespace().count() <= 3
+    let signs: BTreeSet<char> = value
+        .chars()
+        .filter(|character| {
+            !character.is_alphanumeric() && !character.is_whitespace() && !"\"-._/:,".contains(*character)
+        })
+        .collect();
+    value.len() <= MAX_VALUE && value.split_whitespace().count() <= 3 && (value.len() < 24 || signs.len() < 4)
 }
 
 /// The field itself, the plain values beside it, and the names of what it is in.

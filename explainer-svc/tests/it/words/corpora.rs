@@ -77,7 +77,7 @@ fn reviewed(name: &str, value: &str) -> Value {
 async fn no_secret_leaves_the_process() {
     let stand = Stand::start(&[("tier.rego", TIER)], |_| {}, good).await;
     let secrets: Secrets = corpus("secrets/secrets.json");
-    assert!(secrets.secrets.len() >= 168, "{}", secrets.secrets.len());
+    assert!(secrets.secrets.len() >= 324, "{}", secrets.secrets.len());
     let mut kinds = Vec::new();
     let mut leaks = Vec::new();
     let mut looked_at = 0;
@@ -120,7 +120,7 @@ async fn no_secret_leaves_the_process() {
         leaks.len()
     );
     assert!(
-        looked_at > secrets.secrets.len() && kinds.len() >= 40,
+        looked_at > secrets.secrets.len() && kinds.len() >= 150,
         "{looked_at} of {} kinds",
         kinds.len()
     );
@@ -187,7 +187,7 @@ fn models_lines(message: &str) -> Option<String> {
 #[tokio::test]
 async fn a_model_that_obeys_injections_gets_nothing_of_them_to_people() {
     let injections: Injections = corpus("injections/injections.json");
-    assert!(injections.injections.len() >= 183, "{}", injections.injections.len());
+    assert!(injections.injections.len() >= 279, "{}", injections.injections.len());
     let current: Arc<Mutex<(Injection, usize)>> = Arc::new(Mutex::new((injections.injections[0].clone(), 0)));
     let asked_for_change = Arc::new(AtomicUsize::new(0));
     let (told, changes) = (Arc::clone(&current), Arc::clone(&asked_for_change));

@@ -1,6 +1,7 @@
 //! Instructions to a model in texts that only describe. No boundary: texts are marked as well, the answer is checked, and a
 //! change counts only once the policies pass.
 
+mod ciphers;
 mod languages;
 mod signals;
 mod views;
@@ -31,8 +32,10 @@ pub enum Verdict {
 pub enum Place {
     /// A name, a label, an image, a value: no prose belongs there.
     Field,
-    /// A policy's message, or what a caller wrote.
+    /// What a caller wrote, or what a model said.
     Prose,
+    /// What the authors of a policy wrote about it: it says what is wrong and what has to be different, to people.
+    Policy,
 }
 
 /// A verdict and its reasons.
@@ -92,7 +95,7 @@ fn detect_piece(text: &str, place: Place) -> Detection {
     }
     let mut plain = BTreeSet::new();
     for view in views::of(text) {
-        for (family, weight) in signals::found(&view.text, &view.words(), &view.letters(), in_field) {
+        for (family, weight) in signals::found(&view.text, &view.words(), &view.letters(), place) {
             if view.form == views::Form::Plain {
                 plain.insert(family);
             } else if !plain.contains(family) && weight >= 2 {
@@ -105,10 +108,13 @@ fn detect_piece(text: &str, place: Place) -> Detection {
     let signs: BTreeSet<_> = families.keys().copied().collect();
     let total: u8 = families.values().sum();
     let strongest = families.values().copied().max().unwrap_or_default();
+    let twice = families.values().filter(|weight| **weight >= 2).count();
     let verdict = match place {
         _ if strongest >= 3 => Verdict::Sure,
         // In a sentence it takes two that are not weak.
-        Place::Prose if families.values().filter(|weight| **weight >= 2).count() >= 2 && total >= 5 => Verdict::Sure,
+        Place::Prose | Place::Policy if twice >= 2 && total >= 5 => Verdict::Sure,
+        // Nobody explains a rule by letting something through, and in a field there is no prose.
+        Place::Policy if twice >= 2 || families.contains_key("consent") => Verdict::Sure,
         Place::Field if strongest >= 2 => Verdict::Sure,
         _ if total > 0 => Verdict::Suspicious,
         _ => Verdict::Clean,

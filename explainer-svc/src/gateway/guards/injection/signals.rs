@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::RegexSet;
 
+use super::Place;
 use super::languages::LANGUAGES;
 use super::views::folded;
 use crate::gateway::guards::pattern::set;
@@ -96,7 +97,7 @@ const PATTERNS: &[(&str, u8, Against, &str)] = &[
         "persona",
         3,
         Words,
-        r"\b(?:do anything now|jail ?br(?:eak|oken)\w*|(?:developer|debug|god|admin|maintenance|dan|sudo|unrestricted|unfiltered|root|override|permissive|test) mode (?:enabled|activated|on|is|engaged|now)|(?:enter|enable|activate|switch (?:in)?to|you are in|enabled|go into)(?: \S+){0,2} mode)\b",
+        r"\b(?:do anything now|jail ?br(?:eak|oken)\w*|(?:developer|debug|god|admin|maintenance|dan|sudo|unrestricted|unfiltered|root|override|permissive|test) mode (?:enabled|activated|on|is|engaged|now)|(?:enter|enable|activate|switch (?:in)?to|you are in|enabled|go into)(?: \S+){0,2} mode|you are now (?:an? |the )?\S*(?:bot|gpt|assistant|ai))\b",
     ),
     (
         "task",
@@ -278,6 +279,13 @@ const IN_FIELDS: &[(&str, u8, Against, &str)] = &[
         Words,
         r"\b(?:recommend|propose|suggest|advise|instruct|forget|disregard|prefer)(?:s|ing)? (?:\S+ ){0,5}\S+|\b(?:correct|right|only|best|real|proper|true|good) (?:\S+ )?(?:fix|fixes|answer|solution|remedy|change|patch|value|choice)\b|\b(?:tell|inform|convince|ask)(?: the)? (?:user|users|developer|reader|operator|human|team)\b|^(?:assistant|model|ai|system|llm)\b(?: \S+){2}|\b(?:fix|solution|answer|remedy) (?:is|must be|should be|would be)\b",
     ),
+    // Several words of a sentence, or of one that speaks of those who decide.
+    (
+        "advice",
+        2,
+        Words,
+        r"\b(?:rule|policy|check|control|requirement)(?: \S+)? (?:does not|doesnt|doesn t|need not|will not|no longer) (?:apply|count|hold|matter)\b|\b(?:the )?(?:reader|user|developer) (?:should|must|may|can)\b|\b(?:platform|security|cluster|ops|infra\S*|compliance|risk) (?:team|group|board|office\S*|people|lead) (?:\S+ ){0,3}(?:fine|ok|okay|approved?|agreed?|accept\S*|allow\S*|sign\S*|clear\S*|grant\S*|exempt\S*)\b|\b(?:label|annotate|scale|add)(?: \S+){0,5} (?:ignore|exempt|exclusion|exception|zero|bypass|skip)\b|\blgtm\b|\bship it\b",
+    ),
     // Letter by letter.
     ("spelled", 2, Words, r"(?:\b\pL ){5,}\pL\b"),
     // Several words, or as many letters as make them, of a script that no name here is in.
@@ -304,6 +312,28 @@ const IN_FIELDS: &[(&str, u8, Against, &str)] = &[
         1,
         Words,
         r"[\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Devanagari}\p{Thai}\p{Bengali}\p{Tamil}]{2}",
+    ),
+];
+
+/// Signs in what explains a rule: the author speaks as a person, to whoever sums it up, or gives leave.
+const IN_POLICIES: &[(&str, u8, Against, &str)] = &[
+    (
+        "consent",
+        3,
+        Words,
+        r"\bi (?:hereby |now |do )?(?:grant|approve|authori[sz]e|permit|allow|accept|waive|exempt|confirm|declare|order)\b|\b(?:approved|exempted|excepted|waived|signed off|cleared|accepted|okayed|blessed|greenlit) (?:by|under|in|at|per|via|as per|through) (?:the |our |your |last )?\S+|\b(?:has|have|had|was|were|is|are|been|already) (?:\S+ )?(?:approved|signed off|exempted|waived|cleared|okayed|accepted|granted|fine with|ok with)\b|\b(?:says?|said|agreed|confirmed|thinks?|decided) (?:that )?(?:\S+ ){1,4}(?:is|are) (?:fine|ok|okay|allowed|safe|acceptable|harmless)\b|\b(?:can|may|could) (?:be |just be |safely be )?(?:skipped|ignored|waived|disregarded|bypassed|overlooked)\b|\bship it\b|\blgtm\b|\bgo ahead\b|\bno (?:change|action|fix) (?:is )?(?:needed|required)\b",
+    ),
+    (
+        "consent",
+        3,
+        Words,
+        r"\b(?:rule|policy|check|control|requirement|denial)(?: \S+)? (?:does not|doesnt|doesn t|need not|will not|no longer) (?:apply|count|hold|matter)\b|\b(?:exclusion|exception|exemption|exempt|ignore|bypass|waiver|skip) ?(?:list|label|annotation)\b|\bpolicy ?(?:ignore|skip|exempt|bypass|disabled?|none|off)\b|\b(?:label|annotate|mark|tag)(?: \S+){0,4} (?:ignore|skip|exempt|bypass|excluded?|disabled)\b|\bto (?:zero|0)(?: replicas)?\b(?: \S+){0,3} (?:while|during|before|until)\b",
+    ),
+    (
+        "address",
+        3,
+        Words,
+        r"\bif you (?:read|see|are reading|can read|summari[sz]e)\b|\b(?:whoever|anyone|whichever model) (?:reads|summari[sz]es|explains|sees|processes)\b|\bthe reader (?:should|must|has to|needs to|can|may)\b|\b(?:tell|inform|let|mention to|remind|assure) (?:the |your )?(?:reader|user|developer|audience)\b|\byou are now\b|\b\S+bot (?:recommends?|suggests?|says?|approves?|has no)\b|\b(?:could|would|can) you (?:kindly |please )?(?:mention|say|add|tell|write|note|state)\b|\b(?:answer|reply|respond) in one\b|\byou must (?:answer|say|reply|respond|tell|write)\b",
     ),
 ];
 
@@ -341,6 +371,7 @@ static TEXT: LazyLock<Table> = LazyLock::new(|| Table::of(PATTERNS, Text));
 static WORDS: LazyLock<Table> = LazyLock::new(|| Table::of(PATTERNS, Words));
 static LETTERS: LazyLock<Table> = LazyLock::new(|| Table::of(PATTERNS, Letters));
 static FIELD: LazyLock<Table> = LazyLock::new(|| Table::of(IN_FIELDS, Words));
+static POLICY: LazyLock<Table> = LazyLock::new(|| Table::of(IN_POLICIES, Words));
 static FOREIGN: LazyLock<Table> = LazyLock::new(|| {
     Table::new(LANGUAGES.iter().flat_map(|language| {
         let (near, edge) = if language.spaced {
@@ -353,13 +384,13 @@ static FOREIGN: LazyLock<Table> = LazyLock::new(|| {
         [
             ("override", 3, format!("{edge}(?:{ignore}){near}(?:{object}){edge}")),
             ("override", 3, format!("{edge}(?:{object}){near}(?:{ignore}){edge}")),
-            ("approve", 2, format!("{edge}(?:{approve}){edge}")),
+            ("consent", 2, format!("{edge}(?:{approve}){edge}")),
         ]
     }))
 });
 
 /// The families that one reading of a text has, with their weights.
-pub(super) fn found(text: &str, words: &str, letters: &str, in_field: bool) -> Vec<(&'static str, u8)> {
+pub(super) fn found(text: &str, words: &str, letters: &str, place: Place) -> Vec<(&'static str, u8)> {
     let mut all: Vec<_> = TEXT
         .found(text)
         .chain(WORDS.found(words))
@@ -369,8 +400,10 @@ pub(super) fn found(text: &str, words: &str, letters: &str, in_field: bool) -> V
     if letters.len() <= 400 {
         all.extend(LETTERS.found(letters));
     }
-    if in_field {
-        all.extend(FIELD.found(words));
+    match place {
+        Place::Field => all.extend(FIELD.found(words)),
+        Place::Policy => all.extend(POLICY.found(words)),
+        Place::Prose => {}
     }
     all
 }
@@ -381,7 +414,7 @@ mod tests {
 
     #[test]
     fn all_patterns_compile() {
-        for table in [&TEXT, &WORDS, &LETTERS, &FIELD, &FOREIGN] {
+        for table in [&TEXT, &WORDS, &LETTERS, &FIELD, &POLICY, &FOREIGN] {
             assert_eq!(table.set.len(), table.patterns.len());
         }
         assert_eq!(

@@ -11,6 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
 
+use super::ciphers;
 use crate::gateway::guards::characters;
 use crate::gateway::guards::pattern::fixed;
 
@@ -104,8 +105,8 @@ fn read(text: &str, form: Form, depth: usize, views: &mut Vec<View>) {
     }
     let mut hidden = characters::smuggled(text);
     hidden.extend(decoded(&seen));
-    hidden.extend(shifted(&seen));
-    hidden.extend(reversed(&seen));
+    hidden.extend(ciphers::read(&seen));
+    hidden.extend(ciphers::reversed(&letters));
     for text in hidden {
         read(&text, Form::Hidden, depth + 1, views);
     }
@@ -221,63 +222,6 @@ fn joined(text: &str) -> Option<String> {
         };
         RUNS.replace_all(text, join).into_owned()
     })
-}
-
-/// Text turned around, when it then has common words.
-fn reversed(text: &str) -> Option<String> {
-    static COMMON: LazyLock<Regex> = LazyLock::new(|| {
-        fixed(
-            r"(?i)\b((?:eht|uoy|dna|taht|siht|resu|llet|ruoy|htiw|ot)\W+(?:\w+\W+){0,6}(?:eht|uoy|dna|taht|siht|resu|llet|ruoy|htiw|era|si|ton)\b|erongi|tcurtsni|ltcebuk|elbasid|eteled|snoitcurtsni|noitcurtsni|evorppa|devorppa|tpmorp|metsys|suoiverp|draged|wolla)",
-        )
-    });
-    COMMON.is_match(text).then(|| text.chars().rev().collect())
-}
-
-/// Letters moved along the alphabet (rot13 and the others): found by the distances between letters, which stay.
-fn shifted(text: &str) -> Vec<String> {
-    const WORDS: [&str; 10] = [
-        "ignore",
-        "instruction",
-        "disregard",
-        "previous",
-        "approve",
-        "override",
-        "system",
-        "prompt",
-        "validation",
-        "kubectl",
-    ];
-    if text.len() > 8192 {
-        return Vec::new();
-    }
-    let letters: Vec<u8> = text
-        .bytes()
-        .filter(u8::is_ascii_alphabetic)
-        .map(|letter| letter.to_ascii_lowercase() - b'a')
-        .collect();
-    let mut found = Vec::new();
-    for word in WORDS {
-        let word: Vec<u8> = word.bytes().map(|letter| letter - b'a').collect();
-        let by = letters.windows(word.len()).find_map(|window| {
-            let mut distances = window.iter().zip(&word).map(|(have, want)| (26 + have - want) % 26);
-            let first = distances.next().filter(|distance| *distance != 0)?;
-            distances.all(|distance| distance == first).then_some(first)
-        });
-        found.extend(by.filter(|by| !found.contains(by)));
-    }
-    let back = |by: u8| {
-        let one = |character: char| match character {
-            'a'..='z' => rotated(character, b'a', by),
-            'A'..='Z' => rotated(character, b'A', by),
-            other => other,
-        };
-        text.chars().map(one).collect()
-    };
-    found.into_iter().map(back).collect()
-}
-
-fn rotated(character: char, first: u8, by: u8) -> char {
-    u8::try_from(character).map_or(character, |letter| char::from(first + (letter - first + 26 - by) % 26))
 }
 
 /// What is written in base64, base32, hex, bits, percent signs, character references or escapes.

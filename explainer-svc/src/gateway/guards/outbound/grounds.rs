@@ -10,9 +10,9 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::said::{sentences, words};
+use super::untrusted::{rows_of, shingles, texts};
 use super::urged::Advice;
-use crate::gateway::guards::inbound::{WITHHELD, in_prose};
-use crate::gateway::guards::injection::{Place, Verdict, decoded, detect};
+use crate::gateway::guards::injection::{Place, Verdict, detect};
 use crate::gateway::guards::pattern::fixed;
 use crate::gateway::guards::projection::{self, Projected};
 
@@ -36,9 +36,6 @@ pub struct Explained {
     advice: Advice,
 }
 
-/// How many words in a row make a repetition.
-const SHINGLE: usize = 4;
-
 impl Explained {
     /// The grounds of a decision: what was sent about it, and, when the caller has it, the object for the paths in it.
     pub fn new(request: &ExplainRequest, projected: &Projected, object: Option<&Value>) -> Self {
@@ -53,7 +50,7 @@ impl Explained {
                 &violation.example,
             ] {
                 // Nobody's words count when they instruct a model.
-                if detect(text, Place::Prose).verdict < Verdict::Sure {
+                if detect(text, Place::Policy).verdict < Verdict::Sure {
                     authored.push_str(text);
                     authored.push('\n');
                 }
@@ -109,7 +106,7 @@ impl Explained {
         let facts = format!("{facts}{}", links.iter().cloned().collect::<Vec<_>>().join("\n")).to_lowercase();
         let authored_words = words(&authored);
         let stems = stems(&words(&facts)).collect();
-        let untrusted = untrusted(request, object, &authored_words);
+        let untrusted = rows_of(request, object, &authored_words);
         let advice = Advice::new(request, &authored);
         let by_action = |is: fn(Action) -> bool| {
             request
@@ -153,7 +150,7 @@ impl Explained {
     /// Also wary of what stands in this decision: a model that was sent less of it may have it from elsewhere.
     #[must_use]
     pub fn wary_of(mut self, request: &ExplainRequest, object: Option<&Value>) -> Self {
-        let more = untrusted(request, object, &self.authored_words);
+        let more = rows_of(request, object, &self.authored_words);
         self.untrusted.extend(more);
         self
     }
@@ -441,78 +438,4 @@ fn stems(words: &str) -> impl Iterator<Item = String> {
         .split(' ')
         .filter(|word| word.chars().count() >= 4 && !COMMON.contains(word))
         .map(|word| word.chars().take(5).collect())
-}
-
-fn texts(value: &Value, each: &mut impl FnMut(&str)) {
-    match value {
-        Value::String(text) => each(text),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, each)),
-        Value::Object(members) => {
-            for (key, member) in members {
-                each(key);
-                texts(member, each);
-            }
-        }
-        Value::Null => {}
-        plain => each(&plain.to_string()),
-    }
-}
-
-fn shingles(words: &str) -> impl Iterator<Item = String> {
-    let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();
-    words
-        .windows(SHINGLE)
-        .map(|window| window.join(" "))
-        .collect::<Vec<_>>()
-        .into_iter()
-}
-
-/// Rows of words from what others wrote: prose in the object, and messages that instruct.
-fn untrusted(request: &ExplainRequest, object: Option<&Value>, authored_words: &str) -> BTreeSet<String> {
-    let mut rows = BTreeSet::new();
-    let mut take = |text: &str| {
-        for text in std::iter::once(text.to_owned()).chain(decoded(text)) {
-            rows.extend(shingles(&words(&text)).filter(|row| !authored_words.contains(row.as_str())));
-        }
-    };
-    let mut field = |text: &str| {
-        if text != WITHHELD
-            && (text.split_whitespace().count() >= SHINGLE || detect(text, Place::Field).verdict > Verdict::Clean)
-        {
-            take(text);
-        }
-    };
-    if let Some(object) = object {
-        texts(object, &mut field);
-    }
-    let review = &request.review;
-    for text in [&review.name, &review.username, &review.namespace, &review.field_manager]
-        .into_iter()
-        .chain(review.labels.keys())
-        .chain(review.labels.values())
-    {
-        field(text);
-    }
-    if let Some(origin) = &request.origin {
-        field(&origin.name);
-    }
-    for violation in &request.violations {
-        violation
-            .found
-            .iter()
-            .filter_map(|found| found.value.as_deref())
-            .for_each(&mut field);
-        for (name, text) in [
-            ("message", &violation.message),
-            ("why", &violation.why),
-            ("title", &violation.title),
-            ("remediation", &violation.remediation),
-            ("example", &violation.example),
-        ] {
-            if in_prose(text, name).verdict == Verdict::Sure {
-                field(text);
-            }
-        }
-    }
-    rows
 }

@@ -3,6 +3,7 @@
 mod change;
 mod grounds;
 mod said;
+mod untrusted;
 mod urged;
 
 use std::collections::BTreeMap;

@@ -118,8 +118,33 @@ const NEVER: &[&str] = &[
     r"\b(?:sql injection|malware|exploit|ransomware|backdoor|reverse shell|crypto ?min\S*|exfiltrat\S*|kill yourself|bomb|weapons?|racist|stupid|idiots?|moron|shut up|damn|fuck\S*|shit\S*)\b",
 ];
 
-/// Approvals and ways around in other languages; answers are in English.
-const FOREIGN: &str = r"[\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Devanagari}\p{Thai}\p{Bengali}\p{Tamil}]";
+/// Answers are in English, so whatever they approve or advise is said where it is looked for.
+const FOREIGN: &str = r"[^\p{Latin}\p{Common}\p{Inherited}]";
+/// One of these is in every sentence of English.
+const ENGLISH: &str = "the a an is are was be been being must should shall this that these it its to of and or with without not no has have \
+    from by for does do did can could cannot your you which who what when so only but would will may might set add remove use make change \
+    leave keep run runs give take choose pick put specify define replace container containers pod pods policy field";
+
+/// A sentence that is in no English.
+fn in_another_language(sentence: &str, grounds: &Explained) -> Option<String> {
+    // Names and paths are of no language.
+    let said: Vec<String> = sentence
+        .split_whitespace()
+        .map(|word| word.trim_matches(|character: char| !character.is_alphanumeric()))
+        .filter(|word| word.chars().all(char::is_alphabetic) && !word.chars().skip(1).any(char::is_uppercase))
+        .map(str::to_lowercase)
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_english = |word: &String| ENGLISH.split_ascii_whitespace().any(|known| known == word);
+    if said.len() >= 3 && !said.iter().any(is_english) {
+        return Some(format!("another language: {}", said.join(" ")));
+    }
+    // Letters with accents stand in names, and those are in the facts.
+    sentence
+        .split(|character: char| !character.is_alphabetic())
+        .find(|word| !word.is_ascii() && !grounds.has_word(word))
+        .map(|word| format!("another language: {word}"))
+}
 
 /// What is not for a model to say.
 pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
@@ -149,6 +174,9 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
         .filter(|found| !grounds.authored().contains(found.as_str().trim()))
     {
         return Some(found.as_str().trim().to_owned());
+    }
+    if let Some(said) = sentences(text).find_map(|sentence| in_another_language(sentence, grounds)) {
+        return Some(said);
     }
     sentences(text).find_map(|sentence| {
         let words = words(sentence);

@@ -29,6 +29,8 @@ pub(super) struct Advice {
     ends: BTreeSet<String>,
     /// The steps of found paths.
     found: BTreeSet<String>,
+    /// Words of the values that were found.
+    denied: BTreeSet<String>,
     /// Whether anything is to be taken away.
     removes: bool,
 }
@@ -38,7 +40,8 @@ const PLAIN: &str = "a an the this that these those it its itself them they thei
     into within under as is are be was were been being not no and or but so then if when where while which who what whose why \
     because since before than also only just simply please now either both each every all any same own such has have had do does \
     did can could may might will would shall should must need needs you your out container containers field fields value values \
-    setting settings pod pods policy policies denied denies denial violation violations manifest spec yaml json object objects";
+    setting settings pod pods policy policies denied denies denial violation violations manifest spec yaml json object objects line \
+    lines flag flags entry entries boolean absent missing unset empty comply short s";
 /// Verbs of changing a field; which field and to what has to be known.
 const CHANGES: &str = "set sets setting change changes changing replace replacing add adding specify specifying define defining \
     declare declaring update updating correct configure see read be have";
@@ -57,6 +60,13 @@ const URGES: &str = "you your yours we us let lets try should must ought need ne
     suggested advise advised advisable propose proposed consider instead better best simplest easiest quickest remedy solution \
     workaround way trick option alternative alternatively help helps works pass passes want wish";
 const MODALS: &str = "should must ought shall might may can could would let lets please";
+
+/// What stands for the field that was found.
+const IT: &str = "it this that them these field line flag setting entry";
+/// There is no value.
+const ABSENT: &str = "absent missing unset empty";
+/// Whose what is spoken of is.
+const OWNED: &str = "container containers pod pods workload manifest deployment object";
 
 /// A word of this list.
 fn among(list: &str, word: &str) -> bool {
@@ -82,7 +92,7 @@ impl Advice {
         let take = |text: &str, into: &mut BTreeSet<String>| {
             into.extend(words(text).split(' ').map(|word| stem(word).to_owned()));
         };
-        let sound = |text: &str| detect(text, Place::Prose).verdict < Verdict::Sure;
+        let sound = |text: &str| detect(text, Place::Policy).verdict < Verdict::Sure;
         if let Some(fix) = &request.fix {
             changed = format!("{} {} {}", fix.snippet, fix.kubectl, plain_text(&fix.patch));
             for path in fix.patch.as_array().into_iter().flatten().filter_map(path_of) {
@@ -132,6 +142,7 @@ impl Advice {
             fields,
             ends,
             found: found_steps,
+            denied,
             removes,
         }
     }
@@ -228,7 +239,13 @@ impl Advice {
 
     /// A clause that urges what nothing asks for. `states` is whether the clause before it stated something.
     fn urges(&self, clause: &str, states: &mut bool) -> Option<String> {
-        if clause.is_empty() || self.written.contains(&format!(" {clause} ")) {
+        // What everybody does with what was changed.
+        static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
+            fixed(
+                r"^(?:then |now |and |before you |finally )*(?:re)?(?:apply|submit|create|send) (?:it|(?:the|your) (?:manifest|pod|object|request|resource|deployment)) again$",
+            )
+        });
+        if clause.is_empty() || AGAIN.is_match(clause) || self.written.contains(&format!(" {clause} ")) {
             *states |= !clause.is_empty();
             return None;
         }
@@ -241,20 +258,31 @@ impl Advice {
                 "is are was were has have had does do will would can could may gives lets",
                 begin,
             ) || (begin.len() > 3 && begin.ends_with('s') && !begin.ends_with("ss")));
-        let begins = among(STATES, begin) || goes_on;
+        // `Your container runs …` is about it, and asks for nothing.
+        let is_owned = begin == "your" && rest.get(1).is_some_and(|word| among(OWNED, word));
+        let begins = among(STATES, begin) || goes_on || is_owned;
+        let urging = |word: &&str| among(URGES, word) && !(is_owned && *word == "your");
         let passive = || {
             all.windows(2)
                 .any(|pair| matches!(pair, ["can" | "could" | "may" | "might" | "to", "be"]))
         };
         *states = begins;
-        if begins && !all.iter().any(|word| among(URGES, word)) && !passive() {
+        if begins && !all.iter().any(urging) && !passive() {
             return None;
         }
-        let unknown = |word: &&str| !among(PLAIN, word) && !self.is_verb(word) && !self.known.contains(stem(word));
-        if let Some(word) = all
+        // `from true to false`: the value as it was found.
+        let was = |at: usize, word: &str| {
+            let before = at.checked_sub(1).and_then(|at| all.get(at));
+            before == Some(&"from") && self.denied.contains(stem(word))
+        };
+        let is_known = |at: usize, word: &str| {
+            among(PLAIN, word) || self.is_verb(word) || self.known.contains(stem(word)) || was(at, word)
+        };
+        if let Some((_, word)) = all
             .iter()
             .copied()
-            .find(|word| !among(LEADS, word) && !among(URGES, word) && unknown(word))
+            .enumerate()
+            .find(|(at, word)| !among(LEADS, word) && !among(URGES, word) && !is_known(*at, word))
         {
             return Some(format!("{word} in: {clause}"));
         }
@@ -270,7 +298,11 @@ impl Advice {
                 if is_modal && !is_known {
                     return Some(format!("to {word} in: {clause}"));
                 }
-                let negates = among("not no never without don", before);
+                // `no container may be privileged`, `without privileged mode`
+                let is_of_found = (*before == "no" && among(OWNED, word))
+                    || (*before == "without" && self.found.contains(stem(word)))
+                    || clause == "must not be";
+                let negates = among("not no never without don", before) && !is_of_found;
                 if negates && !self.written.contains(&format!(" {before} {word} ")) {
                     return Some(format!("{before} {word} in: {clause}"));
                 }
@@ -285,7 +317,10 @@ impl Advice {
 
     /// `Set it to gold or silver`: what is left of a list.
     fn is_value(&self, rest: &[&str]) -> bool {
-        rest.len() <= 2 && rest.iter().all(|word| self.known.contains(stem(word)))
+        rest.len() <= 2
+            && rest
+                .iter()
+                .all(|word| self.known.contains(stem(word)) || among(ABSENT, word))
     }
 
     /// Whether it takes away something other than what was found.
@@ -295,7 +330,7 @@ impl Advice {
         };
         !all.iter()
             .skip(at)
-            .any(|word| among("it this that them these", word) || self.ends.contains(stem(word)))
+            .any(|word| among(IT, word) || self.ends.contains(stem(word)))
     }
 }
 

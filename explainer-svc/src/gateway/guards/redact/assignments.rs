@@ -19,6 +19,8 @@ pub(super) fn find(text: &str, found: &mut Vec<Span>) {
     pairs(text, found);
     secret_objects(text, found);
     sentences(text, found);
+    directives(text, found);
+    calls(text, found);
 }
 
 fn kind_of(name: &str) -> Option<Kind> {
@@ -150,11 +152,16 @@ fn inline(text: &str, found: &mut Vec<Span>) {
     });
     static XML: LazyLock<Regex> = LazyLock::new(|| fixed(r"<(?P<key>[\pL_][\pL\pN_.:-]*)[^<>]*>(?P<a>[^<>]{2,})</"));
     static VERSION: LazyLock<Regex> = LazyLock::new(|| fixed(r"^(?:v?\d+(?:\.\d+)*(?:[-+.]\w+)*|latest|stable|//.*)$"));
-    for captures in QUOTED
-        .captures_iter(text)
-        .chain(FLAG.captures_iter(text))
-        .chain(XML.captures_iter(text))
-    {
+    for captures in FLAG.captures_iter(text).chain(XML.captures_iter(text)) {
+        let value = ["a", "b", "c"].iter().find_map(|group| captures.name(group));
+        if let (Some(kind), Some(value)) = (kind_of(name(&captures)), value) {
+            push(found, value, kind);
+        }
+    }
+    // Not `captures_iter`: the value of one name may be a text with others in it.
+    let mut at = 0;
+    while let Some(captures) = QUOTED.captures_at(text, at) {
+        at = captures.name("key").map_or(text.len(), |key| key.end());
         let value = ["a", "b", "c", "d"].iter().find_map(|group| captures.name(group));
         if let (Some(kind), Some(value)) = (kind_of(name(&captures)), value) {
             push(found, value, kind);
@@ -193,11 +200,20 @@ fn pairs(text: &str, found: &mut Vec<Span>) {
             r#"(?i)\\*["']?\bvalue\\*["']?\s*[:=]\s*(?:\\+"(?P<a>[^"\\]+)\\+"|"(?P<b>(?:[^"\\]|\\.)+)"|'(?P<c>[^'\n]+)'|(?P<d>[^\s,"'{}\[\]][^\n,}]*?))\s*,?\s*\\*["']?name\\*["']?\s*[:=]\s*\\*["']?(?P<key>[\pL_][\pL\pN_./-]*)"#,
         )
     });
-    for captures in FORWARD.captures_iter(text).chain(BACKWARD.captures_iter(text)) {
+    let take = |captures: &Captures<'_>, found: &mut Vec<Span>| {
         let value = ["a", "b", "c", "d"].iter().find_map(|group| captures.name(group));
-        if let (Some(kind), Some(value)) = (kind_of(name(&captures)), value) {
+        if let (Some(kind), Some(value)) = (kind_of(name(captures)), value) {
             push(found, value, kind);
         }
+    };
+    for captures in BACKWARD.captures_iter(text) {
+        take(&captures, found);
+    }
+    // A value may be a text with such a pair in it.
+    let mut at = 0;
+    while let Some(captures) = FORWARD.captures_at(text, at) {
+        at = captures.name("key").map_or(text.len(), |key| key.end());
+        take(&captures, found);
     }
 }
 
@@ -248,6 +264,39 @@ fn secret_objects(text: &str, found: &mut Vec<Span>) {
                     kind: SECRET_DATA,
                 });
             }
+        }
+    }
+}
+
+/// `requirepass hunter2`: a directive and its value, as files of many servers have them.
+fn directives(text: &str, found: &mut Vec<Span>) {
+    static LINE: LazyLock<Regex> = LazyLock::new(|| {
+        fixed(
+            r#"(?m)^[ \t]*(?:(?:[\w.:-]+[ \t]+){0,3}?)(?P<key>\pL[\pL\pN_-]*)[ \t]+["']?(?P<value>[^\s"'{};]{4,})["']?[ \t]*;?[ \t]*$"#,
+        )
+    });
+    static WORD: LazyLock<Regex> = LazyLock::new(|| fixed(r"^[\pL'’-]+[.!?:,]?$"));
+    for captures in LINE.captures_iter(text) {
+        let Some(value) = captures.name("value") else { continue };
+        let Some(kind) = kind_of(name(&captures)) else { continue };
+        let is_only = captures
+            .get(0)
+            .is_some_and(|line| line.as_str().split_whitespace().count() == 2);
+        let is_name = name(&captures).contains('_') || name(&captures).ends_with("pass");
+        if !WORD.is_match(value.as_str()) || (is_only && is_name) {
+            push(found, value, kind);
+        }
+    }
+}
+
+/// `define('DB_PASSWORD', 'hunter2')`: a name and its value as arguments.
+fn calls(text: &str, found: &mut Vec<Span>) {
+    static CALL: LazyLock<Regex> = LazyLock::new(|| {
+        fixed(r#"\(\s*\\*["'](?P<key>[\pL_][\pL\pN_.-]*)\\*["']\s*,\s*\\*["'](?P<value>[^"'\\\n]{2,})"#)
+    });
+    for captures in CALL.captures_iter(text) {
+        if let (Some(kind), Some(value)) = (kind_of(name(&captures)), captures.name("value")) {
+            push(found, value, kind);
         }
     }
 }

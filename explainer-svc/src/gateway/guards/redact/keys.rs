@@ -8,10 +8,10 @@ use crate::gateway::guards::injection::folded;
 use crate::gateway::guards::pattern::fixed;
 
 /// Parts of a name, in small letters and without separators.
-const TELLING: &str = "password|passwd|passwort|passphrase|passcode|passkey|kennwort|contrasena|clavesecreta|claveprivada|motdepasse|senha|parola|haslo|wachtwoord|losenord|kodeord|passord|heslo|salasana|sifre|jelszo|geheim|пароль|пароля|секрет|токен|密码|密碼|密钥|口令|パスワード|ハスワード|暗号|秘密|비밀번호|암호|secret|token|credential|apikey|accesskey|privatekey|privkey|signingkey|signkey|encryptionkey|encryptkey|decryptionkey|masterkey|rootkey|licensekey|licencekey|authkey|accountkey|sharedkey|presharedkey|deploykey|sshkey|hostkey|servicekey|serviceaccountkey|clientkey|serverkey|storagekey|sessionkey|cookiekey|hmackey|hashkey|appkey|applicationkey|integrationkey|ingestkey|ingestionkey|projectkey|routingkey|instrumentationkey|writekey|adminkey|secretkey|keydata|tlskey|sslkey|idrsa|ided25519|idecdsa|authorization|bearer|connectionstring|connstr|databaseurl|dburl|databaseuri|dburi|mongouri|mongodburi|mongourl|redisurl|amqpurl|rabbitmqurl|brokerurl|sqlalchemy|sentrydsn|jdbcurl|webhookurl|mnemonic|seedphrase|recoveryphrase|htpasswd|pgpass|netrc|dockerconfig|kubeconfig|hmac|saltkey|pepper|lastapplied|cookie|sessionid|signature|authjson|keystore|truststorepass|unsealkey|pincode";
+const TELLING: &str = "password|passwd|passwort|passphrase|passcode|passkey|kennwort|contrasena|clavesecreta|claveprivada|motdepasse|senha|parola|haslo|wachtwoord|losenord|kodeord|passord|heslo|salasana|sifre|jelszo|geheim|пароль|пароля|секрет|токен|密码|密碼|密钥|口令|パスワード|ハスワード|暗号|秘密|비밀번호|암호|secret|token|credential|apikey|accesskey|privatekey|privkey|signingkey|signkey|encryptionkey|encryptkey|decryptionkey|masterkey|rootkey|licensekey|licencekey|authkey|accountkey|sharedkey|presharedkey|deploykey|sshkey|hostkey|servicekey|serviceaccountkey|clientkey|serverkey|storagekey|sessionkey|cookiekey|hmackey|hashkey|appkey|applicationkey|integrationkey|ingestkey|ingestionkey|projectkey|routingkey|instrumentationkey|writekey|adminkey|secretkey|keydata|tlskey|sslkey|idrsa|ided25519|idecdsa|authorization|bearer|connectionstring|connstr|databaseurl|dburl|databaseuri|dburi|mongouri|mongodburi|mongourl|redisurl|amqpurl|rabbitmqurl|brokerurl|sqlalchemy|sentrydsn|jdbcurl|webhookurl|mnemonic|seedphrase|recoveryphrase|htpasswd|pgpass|netrc|dockerconfig|kubeconfig|hmac|saltkey|pepper|lastapplied|cookie|sessionid|signature|authjson|keystore|truststorepass|unsealkey|pincode|requirepass|masterauth|unlockcode|doorcode|accesscode|securitycode|recoverycode|backupcode|verificationcode|cookiesecret|lozinka|geslo|adgangskode|matkhau|katasandi|暗証番号|合言葉|口令|סיסמ|รหัสผ่าน|รหสผาน|كلمةالمرور|κωδικος|συνθηματικο";
 
 /// Whole words of a name.
-const WORDS: [&str; 27] = [
+const WORDS: [&str; 28] = [
     "pass",
     "pwd",
     "pw",
@@ -39,6 +39,7 @@ const WORDS: [&str; 27] = [
     "bearer",
     "pem",
     "p12",
+    "psk",
 ];
 
 /// Ends of names that are about a secret and are none.

@@ -58,7 +58,7 @@ const FORMS: &[(&str, &str)] = &[
     ("cookie", r#"(?im)\b(?:set-)?cookie["']?\s*:\s*["']?([^\n"']{6,})"#),
     (
         "command-line",
-        r#"(?i)\bsshpass\s+-p\s*["']?([^\s"']+)|\bredis-cli\b[^\n]*?\s-a\s+["']?([^\s"']+)|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]*?\s-p([^\s"']+)|\b(?:ldapsearch|ldapmodify|sqlcmd|docker login|helm registry login|podman login|skopeo login)\b[^\n]*?\s-(?:w|P|p)\s+["']?([^\s"']+)|\bopenssl\b[^\n]*\bpass:([^\s"']+)|\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+(\S+)"#,
+        r#"(?i)\bsshpass\s+-p\s*["']?([^\s"']+)|\bredis-cli\b[^\n]*?\s-a\s+["']?([^\s"']+)|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]*?\s-p([^\s"']+)|\b(?:ldapsearch|ldapmodify|sqlcmd|docker login|helm registry login|podman login|skopeo login)\b[^\n]*?\s-(?:w|P|p)\s+["']?([^\s"']+)|\bopenssl\b[^\n]*\bpass:([^\s"']+)|\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+(\S+)|\b(?:zip|unzip|7z|rar|unrar)\b[^\n]*?\s-(?:P|p)\s*["']?([^\s"']+)|\bsmbclient\b[^\n]*?%([^\s"']+)|\bexpect\b[^\n]*?\bsend\s+\\*["']([^"'\\]{3,})|\b(?:xfreerdp|rdesktop)\b[^\n]*?\s(?:/p:|-p\s+)([^\s"']+)|\bkeytool\b[^\n]*?-(?:store|key)pass\s+([^\s"']+)|\bsnmp\w+\b[^\n]*?\s-[AX]\s+["']?([^\s"']+)"#,
     ),
     (
         "pgpass",
@@ -91,6 +91,10 @@ const FORMS: &[(&str, &str)] = &[
     (
         "password-hash",
         r"\$(?:2[abxy]?|1|5|6|7|y|apr1|argon2(?:id?|d)|pbkdf2[\w-]*|scrypt|bcrypt)\$[./A-Za-z0-9$=,+-]{10,}|\{(?:SSHA|SHA|SMD5|CRYPT)\d*\}[A-Za-z0-9+/=$./]{8,}",
+    ),
+    (
+        "shared-secret",
+        r#"(?m)\bPSK[ \t]+\\*["']([^"'\\\n]+)|\S[ \t]+\S+[ \t]+\\*["']([^"'\\\n]{4,})\\*["'][ \t]+\*[ \t]*(?:$|\\n|["'])"#,
     ),
     ("otp-seed", r"(?i)otpauth://\S+"),
     ("bootstrap-token", r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b"),

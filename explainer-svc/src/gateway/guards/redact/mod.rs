@@ -3,9 +3,11 @@
 //! `engine::redact` decides which fields are shown at all; this looks into what is left, and into texts that have no fields.
 
 mod assignments;
+mod escaped;
 mod keys;
 mod kinds;
 mod personal;
+mod phrases;
 mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -267,6 +269,7 @@ fn found(text: &str) -> Vec<Span> {
     static DONE: LazyLock<Regex> = LazyLock::new(|| fixed(r"\[redacted:[a-z-]+\]"));
     let mut found = Vec::new();
     plain(text, &mut found);
+    escaped::find(text, &mut found);
     encoded(text, &mut found);
     // What was taken out before is not taken out again.
     if text.contains("[redacted:") {
@@ -293,6 +296,7 @@ fn merged(mut found: Vec<Span>) -> Vec<Span> {
 fn plain(text: &str, found: &mut Vec<Span>) {
     kinds::find(text, found);
     assignments::find(text, found);
+    phrases::find(text, found);
     random::find(text, found);
     personal::find(text, found);
 }

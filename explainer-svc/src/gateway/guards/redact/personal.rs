@@ -12,7 +12,7 @@ use crate::gateway::guards::pattern::fixed;
 pub(super) fn find(text: &str, found: &mut Vec<Span>) {
     static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
         fixed(
-            r"(?i)[\pL\pN][\pL\pN._%+'-]*(?:@|%40|\s?\[at\]\s?|\s\(at\)\s)[\pL\pN][\pL\pN-]*(?:(?:\.|\s?\[dot\]\s?)[\pL\pN-]+)*(?:\.|\s?\[dot\]\s?)\pL{2,}",
+            r#"(?i)(?:[\pL\pN][\pL\pN._%+'-]*|\\?"[^"@\n\\]{1,64}\\?")(?:@|%40|\s?\[at\]\s?|\s\(at\)\s)[\pL\pN][\pL\pN-]*(?:(?:\.|\s?\[dot\]\s?)[\pL\pN-]+)*(?:\.|\s?\[dot\]\s?)\pL{2,}|[\pL\pN][\pL\pN._+-]*\sat\s[\pL\pN-]+(?:\sdot\s[\pL\pN-]+)*\sdot\s\pL{2,6}\b"#,
         )
     });
     static PHONE: LazyLock<Regex> = LazyLock::new(|| {

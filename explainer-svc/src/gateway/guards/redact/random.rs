@@ -15,11 +15,18 @@ pub(super) fn find(text: &str, found: &mut Vec<Span>) {
     static TOKENS: LazyLock<Regex> = LazyLock::new(|| fixed(r"[A-Za-z0-9+/_=~-]{16,}"));
     static UUID: LazyLock<Regex> =
         LazyLock::new(|| fixed(r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"));
+    // What a name beside it calls the digest of something.
+    static CHECKSUM: LazyLock<Regex> = LazyLock::new(|| {
+        fixed(
+            r#"(?i)(?:checksum|digest|sha-?\d+|md5|revision|commit|fingerprint|etag)[\w./-]{0,40}["']?\s*[:=]\s*["']?$"#,
+        )
+    });
     for token in TOKENS.find_iter(text) {
         let before = text.get(..token.start()).unwrap_or_default();
         let is_digest = ["sha256:", "sha512:", "sha1:", "sha384:", "md5:"]
             .iter()
-            .any(|start| before.ends_with(start));
+            .any(|start| before.ends_with(start))
+            || (is_hex(token.as_str()) && CHECKSUM.is_match(before));
         if is_digest || UUID.is_match(token.as_str()) {
             continue;
         }
@@ -33,6 +40,10 @@ pub(super) fn find(text: &str, found: &mut Vec<Span>) {
             });
         }
     }
+}
+
+fn is_hex(token: &str) -> bool {
+    token.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 const SEPARATORS: [char; 6] = ['/', '_', '-', '=', '~', '+'];

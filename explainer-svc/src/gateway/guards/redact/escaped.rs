@@ -1,0 +1,91 @@
+//! Texts inside of texts: a file in a string of JSON, the words of a command in a list. What is found there is cut out of the
+//! text around it.
+
+use super::{Span, assignments, kinds, phrases};
+
+/// Finds what shows only once escapes are read and lists are joined.
+pub(super) fn find(text: &str, found: &mut Vec<Span>) {
+    if text.contains('\\') {
+        let plain = unescaped(text);
+        let mut inner = Vec::new();
+        kinds::find(&plain, &mut inner);
+        assignments::find(&plain, &mut inner);
+        phrases::find(&plain, &mut inner);
+        bring_back(text, &plain, &inner, found);
+    }
+    if let Some(joined) = joined(text) {
+        let mut inner = Vec::new();
+        kinds::find(&joined, &mut inner);
+        assignments::find(&joined, &mut inner);
+        bring_back(text, &joined, &inner, found);
+    }
+}
+
+/// Line breaks and quotes as they are read by who gets the string.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            plain.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('n') => plain.push('\n'),
+            Some('t') => plain.push('\t'),
+            Some('r') | None => {}
+            Some(other) => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// The elements of lists as the line that they make: `["a", "b"]` and `- a` above `- b`.
+fn joined(text: &str) -> Option<String> {
+    let mut line = String::with_capacity(text.len());
+    let mut is_changed = false;
+    for part in text.split('\n') {
+        let entry = part.trim_start();
+        if let Some(rest) = entry.strip_prefix("- ").filter(|rest| !rest.contains(": ")) {
+            is_changed = true;
+            line.push(' ');
+            line.push_str(rest.trim_matches(['"', '\'']));
+        } else {
+            line.push('\n');
+            line.push_str(part);
+        }
+    }
+    for between in ["\", \"", "\",\"", "', '", "','"] {
+        if line.contains(between) {
+            is_changed = true;
+            line = line.replace(between, " ");
+        }
+    }
+    is_changed.then_some(line)
+}
+
+/// Each line of what was found, wherever the text has it between edges of words.
+fn bring_back(text: &str, read: &str, inner: &[Span], found: &mut Vec<Span>) {
+    let is_edge = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
+    for span in inner {
+        let secret = read.get(span.start..span.end).unwrap_or_default();
+        for line in secret.lines().map(str::trim).filter(|line| line.chars().count() >= 4) {
+            for written in [line.to_owned(), line.replace('\\', "\\\\").replace('"', "\\\"")] {
+                for (start, _) in text.match_indices(&written) {
+                    let end = start + written.len();
+                    let before = text.get(..start).unwrap_or_default();
+                    // The letter of an escape is no letter of a word.
+                    let is_begin =
+                        is_edge(before.chars().next_back()) || before.ends_with("\\n") || before.ends_with("\\t");
+                    if is_begin && is_edge(text.get(end..).and_then(|after| after.chars().next())) {
+                        found.push(Span {
+                            start,
+                            end,
+                            kind: span.kind,
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
