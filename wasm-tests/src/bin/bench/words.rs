@@ -79,6 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Table> {
             gateway(&folder, &address)?.display().to_string(),
             "--model-words=inline".to_owned(),
         ],
+        ..Live::default()
     });
     let stack = TestStack::start(settings)?;
     let asking = Asking::new(&stack)?;
@@ -379,5 +380,6 @@ fn table(all: &[Denied], events: &BTreeMap<&'static str, Vec<Value>>) -> Result<
         all.len()
     ));
     ensure!(unverified == 0, "a change is shown that does not pass");
+    ensure!(late == 0, "{late} denials came after their webhook's timeout, or without words");
     Ok(table)
 }
