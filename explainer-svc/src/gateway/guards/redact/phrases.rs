@@ -291,7 +291,7 @@ fn mnemonics(text: &str, found: &mut Vec<Span>) {
 mod tests {
     use super::*;
 
-    fn hidden<'t>(text: &'t str) -> Vec<&'t str> {
+    fn hidden(text: &str) -> Vec<&str> {
         let mut found = Vec::new();
         find(text, &mut found);
         found.iter().filter_map(|span| text.get(span.start..span.end)).collect()
