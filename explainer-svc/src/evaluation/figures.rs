@@ -14,6 +14,8 @@ pub struct Attempt {
     pub case: String,
     /// How long it took.
     pub took: Duration,
+    /// For how much of it the whole machine stood still.
+    pub stalled: Duration,
     /// How long it might have taken.
     pub allowed: Duration,
     /// What came.
@@ -79,8 +81,12 @@ pub struct Figures {
     pub fixes_unverified: u64,
     /// Of what was proposed: the policies pass.
     pub fix_pass_rate: Option<f64>,
-    /// Of all denials: answered, or given up, within the deadline.
+    /// Of all denials: answered, or given up, within the deadline; time in which the whole machine stood still does not count.
     pub in_time: Option<f64>,
+    /// The same by the clock alone.
+    pub in_time_by_clock: Option<f64>,
+    /// Milliseconds in which the whole machine stood still.
+    pub stalled_ms: u64,
     /// Flesch reading ease, in the middle.
     pub reading_ease: Option<f64>,
     /// Flesch-Kincaid grade, in the middle.
@@ -129,10 +135,14 @@ impl Figures {
             output_tokens: used.output,
             ..Self::default()
         };
-        let (mut valid, mut grounded, mut ungrounded, mut in_time) = (0, 0, 0, 0);
+        let (mut valid, mut grounded, mut ungrounded) = (0, 0, 0);
+        let (mut in_time, mut by_clock) = (0, 0);
         let (mut eases, mut grades, mut times) = (Vec::new(), Vec::new(), Vec::new());
         for attempt in attempts {
-            in_time += u64::from(attempt.took <= attempt.allowed + TOLERANCE + attempt.allowed / 100);
+            let allowed = attempt.allowed + TOLERANCE + attempt.allowed / 100;
+            by_clock += u64::from(attempt.took <= allowed);
+            in_time += u64::from(attempt.took.saturating_sub(attempt.stalled) <= allowed);
+            figures.stalled_ms += u64::try_from(attempt.stalled.as_millis()).unwrap_or(0);
             times.push(attempt.took.as_secs_f64() * 1e3);
             let change = &attempt.change;
             figures.fixes_proposed += u64::from(change.proposed);
@@ -168,6 +178,7 @@ impl Figures {
         figures.explained = share(figures.words, figures.denials);
         figures.fix_pass_rate = share(figures.fixes_verified, figures.fixes_proposed);
         figures.in_time = share(in_time, figures.denials);
+        figures.in_time_by_clock = share(by_clock, figures.denials);
         figures.reading_ease = percentile(&mut eases, 0.5);
         figures.reading_grade = percentile(&mut grades, 0.5);
         figures.p50_ms = percentile(&mut times, 0.5);
@@ -225,6 +236,7 @@ mod tests {
         Attempt {
             case: "a/b: x".to_owned(),
             took: Duration::from_millis(milliseconds),
+            stalled: Duration::ZERO,
             allowed: Duration::from_secs(1),
             outcome,
             change,
@@ -318,6 +330,16 @@ mod tests {
         };
         let figures = Figures::of(&[attempt(1, words(), lied)], Used::default());
         assert_eq!(figures.fixes_unverified, 1);
+    }
+
+    #[test]
+    fn time_in_which_nothing_ran_is_told_apart() {
+        let mut late = attempt(2000, nothing("deadline", None), NONE);
+        late.stalled = Duration::from_millis(1500);
+        let figures = Figures::of(&[late, attempt(10, words(), NONE)], Used::default());
+        assert!(close(figures.in_time, 1.0), "{figures:?}");
+        assert!(close(figures.in_time_by_clock, 0.5), "{figures:?}");
+        assert_eq!(figures.stalled_ms, 1500);
     }
 
     #[test]

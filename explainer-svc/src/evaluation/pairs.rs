@@ -153,7 +153,8 @@ impl Words for Model<'_> {
     async fn words(&self, denial: &Denial, deadline: Instant) -> Said {
         let verifier = Verifier::Fixed(denial.set.clone());
         let (gateway, prompts) = (self.gateway.clone(), self.plan.prompts.clone());
-        let writer = Writer::new(gateway, prompts, self.log.clone(), verifier, WordsMetrics::default());
+        let metrics = WordsMetrics::default();
+        let writer = Writer::new(gateway, prompts, self.log.clone(), verifier, metrics.clone());
         let mut asked = words::Denial {
             request: denial.request.clone(),
             review: Review::parse(&denial.review_bytes()).ok().map(Arc::new),
@@ -171,18 +172,22 @@ impl Words for Model<'_> {
         let proposed = change.as_ref().is_some_and(|change| change.proposed);
         let fix = change.and_then(|change| change.fix);
         let shown = fix.map(|fix| serde_json::from_value(fix.patch).unwrap_or_default());
+        // As it was counted when it was tried: what is shown is another question.
+        let holds = metrics.verified() > 0;
         match said {
             Ok(words) => {
                 let lines = std::iter::once(words.text).chain(words.steps);
                 Said {
                     words: Ok(lines.collect::<Vec<_>>().join("\n")),
                     proposed,
+                    verified: holds,
                     shown,
                 }
             }
             Err(unwritten) => Said {
                 words: Err(nothing(&unwritten)),
                 proposed,
+                verified: holds,
                 shown,
             },
         }

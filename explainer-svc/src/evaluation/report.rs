@@ -74,10 +74,11 @@ fn lines(figures: &Figures) -> Vec<(&'static str, String)> {
         (
             "latency",
             format!(
-                "p50 {} ms, p99 {} ms; {} in time",
+                "p50 {} ms, p99 {} ms; {} in time{}",
                 whole(figures.p50_ms),
                 whole(figures.p99_ms),
-                percent(figures.in_time)
+                percent(figures.in_time),
+                stalled(figures)
             ),
         ),
         (
@@ -99,6 +100,17 @@ fn cost(figures: &Figures) -> String {
     match (figures.dollars, figures.dollars_each) {
         (Some(all), Some(each)) => format!("${all:.4}, ${each:.6} a denial"),
         _ => "without a price".to_owned(),
+    }
+}
+
+/// What is not counted in that is said.
+fn stalled(figures: &Figures) -> String {
+    match figures.stalled_ms {
+        0 => String::new(),
+        stalled => format!(
+            ", {} by the clock alone: the machine stood still for {stalled} ms",
+            percent(figures.in_time_by_clock)
+        ),
     }
 }
 

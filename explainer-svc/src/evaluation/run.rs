@@ -18,7 +18,9 @@ pub(crate) struct Said {
     pub(crate) words: Result<String, (String, Option<String>)>,
     /// A change was proposed.
     pub(crate) proposed: bool,
-    /// It was tried, and is shown.
+    /// The verifier said so of it.
+    pub(crate) verified: bool,
+    /// What is shown.
     pub(crate) shown: Option<Patch>,
 }
 
@@ -45,10 +47,10 @@ pub(crate) async fn run(
             // Who watches may be woken after us.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let took = took.saturating_sub(watched.so_far().saturating_sub(stalled));
         Attempt {
             case: denial.name.clone(),
             took,
+            stalled: watched.so_far().saturating_sub(stalled),
             allowed: deadline,
             change: change(denial, &said),
             outcome: match said.words {
@@ -70,7 +72,7 @@ fn change(denial: &Denial, said: &Said) -> Change {
     let shown = said.shown.as_ref();
     Change {
         proposed: said.proposed,
-        verified: shown.is_some(),
+        verified: said.verified,
         shown: shown.is_some(),
         confirmed: shown.is_some_and(|change| denial.passes_after(change)),
     }
@@ -120,6 +122,7 @@ mod tests {
             Said {
                 words: Err(("deadline".to_owned(), None)),
                 proposed: false,
+                verified: false,
                 shown: None,
             }
         }
@@ -156,6 +159,7 @@ mod tests {
             Fixed(Said {
                 words: Ok("Words.".to_owned()),
                 proposed: true,
+                verified: true,
                 shown: Some(serde_json::from_value(change).unwrap()),
             })
         };

@@ -23,6 +23,11 @@ struct Tried {
     reason: &'static str,
 }
 
+const VERIFIED: Tried = Tried {
+    outcome: "verified",
+    reason: "none",
+};
+
 /// Counters of one server.
 #[derive(Debug, Clone, Default)]
 pub struct WordsMetrics {
@@ -80,6 +85,11 @@ impl WordsMetrics {
 
     pub(super) fn unwritten(&self, what: &'static str, reason: &'static str) {
         self.unwritten.get_or_create(&Without { what, reason }).inc();
+    }
+
+    /// Changes that were tried and hold.
+    pub(crate) fn verified(&self) -> u64 {
+        self.fixes.get_or_create(&VERIFIED).get()
     }
 
     pub(super) fn tried(&self, outcome: &'static str, reason: &'static str) {

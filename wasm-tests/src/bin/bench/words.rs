@@ -380,6 +380,9 @@ fn table(all: &[Denied], events: &BTreeMap<&'static str, Vec<Value>>) -> Result<
         all.len()
     ));
     ensure!(unverified == 0, "a change is shown that does not pass");
-    ensure!(late == 0, "{late} denials came after their webhook's timeout, or without words");
+    ensure!(
+        late == 0,
+        "{late} denials came after their webhook's timeout, or without words"
+    );
     Ok(table)
 }
