@@ -127,6 +127,11 @@ const ENGLISH: &str = "the are be been being must should shall this that these i
 
 /// A sentence that is in no English.
 fn in_another_language(sentence: &str, grounds: &Explained) -> Option<String> {
+    let written = sentence.chars().filter(|character| !character.is_whitespace()).count();
+    let letters = sentence.chars().filter(|character| character.is_alphanumeric()).count();
+    if written >= 16 && letters * 2 < written {
+        return Some("signs that are no words".to_owned());
+    }
     // Names and paths are of no language.
     let said: Vec<String> = sentence
         .split_whitespace()

@@ -19,6 +19,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Span>) {
         bring_back(text, &plain, &inner, found);
     }
     turned(text, found);
+    apart(text, found);
     if let Some(joined) = joined(text) {
         let mut inner = Vec::new();
         kinds::find(&joined, &mut inner);
@@ -53,6 +54,20 @@ fn turned(text: &str, found: &mut Vec<Span>) {
                 kind: span.kind,
             });
         }
+    }
+}
+
+/// Secrets of a known form, letter by letter.
+fn apart(text: &str, found: &mut Vec<Span>) {
+    static LETTERS: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?:[A-Za-z0-9_.+/=-] ){11,}[A-Za-z0-9_.+/=-]"));
+    for letters in LETTERS.find_iter(text).take(16) {
+        let mut inner = Vec::new();
+        kinds::find(&letters.as_str().replace(' ', ""), &mut inner);
+        found.extend(inner.first().map(|span| Span {
+            start: letters.start(),
+            end: letters.end(),
+            kind: span.kind,
+        }));
     }
 }
 
@@ -101,6 +116,8 @@ fn joined(text: &str) -> Option<String> {
 
 /// Each line of what was found, wherever the text has it between edges of words.
 fn bring_back(text: &str, read: &str, inner: &[Span], found: &mut Vec<Span>) {
+    // `-phunter2`
+    static FLAG: LazyLock<Regex> = LazyLock::new(|| fixed(r#"(?:^|[\s"',\[])-[A-Za-z]$"#));
     let is_edge = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
     for span in inner {
         let secret = read.get(span.start..span.end).unwrap_or_default();
@@ -110,8 +127,10 @@ fn bring_back(text: &str, read: &str, inner: &[Span], found: &mut Vec<Span>) {
                     let end = start + written.len();
                     let before = text.get(..start).unwrap_or_default();
                     // The letter of an escape is no letter of a word.
-                    let is_begin =
-                        is_edge(before.chars().next_back()) || before.ends_with("\\n") || before.ends_with("\\t");
+                    let is_begin = is_edge(before.chars().next_back())
+                        || before.ends_with("\\n")
+                        || before.ends_with("\\t")
+                        || FLAG.is_match(before);
                     if is_begin && is_edge(text.get(end..).and_then(|after| after.chars().next())) {
                         found.push(Span {
                             start,
