@@ -24,8 +24,9 @@ pub(super) fn read(text: &str) -> Vec<String> {
     if is_english(&turned) {
         found.push(turned);
     }
-    let last: Vec<&str> = text.split_whitespace().rev().collect();
-    found.extend((last.len() > 3).then(|| last.join(" ")));
+    // Of a long text the words in another order say anything.
+    let last: Vec<&str> = text.split_whitespace().rev().take(25).collect();
+    found.extend((4..25).contains(&last.len()).then(|| last.join(" ")));
     found.extend(reversed(text));
     found.extend(numbers(text));
     found.extend(morse(text));

@@ -330,6 +330,12 @@ const IN_POLICIES: &[(&str, u8, Against, &str)] = &[
         r"\b(?:rule|policy|check|control|requirement|denial)(?: \S+)? (?:does not|doesnt|doesn t|need not|will not|no longer) (?:apply|count|hold|matter)\b|\b(?:exclusion|exception|exemption|exempt|ignore|bypass|waiver|skip) ?(?:list|label|annotation)\b|\bpolicy ?(?:ignore|skip|exempt|bypass|disabled?|none|off)\b|\b(?:label|annotate|mark|tag)(?: \S+){0,4} (?:ignore|skip|exempt|bypass|excluded?|disabled)\b|\bto (?:zero|0)(?: replicas)?\b(?: \S+){0,3} (?:while|during|before|until)\b",
     ),
     (
+        "persona",
+        3,
+        Words,
+        r"\b(?:pretend|roleplay|role play|impersonate|imagine (?:that )?you|behave (?:as|like)|act as (?:the|a|an|if))\b|\b(?:call|invoke|use|run|execute)(?: \S+)? (?:tool|function|plugin)\b|\bdelete (?:\S+ ){0,2}(?:mutating|validating)\S*",
+    ),
+    (
         "address",
         3,
         Words,

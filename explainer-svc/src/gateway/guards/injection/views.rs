@@ -209,7 +209,7 @@ fn from_leet(text: &str) -> String {
 /// `i g n o r e` and `i.g.n.o.r.e`; two separators, or another one, part words.
 fn joined(text: &str) -> Option<String> {
     static RUNS: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?:\b\pL[ ._*|~-]{1,3}){4,}\pL\b"));
-    static PARTS: LazyLock<Regex> = LazyLock::new(|| fixed(r" {2,}|[ ._-][|*~][ ._-]"));
+    static PARTS: LazyLock<Regex> = LazyLock::new(|| fixed(r" {2,}|[ ._-][|*~][ ._-]|[ .-]_[ .-]"));
     RUNS.is_match(text).then(|| {
         let join = |found: &regex::Captures| {
             let run = found.get(0).map_or("", |run| run.as_str());

@@ -120,13 +120,18 @@ const NEVER: &[&str] = &[
 
 /// Answers are in English, so whatever they approve or advise is said where it is looked for.
 const FOREIGN: &str = r"[^\p{Latin}\p{Common}\p{Inherited}]";
-/// One of these is in every sentence of English.
-const ENGLISH: &str = "the a an is are was be been being must should shall this that these it its to of and or with without not no has have \
-    from by for does do did can could cannot your you which who what when so only but would will may might set add remove use make change \
-    leave keep run runs give take choose pick put specify define replace container containers pod pods policy field";
+/// One of these is in every sentence of English, and in few of another language.
+const ENGLISH: &str = "the are be been being must should shall this that these it its to and or with without not have from by for does did \
+    can could cannot your you which who what when only but would will may might set add remove use make change leave keep run runs give \
+    take choose pick put specify define replace container containers pod pods policy field they their there where how why any all both";
 
 /// A sentence that is in no English.
 fn in_another_language(sentence: &str, grounds: &Explained) -> Option<String> {
+    let written = sentence.chars().filter(|character| !character.is_whitespace()).count();
+    let letters = sentence.chars().filter(|character| character.is_alphanumeric()).count();
+    if written >= 16 && letters * 2 < written {
+        return Some("signs that are no words".to_owned());
+    }
     // Names and paths are of no language.
     let said: Vec<String> = sentence
         .split_whitespace()
@@ -140,9 +145,10 @@ fn in_another_language(sentence: &str, grounds: &Explained) -> Option<String> {
         return Some(format!("another language: {}", said.join(" ")));
     }
     // Letters with accents stand in names, and those are in the facts.
+    let is_foreign = |word: &&str| !word.is_ascii() && (!said.iter().any(is_english) || !grounds.has_word(word));
     sentence
         .split(|character: char| !character.is_alphabetic())
-        .find(|word| !word.is_ascii() && !grounds.has_word(word))
+        .find(is_foreign)
         .map(|word| format!("another language: {word}"))
 }
 

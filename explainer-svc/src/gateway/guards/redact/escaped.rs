@@ -1,7 +1,12 @@
 //! Texts inside of texts: a file in a string of JSON, the words of a command in a list. What is found there is cut out of the
 //! text around it.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::{Span, assignments, kinds, phrases};
+use crate::gateway::guards::pattern::fixed;
 
 /// Finds what shows only once escapes are read and lists are joined.
 pub(super) fn find(text: &str, found: &mut Vec<Span>) {
@@ -13,11 +18,56 @@ pub(super) fn find(text: &str, found: &mut Vec<Span>) {
         phrases::find(&plain, &mut inner);
         bring_back(text, &plain, &inner, found);
     }
+    turned(text, found);
+    apart(text, found);
     if let Some(joined) = joined(text) {
         let mut inner = Vec::new();
         kinds::find(&joined, &mut inner);
         assignments::find(&joined, &mut inner);
         bring_back(text, &joined, &inner, found);
+    }
+}
+
+/// Tokens that are a secret of a known form from their end.
+fn turned(text: &str, found: &mut Vec<Span>) {
+    static TOKENS: LazyLock<Regex> = LazyLock::new(|| fixed(r"[A-Za-z0-9_.-]{16,}"));
+    let mut turned = String::new();
+    let mut places = Vec::new();
+    for token in TOKENS
+        .find_iter(text)
+        .filter(|token| token.as_str().bytes().any(|byte| byte.is_ascii_digit()))
+    {
+        places.push((turned.len(), token.range()));
+        turned.extend(token.as_str().chars().rev());
+        turned.push('\n');
+    }
+    let mut inner = Vec::new();
+    kinds::find(&turned, &mut inner);
+    for span in inner {
+        let at = places.partition_point(|(start, _)| *start <= span.start);
+        if let Some((_, place)) = at.checked_sub(1).and_then(|at| places.get(at))
+            && (span.end - span.start) * 5 >= place.len() * 4
+        {
+            found.push(Span {
+                start: place.start,
+                end: place.end,
+                kind: span.kind,
+            });
+        }
+    }
+}
+
+/// Secrets of a known form, letter by letter.
+fn apart(text: &str, found: &mut Vec<Span>) {
+    static LETTERS: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?:[A-Za-z0-9_.+/=-] ){11,}[A-Za-z0-9_.+/=-]"));
+    for letters in LETTERS.find_iter(text).take(16) {
+        let mut inner = Vec::new();
+        kinds::find(&letters.as_str().replace(' ', ""), &mut inner);
+        found.extend(inner.first().map(|span| Span {
+            start: letters.start(),
+            end: letters.end(),
+            kind: span.kind,
+        }));
     }
 }
 
@@ -66,6 +116,8 @@ fn joined(text: &str) -> Option<String> {
 
 /// Each line of what was found, wherever the text has it between edges of words.
 fn bring_back(text: &str, read: &str, inner: &[Span], found: &mut Vec<Span>) {
+    // `-phunter2`
+    static FLAG: LazyLock<Regex> = LazyLock::new(|| fixed(r#"(?:^|[\s"',\[])-[A-Za-z]$"#));
     let is_edge = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
     for span in inner {
         let secret = read.get(span.start..span.end).unwrap_or_default();
@@ -75,8 +127,10 @@ fn bring_back(text: &str, read: &str, inner: &[Span], found: &mut Vec<Span>) {
                     let end = start + written.len();
                     let before = text.get(..start).unwrap_or_default();
                     // The letter of an escape is no letter of a word.
-                    let is_begin =
-                        is_edge(before.chars().next_back()) || before.ends_with("\\n") || before.ends_with("\\t");
+                    let is_begin = is_edge(before.chars().next_back())
+                        || before.ends_with("\\n")
+                        || before.ends_with("\\t")
+                        || FLAG.is_match(before);
                     if is_begin && is_edge(text.get(end..).and_then(|after| after.chars().next())) {
                         found.push(Span {
                             start,

@@ -36,7 +36,7 @@ const FORMS: &[(&str, &str)] = &[
     ("database-dsn", r#"\b[\w.-]+:([^@\s:/"']+)@(?:tcp|udp|unix)?\("#),
     (
         "database-dsn",
-        r#"(?i)\b[\w.-]+/([^@\s/"']{3,})@(?:\([A-Z]|//?[\w.-]+:\d)"#,
+        r#"(?i)\b[\w.-]+/([^@\s/"']{3,})@(?:\([A-Z]|//?[\w.-]+:\d)|\bjdbc:\w+:\w+:[^\s/@"']+/([^@\s"']{3,})@"#,
     ),
     (
         "connection-string",
@@ -58,7 +58,7 @@ const FORMS: &[(&str, &str)] = &[
     ("cookie", r#"(?im)\b(?:set-)?cookie["']?\s*:\s*["']?([^\n"']{6,})"#),
     (
         "command-line",
-        r#"(?i)\bsshpass\s+-p\s*["']?([^\s"']+)|\bredis-cli\b[^\n]*?\s-a\s+["']?([^\s"']+)|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]*?\s-p([^\s"']+)|\b(?:ldapsearch|ldapmodify|sqlcmd|docker login|helm registry login|podman login|skopeo login)\b[^\n]*?\s-(?:w|P|p)\s+["']?([^\s"']+)|\bopenssl\b[^\n]*\bpass:([^\s"']+)|\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+(\S+)|\b(?:zip|unzip|7z|rar|unrar)\b[^\n]*?\s-(?:P|p)\s*["']?([^\s"']+)|\bsmbclient\b[^\n]*?%([^\s"']+)|\bexpect\b[^\n]*?\bsend\s+\\*["']([^"'\\]{3,})|\b(?:xfreerdp|rdesktop)\b[^\n]*?\s(?:/p:|-p\s+)([^\s"']+)|\bkeytool\b[^\n]*?-(?:store|key)pass\s+([^\s"']+)|\bsnmp\w+\b[^\n]*?\s-[AX]\s+["']?([^\s"']+)"#,
+        r#"(?i)\bsshpass\s+-p\s*["']?([^\s"']+)|\bredis-cli\b[^\n]*?\s-a\s+["']?([^\s"']+)|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]*?\s-p([^\s"']+)|\b(?:ldapsearch|ldapmodify|sqlcmd|docker login|helm registry login|podman login|skopeo login)\b[^\n]*?\s-(?:w|P|p)\s+["']?([^\s"']+)|\bopenssl\b[^\n]*\bpass:([^\s"']+)|\bopenssl\b[^\n]*?\s-[kK]\s+["']?([^\s"']+)|\bhtpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+(\S+)|\b(?:zip|unzip|7z|rar|unrar)\b[^\n]*?\s-(?:P|p)\s*["']?([^\s"']+)|\bsmbclient\b[^\n]*?%([^\s"']+)|\bexpect\b[^\n]*?\bsend\s+\\*["']([^"'\\]{3,})|\b(?:xfreerdp|rdesktop)\b[^\n]*?\s(?:/p:|-p\s+)([^\s"']+)|\bkeytool\b[^\n]*?-(?:store|key)pass\s+([^\s"']+)|\bsnmp\w+\b[^\n]*?\s-[AX]\s+["']?([^\s"']+)"#,
     ),
     (
         "pgpass",
