@@ -1,5 +1,6 @@
-//! The canary: samples of what guards have to stop, on the very way that calls go. It is a gateway of its own that has the guards of
-//! the real one, and a model that says what it is told to: nobody pays, nothing is kept, recorded or counted, and no request leaves.
+//! The canary: samples of what guards have to stop, on the very way that calls go. It is a gateway of its own that
+//! has the guards of the real one, and a model that says what it is told to: nobody pays, nothing is kept, recorded
+//! or counted, and no request leaves.
 
 use std::collections::BTreeMap;
 use std::path::Path;

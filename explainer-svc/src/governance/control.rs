@@ -148,8 +148,8 @@ pub struct Events {
     /// No more than that.
     #[serde(default)]
     pub at_most: Option<u64>,
-    /// Where it only tells how many: the checks of which one has to hold while there was none yet. What did not occur is no evidence
-    /// that it would be recorded.
+    /// Where it only tells how many: the checks of which one has to hold while there was none yet. What did not occur
+    /// is no evidence that it would be recorded.
     #[serde(default)]
     pub machinery: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! What guards have to stop, for the gateway to try on the way that calls go: a guard that lets its own pass is not in the path.
+//! What guards have to stop, for the gateway to try on the way that calls go: a guard that lets its own pass is not
+//! in the path.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;

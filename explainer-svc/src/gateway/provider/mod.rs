@@ -121,8 +121,8 @@ impl FaultKind {
         )
     }
 
-    /// Whether it says something about the provider's health. What comes of the question does not: another question may get an
-    /// answer, and whoever asks for long answers would turn the model off for everybody.
+    /// Whether it says something about the provider's health. What comes of the question does not: another question
+    /// may get an answer, and whoever asks for long answers would turn the model off for everybody.
     pub(super) fn breaks(self) -> bool {
         match self {
             Self::RateLimited | Self::Rejected | Self::TooLarge | Self::Filtered => false,
