@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::Demo;
+use crate::stack::probe;
 
 /// As a report has them, and as they are shown.
 const STATUSES: [(&str, &str); 5] = [
@@ -39,8 +40,16 @@ impl Demo<'_> {
 
         self.begin(
             out,
-            "What it evidences of the controls of AIUC-1, the NIST AI RMF and NIST AI 600-1.",
+            "What it evidences of the controls of AIUC-1, the NIST AI RMF and NIST AI 600-1. One of them asks that the service is \
+             watched: here curl stands for a monitoring system.",
         )?;
+        let metrics = format!("{}/metrics", self.stack.explainer_url());
+        writeln!(out, "$ curl -s {metrics} | grep ^whynot_explanations")?;
+        let client = probe::client(&self.stack.ca_file())?;
+        let collected = client.get(&metrics).call()?.body_mut().read_to_string()?;
+        for line in collected.lines().filter(|line| line.starts_with("whynot_explanations")) {
+            writeln!(out, "{line}")?;
+        }
         let report = self.report()?;
         summarize(&report, out)?;
         let written = [("markdown", "build/controls.md"), ("html", "build/controls.html")];
