@@ -121,16 +121,20 @@ fn the_explainer_gets_what_the_deadline_leaves() {
 }
 
 const UNMENDED: &str = "# METADATA\n# custom:\n#   fix:\n#     action: none\npackage a\n\ndeny contains \"No.\"\n";
+const ONLY_HERE: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
+    "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{"name":"only-here"}}}}"#;
 
-#[test]
-fn the_review_leaves_when_it_was_asked_for_and_a_model_is_named_in_the_annotations() {
+fn unmended() -> String {
     let bundle = engine::policy::bundle::Bundle::new(
         engine::policy::settings::Settings::default(),
         [("a.rego".to_owned(), UNMENDED.to_owned())],
     );
-    let bundle = String::from_utf8(bundle.to_json()).unwrap();
-    let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
-        "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{"name":"only-here"}}}}"#;
+    String::from_utf8(bundle.to_json()).unwrap()
+}
+
+#[test]
+fn the_review_leaves_when_it_was_asked_for_and_a_model_is_named_in_the_annotations() {
+    let bundle = unmended();
     for (object, leaves) in [("", false), (r#","object":false"#, false), (r#","object":true"#, true)] {
         let explainer = format!(r#"{{"cluster":"e","authority":"e","path":"/v1/explain"{object}}}"#);
         let json = format!(r#"{{"bundle": {bundle}, "explainer": {explainer}}}"#);
@@ -140,7 +144,7 @@ fn the_review_leaves_when_it_was_asked_for_and_a_model_is_named_in_the_annotatio
             webhook: None,
             deadline_ms: 10_000,
         };
-        let (state, effects) = step(State::Receiving(target), Event::Complete(review.into()), &config);
+        let (state, effects) = step(State::Receiving(target), Event::Complete(ONLY_HERE.into()), &config);
         let body = effects.iter().find_map(|effect| match effect {
             Effect::Call { body, .. } => Some(String::from_utf8(body.clone()).unwrap()),
             _ => None,
@@ -172,13 +176,7 @@ fn the_review_leaves_when_it_was_asked_for_and_a_model_is_named_in_the_annotatio
 
 #[test]
 fn a_denial_of_a_webhook_behind_carries_the_review_where_a_policy_says_the_same() {
-    let bundle = engine::policy::bundle::Bundle::new(
-        engine::policy::settings::Settings::default(),
-        [("a.rego".to_owned(), UNMENDED.to_owned())],
-    );
-    let bundle = String::from_utf8(bundle.to_json()).unwrap();
-    let review = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":{"group":"",
-        "version":"v1","kind":"Pod"},"operation":"CREATE","namespace":"shop","name":"web","object":{"metadata":{"name":"only-here"}}}}"#;
+    let bundle = unmended();
     for (object, message, leaves) in [
         (true, "[a] No.", true),
         (false, "[a] No.", false),
@@ -195,7 +193,7 @@ fn a_denial_of_a_webhook_behind_carries_the_review_where_a_policy_says_the_same(
                 deadline_ms: 10_000,
             },
             uid: "u".to_owned(),
-            body: review.into(),
+            body: ONLY_HERE.into(),
         };
         let answer = format!(
             r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"u","allowed":false,"status":{{"message":"{message}"}}}}}}"#

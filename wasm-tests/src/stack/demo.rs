@@ -232,14 +232,9 @@ impl Demo<'_> {
     /// Runs kubectl as a user would, and shows the command and all that it prints.
     fn shown(&self, out: &mut dyn Write, arguments: &[&str]) -> Result<Said> {
         writeln!(out, "$ kubectl {}", arguments.join(" "))?;
-        let output = self.kubectl(arguments).output().context("running kubectl")?;
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        write!(out, "{text}")?;
-        Ok(Said {
-            success: output.status.success(),
-            text,
-        })
+        let said = Said::by(&mut self.kubectl(arguments))?;
+        write!(out, "{}", said.text)?;
+        Ok(said)
     }
 
     /// Runs this project's program, and shows the command and all that it prints.
@@ -253,14 +248,9 @@ impl Demo<'_> {
         });
         writeln!(out, "$ whynot {}", quoted.collect::<Vec<_>>().join(" "))?;
         let mut command = self.stack.whynot(arguments);
-        let output = command.current_dir(&self.root).output().context("running whynot")?;
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        write!(out, "{text}")?;
-        Ok(Said {
-            success: output.status.success(),
-            text,
-        })
+        let said = Said::by(command.current_dir(&self.root))?;
+        write!(out, "{}", said.text)?;
+        Ok(said)
     }
 
     /// A path as somebody in the repository's root names it.
@@ -271,20 +261,14 @@ impl Demo<'_> {
     /// Runs a line of a shell in which `kubectl` is the stack's.
     fn shell(&self, line: &str) -> Result<Said> {
         let programs = self.stack.settings().programs.kubectl.parent();
-        let output = Command::new("/bin/sh")
+        let mut shell = Command::new("/bin/sh");
+        shell
             .args(["-c", line])
             .env("PATH", programs.context("kubectl is in no folder")?)
             .env("KUBECONFIG", self.stack.kubeconfig())
             .env("HOME", &self.stack.settings().run_dir)
-            .current_dir(&self.root)
-            .output()
-            .context("running a shell")?;
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok(Said {
-            success: output.status.success(),
-            text,
-        })
+            .current_dir(&self.root);
+        Said::by(&mut shell)
     }
 
     /// The link that the explainer put into the message.
@@ -336,4 +320,18 @@ impl Demo<'_> {
 struct Said {
     success: bool,
     text: String,
+}
+
+impl Said {
+    fn by(command: &mut Command) -> Result<Self> {
+        let output = command
+            .output()
+            .with_context(|| format!("running {}", command.get_program().display()))?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok(Self {
+            success: output.status.success(),
+            text,
+        })
+    }
 }
