@@ -44,6 +44,8 @@ def main() -> None:
     parameters.n_parallel = 1
     parameters.cpuparams.n_threads = given.threads
     parameters.cpuparams_batch.n_threads = given.threads
+    # Beginnings of questions that were asked before are kept; by default gigabytes of them.
+    parameters.cache_ram_mib = 256
     parameters.offline = True
     parameters.ui = False
     server = xllamacpp.Server(parameters)
