@@ -137,10 +137,10 @@ apiVersion: whynot.dev/v1
 kind: Gateway
 prices: prices.yaml
 providers:
-  - {name: a, kind: openai, url: 'https://a.example.com/v1', region: eu-west-1, models: [m, n]}
+  - {name: a, kind: openai, url: 'https://a.example.com/v1', region: eu-west-1, models: [m, l]}
 routes:
-  - {model: default, targets: [{provider: a, model: m}, {provider: a, model: n}]}
-  - {model: other, targets: [{provider: a, model: n}]}
+  - {model: default, targets: [{provider: a, model: m}, {provider: a, model: l}]}
+  - {model: other, targets: [{provider: a, model: l}]}
 defaultRoute: default
 ";
 
@@ -148,7 +148,7 @@ defaultRoute: default
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join("prices.yaml"),
-            "asOf: 2026-11-01\nmodels:\n  m: {input: 1, output: 2}\n  n: {input: 1, output: 2}\n",
+            "asOf: 2026-11-01\nmodels:\n  m: {input: 1, output: 2}\n  l: {input: 1, output: 2}\n",
         )
         .unwrap();
         let pair = |provider: &str, model: &str, grounded: f64| {
@@ -159,7 +159,7 @@ defaultRoute: default
         };
         let evaluated = json!({
             "apiVersion": "whynot.dev/v1", "kind": "Evaluation", "at": "2026-11-23T05:00:00Z", "cases": "x",
-            "thresholds": [{"figure": "grounded", "min": 0.9}], "pairs": [pair("a", "m", 0.5), pair("b", "n", 1.0), pair("a", "n", 1.0)],
+            "thresholds": [{"figure": "grounded", "min": 0.9}], "pairs": [pair("a", "m", 0.5), pair("b", "m", 1.0), pair("a", "l", 1.0)],
         });
         std::fs::write(folder.path().join("evaluation.json"), evaluated.to_string()).unwrap();
         std::fs::write(folder.path().join("token"), "a-token-of-an-agent").unwrap();
@@ -191,8 +191,8 @@ defaultRoute: default
         assert!(!is_closed(&alphabet));
         assert!(closed(&["m"]) && closed(&["gpt-*", "claude-*"]) && closed(&["eu-*-1"]) && closed(&["*-mini"]));
         assert!(closed(&[]), "nothing is let through");
-        let allow = &described("allow: {providers: ['?*'], models: [m, n], regions: ['{*,x}']}\n")["allow"];
-        assert_eq!(allow, &json!({"models": ["m", "n"]}));
+        let allow = &described("allow: {providers: ['?*'], models: [m, l], regions: ['{*,x}']}\n")["allow"];
+        assert_eq!(allow, &json!({"models": ["m", "l"]}));
     }
 
     #[test]
@@ -210,7 +210,7 @@ defaultRoute: default
 
     #[test]
     fn released_is_what_passed_of_the_places_where_explanations_are_asked_for() {
-        assert_eq!(described("releaseGate: evaluation.json\n")["released"], json!(["a/n"]));
+        assert_eq!(described("releaseGate: evaluation.json\n")["released"], json!(["a/l"]));
         assert_eq!(described("")["released"], json!([]));
     }
 }

@@ -239,7 +239,7 @@ fn attestations_count_from_when_until_when_and_for_nothing_else() {
     };
     let said = with("{control: aiuc-1/E001, by: Ada, on: 2026-10-01, until: 2026-11-23}");
     assert_eq!(status(&said, "aiuc-1/E001"), Status::Attested);
-    let said = with("{control: aiuc-1/E001, by: Ada, on: 2025-10-01, until: 2026-11-22}");
+    let said = with("{control: aiuc-1/E001, by: Ada, on: 2025-11-01, until: 2026-11-22}");
     assert_eq!(status(&said, "aiuc-1/E001"), Status::AttestationMissing);
     let said = with("{control: aiuc-1/E001, by: Ada, on: 2026-11-24, until: 2027-10-22}");
     assert_eq!(status(&said, "aiuc-1/E001"), Status::AttestationMissing);
