@@ -39,6 +39,7 @@ impl Retention {
     /// For as long as it runs.
     pub(crate) async fn run(self) {
         let mut ticks = tokio::time::interval(EVERY);
+        // Of which day, and whether all of it could be deleted: that it can again is news, too.
         let mut told = None;
         loop {
             ticks.tick().await;
@@ -53,8 +54,9 @@ impl Retention {
             let is_news = [explanations, usage, payloads]
                 .into_iter()
                 .any(|number| number != Some(0));
-            if is_news || told != Some(today) {
-                told = Some(today);
+            let succeeded = explanations.is_some() && usage.is_some() && payloads.is_some();
+            if is_news || told != Some((today, succeeded)) {
+                told = Some((today, succeeded));
                 let payload = json!({
                     "explanations": explanations, "usage": usage, "payloads": payloads,
                     "days": {"explanations": self.ledger_days, "usage": self.usage_days, "payloads": self.audit_days},

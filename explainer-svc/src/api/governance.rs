@@ -15,7 +15,7 @@ use crate::governance::Report;
         (status = 200, description = "How all controls stand", body = Report),
         (status = 401, description = "The token is missing, or is another", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "No token is configured", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The audit log or the attestations cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The attestations cannot be read", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn report(_: Administrator, State(state): State<AppState>) -> Result<Json<Report>, Problem> {
     let report = state.governance.report().await.map_err(|error| {

@@ -156,11 +156,17 @@ fn of_database(args: &ReportArgs, database: &Path, streams: &mut Streams<'_>) ->
     let witness = args.witness_checkpoint.clone().zip(args.witness_key.clone());
     let witness = witness.map(|(checkpoint, key)| WitnessSource { checkpoint, key });
     let work = || -> Result<Report, Failed> {
+        if !database.exists() {
+            return Err(Failed::Other(anyhow::anyhow!(
+                "{}: there is no such file",
+                database.display()
+            )));
+        }
         let key = audit::key_of(args.public_key.as_ref(), database)?;
         Ok(audit::block_on(offline(&Offline {
             database,
             key: &key,
-            checkpoint: checkpoint.as_deref().map(std::fs::read).transpose()?,
+            checkpoint: checkpoint.as_deref().map(read).transpose()?,
             attestations: args.attestations.as_deref(),
             witness: witness.as_ref(),
             server: args.public_url.clone(),
@@ -169,11 +175,16 @@ fn of_database(args: &ReportArgs, database: &Path, streams: &mut Streams<'_>) ->
     work().map_err(|failed| match failed {
         Failed::Other(error) => {
             // Nobody to tell when standard error is gone; the exit code still says it.
-            let _ = writeln!(streams.err, "error: there is no report: {error:#}");
+            // Each of these errors says all of it; what is behind it would be said twice.
+            let _ = writeln!(streams.err, "error: there is no report: {error}");
             Failed::Unreadable
         }
         failed => failed,
     })
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
 }
 
 fn paint(looks: Looks, status: Status, text: &str) -> String {

@@ -44,36 +44,49 @@ impl Gate {
         if (gate.api_version.as_str(), gate.kind.as_str()) != ("whynot.dev/v1", "EvaluationGate") {
             return Err("expected apiVersion whynot.dev/v1 and kind EvaluationGate".to_owned());
         }
-        if gate.thresholds.is_empty() {
-            return Err("thresholds: expected one or more".to_owned());
-        }
-        for (index, threshold) in gate.thresholds.iter().enumerate() {
-            if !Figures::has(&threshold.figure) {
-                return Err(format!(
-                    "thresholds[{index}].figure: there is no figure {:?}",
-                    threshold.figure
-                ));
-            }
-            if threshold.min.is_none() && threshold.max.is_none() {
-                return Err(format!("thresholds[{index}]: expected min or max"));
-            }
-        }
+        checked(&gate.thresholds)?;
         Ok(gate)
     }
 
     /// What does not hold, in words; nothing when all of it does.
     pub fn failures(&self, figures: &Figures) -> Vec<String> {
-        self.thresholds
-            .iter()
-            .filter_map(|threshold| threshold.failure(figures))
-            .collect()
+        failures(&self.thresholds, |name| figures.named(name))
     }
 }
 
+/// Whether thresholds bound something.
+///
+/// # Errors
+/// What is wrong with them: a misspelt figure would never be looked at.
+pub fn checked(thresholds: &[Threshold]) -> Result<(), String> {
+    if thresholds.is_empty() {
+        return Err("thresholds: expected one or more".to_owned());
+    }
+    for (index, threshold) in thresholds.iter().enumerate() {
+        if !Figures::has(&threshold.figure) {
+            return Err(format!(
+                "thresholds[{index}].figure: there is no figure {:?}",
+                threshold.figure
+            ));
+        }
+        if threshold.min.is_none() && threshold.max.is_none() {
+            return Err(format!("thresholds[{index}]: expected min or max"));
+        }
+    }
+    Ok(())
+}
+
+/// What does not hold of figures by their names, in words.
+pub fn failures(thresholds: &[Threshold], figure: impl Fn(&str) -> Option<f64>) -> Vec<String> {
+    let each = thresholds.iter();
+    each.filter_map(|threshold| threshold.failure(figure(&threshold.figure)))
+        .collect()
+}
+
 impl Threshold {
-    fn failure(&self, figures: &Figures) -> Option<String> {
+    fn failure(&self, found: Option<f64>) -> Option<String> {
         let name = &self.figure;
-        let Some(found) = figures.named(name) else {
+        let Some(found) = found else {
             return (!self.optional).then(|| format!("{name} could not be measured"));
         };
         // Enough digits to tell it from the bound.

@@ -56,7 +56,7 @@ impl Plan {
             kind: Evaluated::KIND.to_owned(),
             at: jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string(),
             cases: digest(&self.denials),
-            thresholds: serde_json::to_value(&self.gate.thresholds)?,
+            thresholds: self.gate.thresholds.clone(),
             pairs: Vec::new(),
         };
         let load = || Settings::load(&self.gateway).map_err(|problem| anyhow!(problem));

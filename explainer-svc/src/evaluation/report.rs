@@ -134,7 +134,7 @@ mod tests {
 
     fn shown(figures: &Figures, failures: &[&str]) -> String {
         let evaluated: Evaluated = serde_json::from_value(json!({
-            "apiVersion": "whynot.dev/v1", "kind": "Evaluation", "at": "2026-11-23T05:00:00Z", "cases": "x", "thresholds": [],
+            "apiVersion": "whynot.dev/v1", "kind": "Evaluation", "at": "2026-11-23T05:00:00Z", "cases": "x", "thresholds": [{"figure": "grounded", "min": 0.9}],
             "pairs": [{
                 "provider": "openai", "model": "gpt-4.1-mini", "prompts": [
                     {"name": "explain", "version": 1, "hash": "a"}, {"name": "change", "version": 2, "hash": "b"},

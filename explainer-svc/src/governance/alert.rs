@@ -35,9 +35,24 @@ impl Alert {
         Ok(Self { url, client })
     }
 
-    /// Posts, and tries again while that may help.
+    /// Says what got worse, or that the log does not verify.
     pub(super) async fn send(&self, report: &Report, regressions: &[Regression]) -> Result<(), String> {
-        let body = body(report, regressions);
+        self.post(&body(report, regressions)).await
+    }
+
+    /// Says that nobody knows how the controls stand.
+    pub(super) async fn failed(&self, server: &str, why: &str) -> Result<(), String> {
+        let body = json!({
+            "kind": "governance-failed",
+            "at": super::now().to_string(),
+            "server": server,
+            "text": format!("whynot: the controls cannot be evaluated: {why}"),
+        });
+        self.post(&body).await
+    }
+
+    /// Posts, and tries again while that may help.
+    async fn post(&self, body: &Value) -> Result<(), String> {
         let pauses = backon::ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(20))
@@ -50,7 +65,7 @@ impl Alert {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
-            match self.client.post(self.url.clone()).json(&body).send().await {
+            match self.client.post(self.url.clone()).json(body).send().await {
                 Ok(response) if response.status().is_success() => return Ok(()),
                 Ok(response) => {
                     let status = response.status();
@@ -86,12 +101,22 @@ fn body(report: &Report, regressions: &[Regression]) -> Value {
         .iter()
         .map(|one| format!("{} {}", one.framework, one.id))
         .collect();
+    let log = &report.log;
+    let mut said = Vec::new();
+    if let Some(problem) = log.problems.first().filter(|_| !log.verified) {
+        said.push(format!("the audit log does not verify: {problem}"));
+    }
+    if !names.is_empty() {
+        said.push(format!("not evidenced any more: {}", names.join(", ")));
+    }
     json!({
         "kind": "governance-regression",
         "at": report.at,
-        "log": report.log.origin,
+        "log": log.origin,
+        "logVerified": log.verified,
+        "problems": log.problems,
         "server": report.server,
-        "text": format!("whynot: not evidenced any more: {}", names.join(", ")),
+        "text": format!("whynot: {}", said.join("; ")),
         "controls": controls,
     })
 }

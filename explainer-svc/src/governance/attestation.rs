@@ -5,15 +5,22 @@ use std::path::Path;
 
 use jiff::civil::Date;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::control::{Controls, parsed};
 
+/// Days that somebody's word may count: a year, and time to say it again.
+const LONGEST: i32 = 400;
 /// Bytes of the file.
 const LARGEST: u64 = 1 << 20;
 
 /// What was attested, by control.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attestations(BTreeMap<String, Attestation>);
+pub struct Attestations {
+    by_control: BTreeMap<String, Attestation>,
+    /// The SHA-256 of the file.
+    pub digest: Option<String>,
+}
 
 /// What one person says about one control.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +108,12 @@ impl Attestations {
             if until < on {
                 return Err(wrong("until is before on"));
             }
+            let days = on.until(until).map_or(i32::MAX, |span| span.get_days());
+            if days > LONGEST {
+                return Err(wrong(&format!(
+                    "from {on} until {until} is {days} days, and {LONGEST} are the most: who attests looks at it again each year"
+                )));
+            }
             let attestation = Attestation {
                 by: raw.by.clone(),
                 on,
@@ -112,12 +125,15 @@ impl Attestations {
                 return Err(wrong("is there twice"));
             }
         }
-        Ok(Self(read))
+        Ok(Self {
+            by_control: read,
+            digest: Some(data_encoding::HEXLOWER.encode(&Sha256::digest(text))),
+        })
     }
 
     /// What was said about a control, whether or not it still counts.
     pub fn of(&self, control: &str) -> Option<&Attestation> {
-        self.0.get(control)
+        self.by_control.get(control)
     }
 }
 
@@ -169,6 +185,18 @@ mod tests {
                 "why",
             ),
             ("{control: aiuc-1/E001, by: Ada, on: 2026-10-01}", "until"),
+            (
+                "{control: aiuc-1/E001, by: Ada, on: 2026-10-01, until: 9999-12-31}",
+                "400 are the most",
+            ),
+            (
+                "{control: aiuc-1/E001, by: Ada, on: 2026-10-01, until: 2027-11-06}",
+                "is 401 days",
+            ),
+            (
+                "{control: aiuc-1/B006, by: Ada, on: 2026-10-01, until: 2999-12-31, applies: false, note: x}",
+                "400 are the most",
+            ),
         ] {
             let wrong = read(entry).unwrap_err();
             assert!(wrong.contains(expected), "{wrong}");

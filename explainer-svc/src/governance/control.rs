@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use super::condition::{Conditions, Test};
 use crate::audit::Kind;
 
 /// The controls that come along.
@@ -102,7 +103,7 @@ pub enum Query {
     Share(Share),
     /// Sums of a member that has numbers by name.
     Tally(Tally),
-    /// A figure of the newest event.
+    /// A figure of the worst event.
     Figure(Figure),
     /// What something was last started with.
     Configuration(Configuration),
@@ -143,6 +144,9 @@ pub struct Events {
     /// With what in their payload.
     #[serde(default)]
     pub having: Conditions,
+    /// Only the newest one is looked at: what failed last is no better for what was before it.
+    #[serde(default)]
+    pub newest: bool,
     /// That many; 0 only tells how many there are.
     pub at_least: u64,
     /// No more than that.
@@ -172,6 +176,9 @@ pub struct Share {
     /// Which of them are looked at.
     #[serde(default)]
     pub of: Conditions,
+    /// Only measurements of what may speak now: of the release gate's file and the explainer's route as the gateway was last started.
+    #[serde(default)]
+    pub in_force: bool,
     /// What has to hold.
     pub having: Conditions,
     /// For how many of one.
@@ -200,6 +207,12 @@ pub struct Figure {
     pub days: u32,
     /// Where the number is.
     pub member: String,
+    /// With what in their payload.
+    #[serde(default)]
+    pub having: Conditions,
+    /// As with a share.
+    #[serde(default)]
+    pub in_force: bool,
     /// The least.
     #[serde(default)]
     pub at_least: Option<f64>,
@@ -254,64 +267,6 @@ pub struct Metric {
     /// It is a time, in seconds since 1970, and not longer ago than so many seconds.
     #[serde(default)]
     pub within: Option<u32>,
-}
-
-/// Conditions on members of a payload, by JSON pointer. All have to hold.
-pub type Conditions = BTreeMap<String, Test>;
-
-/// A condition on one member.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct Test {
-    /// It is this.
-    pub is: Option<Value>,
-    /// It is there, and not this.
-    pub is_not: Option<Value>,
-    /// It is a number, and not less.
-    pub at_least: Option<f64>,
-    /// It is a number, and not more.
-    pub at_most: Option<f64>,
-    /// It is not null.
-    pub exists: bool,
-    /// It is not null, and not empty.
-    pub present: bool,
-}
-
-impl Test {
-    /// Whether it holds. What is not there fulfils nothing.
-    pub fn holds(&self, value: Option<&Value>) -> bool {
-        let Some(value) = value.filter(|value| !value.is_null()) else {
-            return false;
-        };
-        let is_empty = match value {
-            Value::String(text) => text.is_empty(),
-            Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.is_empty(),
-            _ => false,
-        };
-        let number = value.as_f64();
-        self.is.as_ref().is_none_or(|expected| expected == value)
-            && self.is_not.as_ref().is_none_or(|other| other != value)
-            && self
-                .at_least
-                .is_none_or(|least| number.is_some_and(|number| number >= least))
-            && self
-                .at_most
-                .is_none_or(|most| number.is_some_and(|number| number <= most))
-            && !(self.present && is_empty)
-    }
-
-    fn asks_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// The first condition that does not hold.
-pub(super) fn unfulfilled<'c>(conditions: &'c Conditions, payload: &Value) -> Option<&'c str> {
-    let failing = conditions
-        .iter()
-        .find(|(member, test)| !test.holds(payload.pointer(member)));
-    failing.map(|(member, _)| member.as_str())
 }
 
 /// A check as it is written: one query.
@@ -432,6 +387,7 @@ impl Controls {
             let conditions = match &check.query {
                 Query::Events(events) => vec![&events.having],
                 Query::Share(share) => vec![&share.of, &share.having],
+                Query::Figure(figure) => vec![&figure.having],
                 Query::Configuration(configuration) => vec![&configuration.having],
                 _ => Vec::new(),
             };

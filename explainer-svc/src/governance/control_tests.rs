@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gateway::guards::Guard;
+use crate::governance::samples::now;
 
 #[test]
 fn all_controls_of_the_frameworks_are_there_and_each_check_is_used() {
@@ -85,12 +86,12 @@ fn what_is_wrong_is_said_with_its_place() {
 
 #[test]
 fn what_is_not_there_fulfils_nothing() {
-    let of = |test: Test, value: Value| test.holds(Some(&value));
+    let of = |test: Test, value: Value| test.holds(Some(&value), now());
     let least = || Test {
         at_least: Some(1.0),
         ..Test::default()
     };
-    assert!(of(least(), 1.into()) && !of(least(), 0.into()) && !of(least(), "1".into()) && !least().holds(None));
+    assert!(of(least(), 1.into()) && !of(least(), 0.into()) && !of(least(), "1".into()) && !least().holds(None, now()));
     let present = || Test {
         present: true,
         ..Test::default()
@@ -100,5 +101,5 @@ fn what_is_not_there_fulfils_nothing() {
         is_not: Some(1.into()),
         ..Test::default()
     };
-    assert!(!not.holds(None) && not.holds(Some(&2.into())));
+    assert!(!not.holds(None, now()) && not.holds(Some(&2.into()), now()));
 }

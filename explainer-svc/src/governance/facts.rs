@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::ValueEnum as _;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::control::{Controls, Part, Query};
+use super::control::{Check, Controls, Part, Query};
+use super::previous::Previous;
 use super::report::LogState;
+use super::verifying::is_over;
 use crate::audit::{self, Kind, Reader, RecordedEvent};
 
 /// Events of a kind whose payloads are read: of a busy service the newest.
@@ -15,6 +18,7 @@ pub(super) const NEWEST: u64 = 5000;
 const CONFIGURED: u32 = 3650;
 /// Milliseconds.
 const DAY: i64 = 86_400_000;
+const HOUR: i64 = 3_600_000;
 
 /// All that is looked in.
 #[derive(Debug, Clone)]
@@ -27,8 +31,23 @@ pub(super) struct Facts {
     pub(super) log: LogState,
     /// When a witness last cosigned it, and who; else why none is known.
     pub(super) witness: Result<Witnessed, String>,
+    /// How many leaves are older than so many hours.
+    pub(super) older: BTreeMap<u32, u64>,
     /// The metrics of the running service, as it shows them.
     pub(super) metrics: Option<String>,
+    /// What this process found before; `None` for what the log says of it.
+    pub(super) previous: Option<Previous>,
+}
+
+/// What was read of the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Read {
+    /// Events by kind.
+    pub(super) events: BTreeMap<Kind, Seen>,
+    /// How many leaves are older than so many hours.
+    pub(super) older: BTreeMap<u32, u64>,
+    /// Why some could not be read.
+    pub(super) problems: Vec<String>,
 }
 
 /// A witness's word.
@@ -52,49 +71,40 @@ pub(super) struct Seen {
 }
 
 impl Facts {
-    /// Reads the events that the controls ask for.
+    /// Reads the events that the controls ask for. What cannot be read is a problem and never an error: else whoever damages
+    /// the log silences what it should say.
     ///
     /// # Errors
-    /// The log cannot be read.
-    pub(super) async fn events(
-        controls: &Controls,
-        reader: &Reader,
-        now: Timestamp,
-    ) -> Result<BTreeMap<Kind, Seen>, audit::Error> {
-        let mut wanted: BTreeMap<Kind, BTreeSet<u32>> = BTreeMap::new();
-        let always = [
-            (Kind::ConfigurationLoaded, CONFIGURED),
-            (Kind::Canary, CONFIGURED),
-            (Kind::GovernanceEvaluated, CONFIGURED),
-        ];
-        let queried = controls.checks.values().filter_map(|check| match &check.query {
-            Query::Events(events) => Some((events.kind, events.days)),
-            Query::Share(share) => Some((share.kind, share.days)),
-            Query::Tally(tally) => Some((tally.kind, tally.days)),
-            Query::Figure(figure) => Some((figure.kind, figure.days)),
-            Query::Guards(_) | Query::Configuration(_) | Query::Log | Query::Witness(_) | Query::Metric(_) => None,
-        });
-        for (kind, days) in always.into_iter().chain(queried) {
-            wanted.entry(kind).or_default().insert(days);
-        }
-        let mut events = BTreeMap::new();
-        for (kind, days) in wanted {
-            let mut seen = Seen::default();
-            let since = |days: u32| now.as_millisecond() - i64::from(days) * DAY;
-            for days in &days {
-                seen.counts.insert(*days, reader.count(kind, since(*days)).await?);
+    /// The process is shutting down.
+    pub(super) async fn read(controls: &Controls, reader: &Reader, now: Timestamp) -> Result<Read, audit::Error> {
+        let mut read = Read::default();
+        for (kind, days) in wanted(controls) {
+            match seen(kind, &days, reader, now).await {
+                Ok(seen) => {
+                    read.events.insert(kind, seen);
+                }
+                Err(error) if is_over(&error) => return Err(error),
+                Err(error) => read.problems.push(format!("{}: {error}", kind.name())),
             }
-            let longest = days.last().copied().unwrap_or(0);
-            // The newest one says it all.
-            let limit = match kind {
-                Kind::GovernanceEvaluated => 1,
-                Kind::Canary | Kind::ConfigurationLoaded => 100,
-                _ => NEWEST,
-            };
-            seen.newest = reader.latest(kind, since(longest), limit).await?;
-            events.insert(kind, seen);
         }
-        Ok(events)
+        for check in controls.checks.values() {
+            let Check {
+                query: Query::Witness(witness),
+                ..
+            } = check
+            else {
+                continue;
+            };
+            match older(witness.hours, reader, now).await {
+                Ok(number) => {
+                    read.older.insert(witness.hours, number);
+                }
+                Err(error) if is_over(&error) => return Err(error),
+                Err(error) => read.problems.push(error.to_string()),
+            }
+        }
+        read.problems.dedup();
+        Ok(read)
     }
 
     /// The newest events of a kind, within so many days.
@@ -140,6 +150,23 @@ impl Facts {
         (!self.service().is_some_and(is_older)).then_some(last)
     }
 
+    /// Whether a measurement passed, is of the file that says who may speak, and of a place of the explainer's route.
+    pub(super) fn is_in_force(&self, event: &RecordedEvent) -> bool {
+        let of_event = |member: &str| event.payload.as_ref()?.get(member)?.as_str();
+        let gateway = self.configuration(Part::Gateway);
+        let configured = |member: &str| gateway?.payload.as_ref()?.get(member);
+        let place = of_event("provider")
+            .zip(of_event("model"))
+            .map(|(provider, model)| format!("{provider}/{model}"));
+        let digest = of_event("resultDigest");
+        let released = configured("released").and_then(Value::as_array);
+        let passed = event.payload.as_ref().and_then(|payload| payload.get("passed"));
+        passed == Some(&Value::Bool(true))
+            && digest.is_some()
+            && digest == configured("releaseGate").and_then(Value::as_str)
+            && released.is_some_and(|places| places.iter().any(|one| one.as_str() == place.as_deref()))
+    }
+
     /// Whether models are asked.
     pub(super) fn models(&self) -> Option<bool> {
         self.service()?.payload.as_ref()?.get("models").and_then(Value::as_bool)
@@ -162,6 +189,54 @@ impl Facts {
         });
         values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
     }
+}
+
+/// Kinds of events, and how many days back they are looked at.
+fn wanted(controls: &Controls) -> BTreeMap<Kind, BTreeSet<u32>> {
+    let always = [
+        (Kind::ConfigurationLoaded, CONFIGURED),
+        (Kind::Canary, CONFIGURED),
+        (Kind::GovernanceEvaluated, CONFIGURED),
+    ];
+    let queried = controls.checks.values().filter_map(|check| match &check.query {
+        Query::Events(events) => Some((events.kind, events.days)),
+        Query::Share(share) => Some((share.kind, share.days)),
+        Query::Tally(tally) => Some((tally.kind, tally.days)),
+        Query::Figure(figure) => Some((figure.kind, figure.days)),
+        Query::Guards(_) | Query::Configuration(_) | Query::Log | Query::Witness(_) | Query::Metric(_) => None,
+    });
+    let mut wanted: BTreeMap<Kind, BTreeSet<u32>> = BTreeMap::new();
+    for (kind, days) in always.into_iter().chain(queried) {
+        wanted.entry(kind).or_default().insert(days);
+    }
+    wanted
+}
+
+async fn seen(kind: Kind, days: &BTreeSet<u32>, reader: &Reader, now: Timestamp) -> Result<Seen, audit::Error> {
+    let mut seen = Seen::default();
+    let since = |days: u32| now.as_millisecond() - i64::from(days) * DAY;
+    for days in days {
+        seen.counts.insert(*days, reader.count(kind, since(*days)).await?);
+    }
+    let longest = days.last().copied().unwrap_or(0);
+    // The newest one says it all.
+    let limit = match kind {
+        Kind::GovernanceEvaluated => 1,
+        Kind::Canary | Kind::ConfigurationLoaded => 100,
+        _ => NEWEST,
+    };
+    seen.newest = reader.latest(kind, since(longest), limit).await?;
+    Ok(seen)
+}
+
+/// How many leaves are older than so many hours. Those of a kind that is not known here count as old.
+async fn older(hours: u32, reader: &Reader, now: Timestamp) -> Result<u64, audit::Error> {
+    let since = now.as_millisecond() - i64::from(hours) * HOUR;
+    let mut younger = 0;
+    for kind in Kind::value_variants() {
+        younger += reader.count(*kind, since).await?;
+    }
+    Ok(reader.size().saturating_sub(younger))
 }
 
 /// When an event was written.

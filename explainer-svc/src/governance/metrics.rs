@@ -92,7 +92,9 @@ impl GovernanceMetrics {
         self.evaluated.set(at as f64);
     }
 
+    /// What was found before says nothing of now. What had got worse stays: not to be able to look is no improvement.
     pub(super) fn failed(&self) {
+        self.controls.clear();
         self.evaluations.get_or_create(&Outcome { outcome: "failed" }).inc();
     }
 

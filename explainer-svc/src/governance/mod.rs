@@ -12,10 +12,15 @@
 
 mod alert;
 pub mod attestation;
+mod checks;
+mod condition;
 pub mod control;
 mod evaluate;
+#[cfg(test)]
+mod evidence_tests;
 mod facts;
 mod metrics;
+mod previous;
 pub mod render;
 pub mod report;
 #[cfg(test)]
@@ -37,11 +42,12 @@ use self::alert::Alert;
 use self::attestation::Attestations;
 use self::control::Controls;
 use self::evaluate::evaluate;
-use self::facts::Facts;
+use self::facts::{Facts, Read};
 pub use self::metrics::GovernanceMetrics;
+use self::previous::Previous;
 pub use self::report::{Report, Status};
 pub use self::settings::{GovernanceArgs, Settings, WitnessSource};
-use self::verifying::{Verifier, witnessed};
+use self::verifying::{Verifier, is_over, witnessed};
 use crate::audit::{self, Log, PublicKey, Reader};
 use crate::gateway::Gateway;
 use crate::telemetry::Metrics;
@@ -49,7 +55,7 @@ use crate::telemetry::Metrics;
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The audit log cannot be read.
+    /// There is no audit log to read.
     #[error("the audit log: {0}")]
     Audit(#[from] audit::Error),
     /// The controls or the attestations are wrong.
@@ -88,7 +94,14 @@ struct Inner {
     public_url: String,
     alert: Option<Alert>,
     /// One evaluation at a time.
-    verifier: Mutex<Verifier>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    verifier: Verifier,
+    /// Of the last evaluation on schedule: the log that says it may be damaged since.
+    previous: Option<Previous>,
 }
 
 impl Governance {
@@ -121,29 +134,45 @@ impl Governance {
             gateway,
             public_url,
             alert,
-            verifier: Mutex::new(Verifier::new(database)),
+            state: Mutex::new(State {
+                verifier: Verifier::new(database),
+                previous: None,
+            }),
         })))
     }
 
-    /// How all controls stand now.
+    /// How all controls stand now. A log that cannot be read is said in the report, and evidences nothing.
     ///
     /// # Errors
-    /// The log or the attestations cannot be read.
+    /// The attestations cannot be read, or the process is shutting down.
     pub async fn report(&self) -> Result<Report, Error> {
         let inner = &*self.0;
-        let mut verifier = inner.verifier.lock().await;
+        let mut state = inner.state.lock().await;
         // Read each time: people replace it.
         let attestations = attestations(inner.settings.attestations.as_deref(), &inner.controls)?;
-        let signed = inner.log.signed_now().await?;
+        let (signed, unsigned) = match inner.log.signed_now().await {
+            Ok(signed) => (signed, None),
+            Err(error) if is_over(&error) => return Err(error.into()),
+            Err(error) => (inner.log.checkpoint(), Some(error.to_string())),
+        };
         let reader = inner.log.reader();
         let now = now();
         let (witness, cosigned) = witnessed(inner.settings.witness.as_ref(), inner.log.public_key());
+        let Read {
+            events,
+            older,
+            mut problems,
+        } = Facts::read(&inner.controls, &reader, now).await?;
+        problems.extend(unsigned);
+        let log = state.verifier.verify(&inner.log, &signed, cosigned).await?;
         let facts = Facts {
             now,
-            events: Facts::events(&inner.controls, &reader, now).await?,
-            log: verifier.verify(&inner.log, &signed, cosigned).await?,
+            events,
+            older,
+            log: log.beside(problems),
             witness,
             metrics: inner.metrics.encode().ok(),
+            previous: state.previous.clone(),
         };
         Ok(evaluate(
             &inner.controls,
@@ -174,19 +203,27 @@ pub struct Offline<'a> {
 /// How all controls stand by what a database says.
 ///
 /// # Errors
-/// The log or the attestations cannot be read.
+/// There is no such database, or the attestations cannot be read.
 pub async fn offline(given: &Offline<'_>) -> Result<Report, Error> {
     let controls = Controls::shipped().map_err(Error::Input)?;
     let attestations = attestations(given.attestations, &controls)?;
     let reader = Reader::database(given.database).await?;
     let now = now();
     let (witness, cosigned) = witnessed(given.witness, given.key);
+    let Read {
+        events,
+        older,
+        problems,
+    } = Facts::read(&controls, &reader, now).await?;
+    let log = verifying::database(given.database, given.key, given.checkpoint.as_deref(), cosigned).await?;
     let facts = Facts {
         now,
-        events: Facts::events(&controls, &reader, now).await?,
-        log: verifying::database(given.database, given.key, given.checkpoint.as_deref(), cosigned).await?,
+        events,
+        older,
+        log: log.beside(problems),
         witness,
         metrics: None,
+        previous: None,
     };
     let server = given.server.as_ref().map(|url| url.as_str().trim_end_matches('/'));
     Ok(evaluate(&controls, &attestations, &facts, server))

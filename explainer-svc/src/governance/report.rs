@@ -78,6 +78,8 @@ pub struct Report {
     pub controls_as_of: String,
     /// The SHA-256 of the file of controls.
     pub controls_digest: String,
+    /// The SHA-256 of the file of attestations; null when there is none.
+    pub attestations_digest: Option<String>,
     /// Where proofs are to be had; null when no server was asked.
     pub server: Option<String>,
     /// Whether models are asked; null when the log does not say.

@@ -28,6 +28,11 @@ pub(super) fn event(index: u64, kind: Kind, subject: &str, payload: Value) -> Re
     }
 }
 
+/// What a run of retention deleted; of what was used of models, so much.
+pub(super) fn retained(usage: Option<u64>) -> Value {
+    json!({"explanations": 0, "usage": usage, "payloads": 3})
+}
+
 /// All guards but these.
 pub(super) fn canary(index: u64, missing: &[&str]) -> RecordedEvent {
     let present: Vec<&str> = Guard::ALL
@@ -50,8 +55,8 @@ pub(super) fn events() -> Vec<RecordedEvent> {
         "limits": {"bodyBytes": 1, "requestMs": 1, "concurrency": 1},
     });
     let gateway = json!({
-        "releaseGate": "g", "digest": "d", "policy": "p", "routes": {"default": ["a/m", "b/n"]}, "regions": {"a": "eu"}, "alternatives": 1,
-        "providers": {"a": {"region": "eu"}}, "allow": {"providers": ["a"], "models": ["m"], "regions": ["eu"]}, "encrypted": true, "agents": {"explainer": {}}, "agentsLimited": true,
+        "releaseGate": "g", "released": ["b/n"], "digest": "d", "policy": "p", "routes": {"default": ["a/m", "b/n"]}, "regions": {"a": "eu"}, "alternatives": 1,
+        "providers": {"a": {"region": "eu"}}, "allow": {"providers": ["a"], "models": ["m"], "regions": ["eu"]}, "encrypted": true, "agents": {"explainer": {}}, "agentsLimited": true, "agentsScoped": true,
         "budgets": ["all"], "limits": {"maxTokens": 1, "deadlineMs": 1, "answerBytes": 1, "concurrency": 1},
     });
     let called = json!({
@@ -61,7 +66,8 @@ pub(super) fn events() -> Vec<RecordedEvent> {
     });
     let explained = json!({"decision": "deny", "revision": "r1", "policies": ["p"], "source": "model", "model": "b/n", "prompt": {"name": "explain"}});
     let measured = json!({
-        "passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}],
+        "provider": "b", "model": "n", "resultDigest": "g", "evaluatedAt": "2026-11-20T05:00:00Z",
+        "thresholds": [{"figure": "grounded", "min": 0.9}], "passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}],
         "figures": {"grounded": 0.95, "fixesUnverified": 0},
     });
     vec![
@@ -69,7 +75,7 @@ pub(super) fn events() -> Vec<RecordedEvent> {
         canary(1, &[]),
         event(2, Kind::ConfigurationLoaded, "gateway", gateway),
         event(3, Kind::PolicyRolledOut, "r1", json!({"revision": "r1"})),
-        event(4, Kind::RetentionRun, "2026-11-23", json!({})),
+        event(4, Kind::RetentionRun, "2026-11-23", retained(Some(0))),
         event(5, Kind::ModelCalled, "explainer", called),
         event(6, Kind::VerdictExplained, "id", explained),
         event(7, Kind::EvaluationRun, "b/n", measured),
@@ -115,6 +121,8 @@ pub(super) fn facts(events: Vec<RecordedEvent>) -> Facts {
             at: "2026-11-23T11:30:00Z".parse().unwrap(),
             size: 9,
         }),
+        older: BTreeMap::from([(24, 9)]),
         metrics: Some(metrics(60)),
+        previous: None,
     }
 }

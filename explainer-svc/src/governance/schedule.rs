@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 
+use super::previous::Previous;
 use super::report::{Regression, Report};
+use super::verifying::is_over;
 use super::{Error, Governance};
 use crate::audit::{Event, Kind};
 
@@ -19,21 +21,27 @@ impl Governance {
         };
         let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(100)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Told with the next evaluation when nobody could be told.
-        let mut untold: Vec<Regression> = Vec::new();
+        let mut untold = Untold::default();
         loop {
             ticks.tick().await;
             match self.evaluated().await {
                 Ok((report, news)) => {
-                    untold.retain(|old| is_among(old, &report.regressions) && !is_among(old, &news));
-                    untold.extend(news);
-                    if !untold.is_empty() && self.told(&report, &untold).await {
-                        untold.clear();
+                    untold.next(&report, news);
+                    if !untold.is_empty() && self.told(&report, &untold.regressions).await {
+                        untold.told();
                     }
                 }
                 Err(error) => {
                     self.0.metrics.governance().failed();
-                    tracing::error!(event = "governance_failed", %error, "the controls could not be evaluated");
+                    let error = error.to_string();
+                    tracing::error!(
+                        event = "governance_failed",
+                        error,
+                        "the controls could not be evaluated"
+                    );
+                    if !untold.failure_told {
+                        untold.failure_told = self.told_of_failure(&error).await;
+                    }
                 }
             }
         }
@@ -63,13 +71,22 @@ impl Governance {
             .collect();
         let payload = json!({
             "summary": summary, "statuses": statuses, "regressed": regressed, "controls": report.controls_digest,
+            "attestations": report.attestations_digest,
             "log": {"leaves": report.log.leaves, "root": report.log.root, "verified": report.log.verified},
         });
         let subject: String = report.controls_digest.chars().take(12).collect();
-        inner
+        inner.state.lock().await.previous = Some(Previous::from_report(&report));
+        let recorded = inner
             .log
-            .append(Event::new(Kind::GovernanceEvaluated, subject, payload))
-            .await?;
+            .append(Event::new(Kind::GovernanceEvaluated, subject, payload));
+        match recorded.await {
+            Ok(_) => {}
+            Err(error) if is_over(&error) => return Err(error.into()),
+            // A log that cannot be written is no reason to keep silent about it.
+            Err(error) => {
+                tracing::error!(event = "governance_unrecorded", %error, "an evaluation is not in the audit log")
+            }
+        }
         inner
             .metrics
             .governance()
@@ -96,7 +113,15 @@ impl Governance {
     /// Whether somebody could be told, or there is nobody to tell.
     async fn told(&self, report: &Report, regressions: &[Regression]) -> bool {
         let Some(alert) = &self.0.alert else { return true };
-        let sent = alert.send(report, regressions).await;
+        self.is_sent(alert.send(report, regressions).await)
+    }
+
+    async fn told_of_failure(&self, why: &str) -> bool {
+        let Some(alert) = &self.0.alert else { return true };
+        self.is_sent(alert.failed(&self.0.public_url, why).await)
+    }
+
+    fn is_sent(&self, sent: Result<(), String>) -> bool {
         self.0.metrics.governance().alerted(sent.is_ok());
         if let Err(error) = &sent {
             tracing::error!(
@@ -106,6 +131,37 @@ impl Governance {
             );
         }
         sent.is_ok()
+    }
+}
+
+/// What somebody is to be told: with the next evaluation, when nobody could be.
+#[derive(Debug, Default)]
+struct Untold {
+    regressions: Vec<Regression>,
+    /// The log does not verify: said also when the log does not say any more what was met before.
+    log: bool,
+    log_told: bool,
+    failure_told: bool,
+}
+
+impl Untold {
+    fn next(&mut self, report: &Report, news: Vec<Regression>) {
+        self.failure_told = false;
+        self.regressions
+            .retain(|old| is_among(old, &report.regressions) && !is_among(old, &news));
+        self.regressions.extend(news);
+        self.log = !report.log.verified && !self.log_told;
+        self.log_told &= !report.log.verified;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.regressions.is_empty() && !self.log
+    }
+
+    fn told(&mut self) {
+        self.regressions.clear();
+        self.log_told |= self.log;
+        self.log = false;
     }
 }
 

@@ -13,7 +13,7 @@ use super::samples::{event, events, facts, metrics};
 use crate::audit::{Kind, RecordedEvent};
 use crate::gateway::guards::Guard;
 
-fn report(facts: &Facts) -> Report {
+pub(super) fn report(facts: &Facts) -> Report {
     evaluate(
         &Controls::shipped().unwrap(),
         &Attestations::default(),
@@ -22,7 +22,7 @@ fn report(facts: &Facts) -> Report {
     )
 }
 
-fn status(report: &Report, name: &str) -> Status {
+pub(super) fn status(report: &Report, name: &str) -> Status {
     report
         .controls
         .iter()
@@ -31,7 +31,7 @@ fn status(report: &Report, name: &str) -> Status {
         .status
 }
 
-fn control<'r>(report: &'r Report, name: &str) -> &'r Assessed {
+pub(super) fn control<'r>(report: &'r Report, name: &str) -> &'r Assessed {
     let mut all = report.controls.iter();
     all.find(|control| control.name() == name).unwrap()
 }
@@ -184,7 +184,10 @@ fn missing_evidence_is_red_whatever_else_there_is() {
     let worse = with(
         Kind::EvaluationRun,
         "x",
-        json!({"passed": true, "figures": {"grounded": 0.1, "fixesUnverified": 1}}),
+        json!({
+            "provider": "b", "model": "n", "resultDigest": "g", "evaluatedAt": "2026-11-20T05:00:00Z", "thresholds": [1],
+            "passed": true, "figures": {"grounded": 0.1, "fixesUnverified": 1},
+        }),
     );
     assert_eq!(status(&worse, "aiuc-1/C002"), Status::NotEvidenced);
     let unlabelled = with(
@@ -236,15 +239,15 @@ fn attestations_count_from_when_until_when_and_for_nothing_else() {
     };
     let said = with("{control: aiuc-1/E001, by: Ada, on: 2026-10-01, until: 2026-11-23}");
     assert_eq!(status(&said, "aiuc-1/E001"), Status::Attested);
-    let said = with("{control: aiuc-1/E001, by: Ada, on: 2025-10-01, until: 2026-11-22}");
+    let said = with("{control: aiuc-1/E001, by: Ada, on: 2025-11-01, until: 2026-11-22}");
     assert_eq!(status(&said, "aiuc-1/E001"), Status::AttestationMissing);
-    let said = with("{control: aiuc-1/E001, by: Ada, on: 2026-11-24, until: 2027-11-22}");
+    let said = with("{control: aiuc-1/E001, by: Ada, on: 2026-11-24, until: 2027-10-22}");
     assert_eq!(status(&said, "aiuc-1/E001"), Status::AttestationMissing);
     // With evidence of its own, which a person cannot replace.
-    let said = with("{control: aiuc-1/F002, by: Ada, on: 2026-10-01, until: 2027-11-22}");
+    let said = with("{control: aiuc-1/F002, by: Ada, on: 2026-10-01, until: 2027-10-22}");
     assert_eq!(status(&said, "aiuc-1/F002"), Status::Evidenced);
     let said =
-        with("{control: aiuc-1/B006, by: Ada, on: 2026-10-01, until: 2027-11-22, applies: false, note: not here}");
+        with("{control: aiuc-1/B006, by: Ada, on: 2026-10-01, until: 2027-10-22, applies: false, note: not here}");
     let control = said.controls.iter().find(|control| control.id == "B006").unwrap();
     assert_eq!(
         (control.status, control.reason.as_str()),

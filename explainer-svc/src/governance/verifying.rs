@@ -33,8 +33,34 @@ impl Verifier {
         Self { database, last: None }
     }
 
-    /// Reads the log, or proves that it only grew since it was read.
+    /// Reads the log, or proves that it only grew since it was read. What cannot be read to its end does not verify.
+    ///
+    /// # Errors
+    /// The process is shutting down.
     pub(super) async fn verify(
+        &mut self,
+        log: &Log,
+        signed: &SignedCheckpoint,
+        witness: Option<SignedCheckpoint>,
+    ) -> Result<LogState, Error> {
+        match self.verified(log, signed, witness).await {
+            Err(error) if !is_over(&error) => {
+                self.last = None;
+                let now = &signed.checkpoint;
+                Ok(LogState {
+                    origin: now.origin.clone(),
+                    leaves: now.size,
+                    signed: now.size,
+                    root: now.root.to_string(),
+                    problems: vec![error.to_string()],
+                    ..LogState::default()
+                })
+            }
+            verified => verified,
+        }
+    }
+
+    async fn verified(
         &mut self,
         log: &Log,
         signed: &SignedCheckpoint,
@@ -71,6 +97,24 @@ impl Verifier {
         let state = state(&now.origin, found, Vec::new());
         self.last = state.verified.then(|| (now.clone(), Instant::now()));
         Ok(state)
+    }
+}
+
+/// Whether an error says that the process is shutting down, and nothing of the log.
+pub(super) fn is_over(error: &Error) -> bool {
+    matches!(error, Error::Closed | Error::Database(sqlx::Error::PoolClosed))
+}
+
+impl LogState {
+    /// With what else is wrong with the log.
+    pub(super) fn beside(mut self, problems: Vec<String>) -> Self {
+        self.verified &= problems.is_empty();
+        for problem in problems {
+            if self.problems.len() < TOLD && !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+        self
     }
 }
 
@@ -112,8 +156,18 @@ pub(super) async fn database(
         },
     };
     let checkpoints: Vec<SignedCheckpoint> = [signed, witness].into_iter().flatten().collect();
-    let found = read(path, checkpoints).await?;
-    Ok(state(key.name(), found, problems))
+    match read(path, checkpoints).await {
+        Ok(found) => Ok(state(key.name(), found, problems)),
+        Err(error) if is_over(&error) => Err(error),
+        Err(error) => {
+            problems.push(error.to_string());
+            Ok(LogState {
+                origin: key.name().to_owned(),
+                problems,
+                ..LogState::default()
+            })
+        }
+    }
 }
 
 /// Reads a whole log, away from what answers requests.
@@ -121,7 +175,15 @@ async fn read(database: &Path, checkpoints: Vec<SignedCheckpoint>) -> Result<Rep
     let (database, runtime) = (database.to_owned(), tokio::runtime::Handle::current());
     let work =
         move || runtime.block_on(async { verify(Source::database(&database).await?, &checkpoints, &mut |_| {}).await });
-    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|ended| {
+        if ended.is_panic() {
+            // Not an end of the process: what is in the log may have brought it about.
+            Error::Damaged("it cannot be verified to its end".to_owned())
+        } else {
+            Error::Closed
+        }
+    })?
 }
 
 fn state(origin: &str, found: Report, mut problems: Vec<String>) -> LogState {

@@ -136,8 +136,55 @@ async fn a_changed_log_evidences_nothing_and_a_missing_one_is_an_error() {
         &["governance", "report", "--database", "nothing.db", "--public-key", "x"],
     );
     assert_eq!(missing.code, Some(2));
-    let missing = whynot(folder.path(), &["governance", "report", "--database", "nothing.db"]);
+    let missing = offline_of(folder.path(), "nothing.db", &[]);
     assert_eq!(missing.code, Some(2), "{}", missing.err);
+    assert!(
+        missing
+            .err
+            .ends_with("there is no report: nothing.db: there is no such file\n"),
+        "{}",
+        missing.err
+    );
+}
+
+fn offline_of(folder: &Path, database: &str, more: &[&str]) -> Run {
+    let mut arguments = vec!["governance", "report", "--database", database];
+    arguments.extend(more);
+    whynot(folder, &arguments)
+}
+
+#[tokio::test]
+async fn a_payload_that_was_changed_is_a_report_that_says_so_and_what_is_wrong_is_said_once() {
+    let service = Service::start(None, |_, _| {}).await;
+    service.server.explain(&denial()).await;
+    service.logged("verdict-explained", 1).await;
+    service.logged("retention-run", 1).await;
+    let Service { server, folder } = service;
+    server.stop().await;
+    let database = folder.path().join("state/audit.db");
+    let forged = "UPDATE payload SET bytes = replace(bytes, '\"deny\"', '\"warn\"')";
+    crate::audit::sql(&database, &[forged]).await;
+    let run = offline_of(folder.path(), "state/audit.db", &["--format", "json"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let report: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(report["log"]["verified"], false);
+    assert_ne!(report["log"]["problems"], serde_json::json!([]));
+    let controls = report["controls"].as_array().unwrap();
+    assert!(
+        controls.iter().all(|control| control["status"] != "evidenced"),
+        "{report}"
+    );
+    let failing = offline_of(folder.path(), "state/audit.db", &["--fail-on", "not-evidenced"]);
+    assert_eq!(failing.code, Some(1), "{}", failing.err);
+
+    std::fs::write(
+        &database,
+        "this is no database, and longer than what a header of one has: 0123456789",
+    )
+    .unwrap();
+    let none = offline_of(folder.path(), "state/audit.db", &[]);
+    assert_eq!(none.code, Some(2), "{}", none.err);
+    assert_eq!(none.err.matches("not a database").count(), 1, "{}", none.err);
 }
 
 #[tokio::test]

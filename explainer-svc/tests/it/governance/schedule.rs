@@ -8,6 +8,7 @@ use explainer_svc::gateway::{Gateway, GatewayMetrics, Parts, Settings};
 use explainer_svc::governance::{self, Governance};
 use explainer_svc::telemetry::Metrics;
 use serde_json::{Value, json};
+use sha2::Digest as _;
 use tempfile::TempDir;
 
 use super::{Removable, Service, status};
@@ -21,7 +22,7 @@ struct Stand {
     metrics: Metrics,
     guards: Arc<Removable>,
     governance: Governance,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The guards of a stand, which the test keeps hold of.
@@ -40,8 +41,12 @@ impl explainer_svc::gateway::Guards for Held {
     }
 }
 
+const NOTHING_ATTESTED: &str = "apiVersion: whynot.dev/v1\nkind: Attestations\nattestations: []\n";
+
 async fn stand(provider: &Provider, webhook: &Provider) -> Stand {
     let folder = folder();
+    let attestations = folder.path().join("attestations.yaml");
+    std::fs::write(&attestations, NOTHING_ATTESTED).unwrap();
     let database = folder.path().join("audit.db");
     let log = Log::open(&explainer_svc::audit::Settings::at(database.clone()), Counts::default())
         .await
@@ -67,6 +72,7 @@ async fn stand(provider: &Provider, webhook: &Provider) -> Stand {
         settings: governance::Settings {
             interval: Some(Duration::from_millis(300)),
             webhook: Some(format!("{}/hook?key=s3cret", webhook.url()).parse().unwrap()),
+            attestations: Some(attestations),
             ..governance::Settings::default()
         },
         log: log.clone(),
@@ -82,7 +88,7 @@ async fn stand(provider: &Provider, webhook: &Provider) -> Stand {
         metrics,
         guards,
         governance,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -181,7 +187,9 @@ async fn a_guard_that_goes_missing_turns_models_off_and_is_told_once_and_until_i
 #[tokio::test]
 async fn a_service_evaluates_when_it_starts_and_a_report_shows_what_got_worse() {
     let service = Service::start(None, |config, folder| {
-        let attestations = "apiVersion: whynot.dev/v1\nkind: Attestations\nattestations:\n  - {control: aiuc-1/E001, by: Ada, on: 2026-01-01, until: 2999-12-31}\n";
+        let attestations = "apiVersion: whynot.dev/v1\nkind: Attestations\nattestations:\n  - {control: aiuc-1/E001, by: Ada, on: DAY, until: DAY}\n";
+        let today = jiff::Timestamp::now().to_string();
+        let attestations = attestations.replace("DAY", &today[..10]);
         std::fs::write(folder.join("attestations.yaml"), attestations).unwrap();
         config.governance.attestations = Some(folder.join("attestations.yaml"));
         config.governance.interval = Some(Duration::from_hours(1));
@@ -189,8 +197,13 @@ async fn a_service_evaluates_when_it_starts_and_a_report_shows_what_got_worse() 
     .await;
     let evaluated = service.logged("governance-evaluated", 1).await;
     assert_eq!(evaluated[0]["payload"]["statuses"]["aiuc-1/E001"], "attested");
+    // What was attested is found again by what the file was.
+    let text = std::fs::read(service.folder.path().join("attestations.yaml")).unwrap();
+    let digest = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(&text));
+    assert_eq!(evaluated[0]["payload"]["attestations"], digest.as_str());
     let report = service.report().await;
     assert_eq!(status(&report, "aiuc-1/E001"), "attested");
+    assert_eq!(report["attestationsDigest"], digest.as_str());
     assert_eq!(report["regressions"], json!([]));
 
     // Somebody took it back.
@@ -200,4 +213,92 @@ async fn a_service_evaluates_when_it_starts_and_a_report_shows_what_got_worse() 
     assert_eq!(report["regressions"][0]["id"], "E001");
     std::fs::write(service.folder.path().join("attestations.yaml"), "nonsense: [").unwrap();
     assert_eq!(service.admin("/v1/governance").await.status(), 503);
+}
+
+/// Once somebody was told so often.
+async fn heard(webhook: &Provider, number: usize) -> Vec<Value> {
+    for _ in 0..400 {
+        if webhook.count() >= number {
+            return webhook.seen().into_iter().map(|seen| seen.body).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("not told {number} times");
+}
+
+#[tokio::test]
+async fn a_log_that_is_changed_is_told_and_turns_everything_red() {
+    let provider = Provider::start(|_, _| answer("because", 3, 4)).await;
+    let webhook = Provider::start(|_, _| response("204 No Content", "", "")).await;
+    let stand = stand(&provider, &webhook).await;
+    stand.gateway.complete(call("why?")).await.unwrap();
+    let running = tokio::spawn(stand.governance.clone().run());
+    let events = stand.evaluated(2).await;
+    assert_eq!(events[1]["statuses"]["aiuc-1/C006"], "evidenced");
+    assert_eq!(webhook.count(), 0);
+
+    // Whoever can write the file takes what a model was told, and what was evaluated before.
+    let database = stand.folder.path().join("audit.db");
+    let forged = "UPDATE payload SET bytes = replace(bytes, '\"', ' ') WHERE leaf IN (SELECT number FROM leaf \
+        WHERE instr(bytes, 'model-called') > 0 OR instr(bytes, 'governance-evaluated') > 0)";
+    crate::audit::sql(&database, &[forged]).await;
+    let told = heard(&webhook, 1).await;
+    let text = told[0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("the audit log does not verify") && text.contains("aiuc-1 C006"),
+        "{text}"
+    );
+    assert_eq!(told[0]["logVerified"], false);
+    assert!(told[0]["problems"][0].as_str().unwrap().contains("leaf"), "{}", told[0]);
+    let report = stand.governance.report().await.unwrap();
+    assert!(!report.log.verified);
+    let green: Vec<_> = report
+        .controls
+        .iter()
+        .filter(|control| control.status == governance::Status::Evidenced)
+        .map(|control| control.name())
+        .collect();
+    assert!(green.iter().all(|name| name == "nist-ai-rmf/MEASURE 2.4"), "{green:?}");
+    let metrics = stand.metrics.encode().unwrap();
+    for line in [
+        "whynot_governance_regressed{framework=\"aiuc-1\",control=\"C006\"} 1",
+        "whynot_governance_controls{framework=\"aiuc-1\",status=\"evidenced\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    // Once.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(webhook.count(), 1);
+    running.abort();
+}
+
+#[tokio::test]
+async fn an_evaluation_that_cannot_be_made_is_told_and_leaves_no_green() {
+    let provider = Provider::start(|_, _| answer("because", 3, 4)).await;
+    let webhook = Provider::start(|_, _| response("204 No Content", "", "")).await;
+    let stand = stand(&provider, &webhook).await;
+    let running = tokio::spawn(stand.governance.clone().run());
+    stand.evaluated(1).await;
+    let attestations = stand.folder.path().join("attestations.yaml");
+    std::fs::write(&attestations, "nonsense: [").unwrap();
+    let told = heard(&webhook, 1).await;
+    assert_eq!(told[0]["kind"], "governance-failed");
+    assert!(
+        told[0]["text"].as_str().unwrap().contains("--attestations"),
+        "{}",
+        told[0]
+    );
+    let metrics = stand.metrics.encode().unwrap();
+    assert!(!metrics.contains("whynot_governance_controls{"), "{metrics}");
+    assert!(
+        metrics.contains("whynot_governance_evaluations_total{outcome=\"failed\"}"),
+        "{metrics}"
+    );
+
+    std::fs::write(&attestations, NOTHING_ATTESTED).unwrap();
+    let before = stand.evaluated(1).await.len();
+    stand.evaluated(before + 1).await;
+    assert!(stand.metrics.encode().unwrap().contains("whynot_governance_controls{"));
+    assert_eq!(webhook.count(), 1);
+    running.abort();
 }

@@ -10,15 +10,12 @@ use crate::gateway::provider::{Provider, answer, response};
 use crate::support::{TestServer, denial};
 
 /// What calls that were made, and nobody measured, evidence.
-const SHOWN: [&str; 30] = [
-    "aiuc-1/A004",
-    "aiuc-1/A006",
+const SHOWN: [&str; 24] = [
     "aiuc-1/B002",
     "aiuc-1/B004",
     "aiuc-1/B005",
     "aiuc-1/B006",
     "aiuc-1/B007",
-    "aiuc-1/B008",
     "aiuc-1/B009",
     "aiuc-1/C003",
     "aiuc-1/C004",
@@ -35,12 +32,19 @@ const SHOWN: [&str; 30] = [
     "nist-ai-rmf/GOVERN 6.2",
     "nist-ai-rmf/MEASURE 2.6",
     "nist-ai-rmf/MEASURE 2.7",
-    "nist-ai-rmf/MEASURE 2.10",
     "nist-ai-rmf/MANAGE 2.4",
-    "nist-ai-rmf/MANAGE 4.3",
     "nist-ai-600-1/GV-6.2-006",
-    "nist-ai-600-1/MP-4.1-009",
     "nist-ai-600-1/MS-2.7-007",
+];
+
+/// What they evidence with a person's word beside.
+const SAID: [&str; 6] = [
+    "aiuc-1/A004",
+    "aiuc-1/A006",
+    "aiuc-1/B008",
+    "nist-ai-rmf/MEASURE 2.10",
+    "nist-ai-rmf/MANAGE 4.3",
+    "nist-ai-600-1/MP-4.1-009",
 ];
 
 /// Each control has one of the statuses, a reason where it is not evidenced, and leaves whose proofs are there.
@@ -156,6 +160,15 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
     for name in SHOWN {
         assert_eq!(status(&report, name), "evidenced", "{}", control(&report, name));
     }
+    // All of it is there but what a person has to say.
+    for name in SAID {
+        assert_eq!(
+            status(&report, name),
+            "attestation-missing",
+            "{}",
+            control(&report, name)
+        );
+    }
     let redacted = &control(&report, "aiuc-1/A006")["evidence"][1];
     assert!(redacted["figure"].as_f64().unwrap() >= 2.0, "{redacted}");
     // Nobody measured a model, none explained anything: said, not passed.
@@ -179,18 +192,19 @@ async fn with_models_that_were_asked_most_is_shown_and_a_file_says_the_same_as_t
     assert_eq!(run.code, Some(0), "{}", run.err);
     let file: Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!(file["log"]["verified"], true);
-    let now_shown = [
-        "aiuc-1/A003",
-        "aiuc-1/E016",
+    for name in ["aiuc-1/A003", "aiuc-1/E016"] {
+        assert_eq!(status(&file, name), "evidenced", "{}", control(&file, name));
+    }
+    // Measured, it says, and whoever was not may speak all the same.
+    for name in [
+        "aiuc-1/C002",
+        "nist-ai-600-1/GV-1.3-002",
         "nist-ai-rmf/MEASURE 2.1",
         "nist-ai-rmf/MEASURE 2.3",
         "nist-ai-rmf/MEASURE 2.5",
-    ];
-    for name in now_shown {
-        assert_eq!(status(&file, name), "evidenced", "{}", control(&file, name));
+    ] {
+        assert_eq!(status(&file, name), "not-evidenced", "{name}");
     }
-    // Measured, and whoever was not may speak all the same.
-    assert_eq!(status(&file, "aiuc-1/C002"), "not-evidenced");
     for control in report["controls"].as_array().unwrap() {
         let name = format!(
             "{}/{}",
@@ -222,7 +236,9 @@ async fn measured(database: &std::path::Path) {
         "purpose": "explain", "called": {"provider": "a", "model": "m"}, "region": "eu", "promptDigest": "d", "tools": 0,
         "guardsIn": {"projection": {"sent": ["/spec/containers/0/image"]}, "redacted": {}},
     });
+    // By hand, of a model that no gate releases.
     let measured = json!({
+        "provider": "a", "model": "m", "evaluatedAt": jiff::Timestamp::now().to_string(), "thresholds": [{"figure": "grounded"}],
         "passed": true, "cases": "c", "prompts": [{"name": "explain", "version": 1, "hash": "h"}],
         "figures": {"grounded": 0.95, "fixesUnverified": 0},
     });

@@ -14,8 +14,10 @@ async fn an_explained_denial_evidences_what_was_sent_whose_words_they_are_and_th
         .into_iter()
         .map(|id| json!({"name": id.name, "version": id.version, "hash": id.hash}))
         .collect();
+    let at = jiff::Timestamp::now().to_string();
     let measured = json!({
-        "apiVersion": "whynot.dev/v1", "kind": "Evaluation", "at": "2026-11-23T05:00:00Z", "cases": "c", "thresholds": [],
+        "apiVersion": "whynot.dev/v1", "kind": "Evaluation", "at": at, "cases": "c",
+        "thresholds": [{"figure": "grounded", "min": 0.9}, {"figure": "fixesUnverified", "max": 0}],
         "pairs": [{
             "provider": "a", "model": MODEL, "prompts": prompts, "passed": true, "failures": [],
             "figures": {"grounded": 0.97, "fixesUnverified": 0},
