@@ -119,7 +119,8 @@ pub fn router(state: AppState, limits: &Limits) -> Router {
     let of_models = state.gateway.as_ref().map(|gateway| gateway.settings().limits.clone());
     let models = Router::new()
         .route("/v1/chat/completions", post(chat::completions))
-        .route("/v1/models", get(chat::models));
+        .route("/v1/models", get(chat::models))
+        .route("/v1/models/{id}", get(chat::model));
     let models = limited(
         models,
         &Limits {

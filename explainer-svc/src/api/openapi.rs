@@ -25,7 +25,7 @@ use super::{audit, chat, context, explain, explanations, filters, gateway, gover
     ),
     paths(
         explain::post, explanations::get, violations::list, policies::policies, policies::status, policies::push,
-        policies::rollback, chat::completions, chat::models, gateway::kill, gateway::is_killed, gateway::usage, governance::report, filters::report, context::context,
+        policies::rollback, chat::completions, chat::models, chat::model, gateway::kill, gateway::is_killed, gateway::usage, governance::report, filters::report, context::context,
         context::namespace, context::status, audit::checkpoint, audit::tile, audit::proof, audit::consistency, audit::events,
         health::alive,
         health::ready, health::metrics, get

@@ -36,7 +36,8 @@ pub(super) struct Keys(Mutex<Option<(Instant, Vec<Key>)>>);
 type Key = Result<Option<Digested>, String>;
 
 impl Keys {
-    /// Whose token it is. All are compared, so that the time tells nothing.
+    /// Whose token it is. All are compared, so that the time tells nothing. A token that two have is nobody's: the wrong one would
+    /// pay.
     pub(super) fn owner<'a>(&self, agents: &'a [Agent], token: &str) -> Result<Option<&'a Agent>, String> {
         let given = Digested::of(token);
         let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,15 +67,22 @@ fn key(agent: &Agent) -> Key {
 }
 
 fn found<'a>(agents: &'a [Agent], keys: &[Key], given: &Digested) -> Option<&'a Agent> {
-    let mut owner = None;
+    let mut owners = Vec::new();
     for (agent, key) in agents.iter().zip(keys) {
         if let Ok(Some(key)) = key
             && key.is(given)
         {
-            owner = Some(agent);
+            owners.push(agent);
         }
     }
-    owner
+    if owners.len() > 1 {
+        tracing::error!(
+            event = "agent_token_shared",
+            "two agents have the same token: nobody is let in with it"
+        );
+        return None;
+    }
+    owners.pop()
 }
 
 /// How often agents may call: a burst of a sixth of a minute's, and then evenly.
@@ -163,6 +171,9 @@ mod tests {
         );
         assert_eq!(who("token-of-agent-a-1234"), Ok(None));
         assert_eq!(who("another-token-of-a-1234"), Ok(Some("a")));
+        source("b", "another-token-of-a-1234");
+        assert_eq!(who("another-token-of-a-1234"), Ok(None), "that of two is nobody's");
+        source("b", "token-of-agent-b-1234");
         std::fs::remove_file(folder.path().join("a")).unwrap();
         assert_eq!(who("token-of-agent-b-1234"), Ok(Some("b")));
         assert!(who("another-token-of-a-1234").is_err(), "who it is cannot be said");

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::bank::{Reservation, Spent, Used};
+use super::bank::{Reservation, Settling, Spent, Used};
 use super::breaker::Breaker;
 use super::budget::{Amount, Spender};
 use super::call::{Call, Fallback, Money, Refused, Usage};
@@ -29,8 +29,19 @@ pub(super) struct Won {
     pub(super) target: Target,
     pub(super) answered: Answered,
     pub(super) usage: Usage,
-    pub(super) cost: Option<Money>,
+    /// How often the place that answered was asked.
+    pub(super) attempts: u32,
+    pub(super) bill: Bill,
     pub(super) fallbacks: Vec<Fallback>,
+}
+
+/// What attempts came to, those without an answer too.
+#[derive(Debug)]
+pub(super) struct Bill {
+    /// `None` when one of them was of a model without a price.
+    pub(super) cost: Option<Money>,
+    /// On their way into the database.
+    pub(super) settling: Vec<Settling>,
     /// How many tools the bodies that were sent gave to a model, at most.
     pub(super) tools: usize,
 }
@@ -55,8 +66,44 @@ struct Place<'a> {
 enum Passed {
     /// On to the next one.
     Over(Fallback, Option<Refused>),
-    /// No other one will do.
-    End(Refused),
+    /// No other one will do; with the place, where it was asked.
+    End(Refused, Option<Fallback>),
+}
+
+/// How a place is asked.
+struct Asking<'a> {
+    call: &'a Call,
+    route: &'a Route,
+    sent: &'a Guarded,
+    place: Place<'a>,
+    /// How many places may still be asked, this one included.
+    left: u32,
+}
+
+impl Default for Bill {
+    fn default() -> Self {
+        Self {
+            cost: Some(Money::default()),
+            settling: Vec::new(),
+            tools: 0,
+        }
+    }
+}
+
+impl Bill {
+    fn add(&mut self, other: Self) {
+        let sum = self.cost.zip(other.cost);
+        self.cost = sum.map(|(Money(one), Money(other))| Money(one.saturating_add(other)));
+        self.settling.extend(other.settling);
+        self.tools = self.tools.max(other.tools);
+    }
+}
+
+impl Asking<'_> {
+    /// How long this place may be silent: those after it have as much.
+    fn patience(&self) -> Duration {
+        self.call.deadline.saturating_duration_since(Instant::now()) / self.left.max(1)
+    }
 }
 
 impl Inner {
@@ -100,9 +147,11 @@ impl Inner {
         sent: &Guarded,
     ) -> Result<Won, Lost> {
         let mut fallbacks = Vec::new();
-        let mut given = 0;
+        let mut bill = Bill::default();
         // What the caller is told when nobody could be asked at all.
         let mut refusal = None;
+        let allowed = objections.iter().filter(|objection| objection.is_none()).count();
+        let mut left = u32::try_from(allowed).unwrap_or(u32::MAX);
         for (target, objection) in route.targets.iter().zip(objections) {
             let (Some(lane), Some(breaker)) = (self.lanes.get(&target.provider), self.breaker(target)) else {
                 continue;
@@ -115,33 +164,51 @@ impl Inner {
                 price: self.settings.prices.of(&target.provider, &target.model),
             };
             if objection.is_some() {
-                fallbacks.push(place.passed_over(NOT_ALLOWED, ""));
+                fallbacks.push(place.passed_over(NOT_ALLOWED));
                 continue;
             }
-            match self.tried(call, route, &place, sent, &mut given).await {
-                Ok((answered, usage, cost)) => {
+            let asking = Asking {
+                call,
+                route,
+                sent,
+                place,
+                left,
+            };
+            left = left.saturating_sub(1);
+            let mut own = Bill::default();
+            let tried = self.tried(&asking, &mut own).await;
+            let cost = own.cost;
+            bill.add(own);
+            let (fallback, ended) = match tried {
+                Ok((answered, usage, attempts)) => {
                     return Ok(Won {
                         target: target.clone(),
                         answered,
                         usage,
-                        cost,
+                        attempts,
+                        bill,
                         fallbacks,
-                        tools: given,
                     });
                 }
                 Err(Passed::Over(fallback, told)) => {
-                    tracing::warn!(
-                        event = "model_fallback",
-                        provider = fallback.provider,
-                        model = fallback.model,
-                        reason = fallback.reason,
-                        detail = fallback.detail,
-                        "a model gave no answer"
-                    );
-                    fallbacks.push(fallback);
                     refusal = refusal.or(told);
+                    (Some(fallback), None)
                 }
-                Err(Passed::End(refused)) => return Err(Lost { refused, fallbacks }),
+                Err(Passed::End(refused, fallback)) => (fallback, Some(refused)),
+            };
+            if let Some(fallback) = fallback {
+                tracing::warn!(
+                    event = "model_fallback",
+                    provider = fallback.provider,
+                    model = fallback.model,
+                    reason = fallback.reason,
+                    detail = fallback.detail,
+                    "a model gave no answer"
+                );
+                fallbacks.push(Fallback { cost, ..fallback });
+            }
+            if let Some(refused) = ended {
+                return Err(Lost { refused, fallbacks });
             }
         }
         let asked = fallbacks.iter().any(|fallback| fallback.attempts > 0);
@@ -153,14 +220,14 @@ impl Inner {
     }
 
     /// Asks one place, several times when that may help.
-    async fn tried(
-        &self,
-        call: &Call,
-        route: &Route,
-        place: &Place<'_>,
-        sent: &Guarded,
-        given: &mut usize,
-    ) -> Result<(Answered, Usage, Option<Money>), Passed> {
+    async fn tried(&self, asking: &Asking<'_>, bill: &mut Bill) -> Result<(Answered, Usage, u32), Passed> {
+        let Asking {
+            call,
+            route,
+            sent,
+            place,
+            left,
+        } = asking;
         let question = Question {
             model: &place.target.model,
             messages: &sent.messages,
@@ -177,29 +244,31 @@ impl Inner {
         let mut last: Option<Fault> = None;
         let mut attempts = 0;
         while attempts < route.attempts {
-            if self.is_killed() {
-                return Err(Passed::End(Refused::Killed));
-            }
-            if Instant::now() >= call.deadline {
-                return Err(Passed::End(Refused::Deadline));
+            let ended = if self.is_killed() {
+                Some(Refused::Killed)
+            } else {
+                (Instant::now() >= call.deadline).then_some(Refused::Deadline)
+            };
+            if let Some(refused) = ended {
+                return Err(Passed::End(refused, place.asked(last, attempts)));
             }
             if let Err(reason) = place.breaker.admit(Instant::now(), route.attempt_timeout) {
                 return Err(Passed::Over(place.fallback(reason, last, attempts), None));
             }
-            let reservation = match self.reserved(call, route, place, sent).await {
+            let reservation = match self.reserved(asking).await {
                 Ok(reservation) => reservation,
                 Err(refused) => {
                     place.breaker.over();
                     let reason = match &refused {
                         Refused::Budget { .. } => OVER_BUDGET,
                         Refused::NoPrice(_) => WITHOUT_PRICE,
-                        _ => return Err(Passed::End(refused)),
+                        _ => return Err(Passed::End(refused, place.asked(last, attempts))),
                     };
                     return Err(Passed::Over(place.fallback(reason, last, attempts), Some(refused)));
                 }
             };
             // Somebody else on the route may have a place at once; the last has all the time that is left.
-            let patience = call.deadline.min(Instant::now() + route.attempt_timeout);
+            let patience = Instant::now() + asking.patience().min(route.attempt_timeout);
             let Ok(Ok(_permit)) = tokio::time::timeout_at(patience, place.places.acquire()).await else {
                 place.breaker.over();
                 return Err(Passed::Over(
@@ -209,8 +278,9 @@ impl Inner {
             };
             attempts += 1;
             let until = call.deadline.min(Instant::now() + route.attempt_timeout);
-            *given = (*given).max(tools(&body));
-            let result = tokio::time::timeout_at(until, place.remote.ask(&question, &body)).await;
+            bill.tools = bill.tools.max(tools(&body));
+            let patience = asking.patience();
+            let result = tokio::time::timeout_at(until, place.remote.ask(&question, &body, patience)).await;
             let result = result.unwrap_or_else(|_| {
                 Err(Fault {
                     // It may have answered, for all that is known here.
@@ -221,21 +291,20 @@ impl Inner {
             match result {
                 Ok(answered) => {
                     let usage = answered.usage.unwrap_or_else(|| bounds(&question, &answered.text));
-                    let cost = self.settle(call, place, reservation, usage);
+                    bill.add(self.settle(call, place, reservation, usage));
                     place.breaker.succeeded();
                     self.observed(place, "answered");
-                    return Ok((answered, usage, cost));
+                    return Ok((answered, usage, attempts));
                 }
                 Err(fault) => {
                     match fault.began {
-                        Some(usage) => {
-                            self.settle(call, place, reservation, usage);
-                        }
+                        Some(usage) => bill.add(self.settle(call, place, reservation, usage)),
                         None => drop(reservation),
                     }
                     let now = Instant::now();
                     // Who has no time says nothing about the provider.
-                    let breaks = fault.kind.breaks() && now < call.deadline;
+                    let is_hurried = patience < place.remote.time_for(fault.kind) / 2;
+                    let breaks = fault.kind.breaks() && now < call.deadline && !is_hurried;
                     match (breaks, fault.retry_after) {
                         (true, _) => place.breaker.failed(now),
                         (false, Some(wait)) => place.breaker.quiet(now, wait),
@@ -243,7 +312,9 @@ impl Inner {
                     }
                     self.observed(place, fault.kind.name());
                     let pause = fault.retry_after.or_else(|| pauses.next()).unwrap_or_default();
-                    let goes_on = fault.kind.may_pass() && attempts < route.attempts;
+                    // Who was silent once is not waited for again while there is somebody else.
+                    let is_silent = matches!(fault.kind, FaultKind::Slow | FaultKind::Stalled);
+                    let goes_on = fault.kind.may_pass() && attempts < route.attempts && !(is_silent && *left > 1);
                     last = Some(fault);
                     // What would come too late is not waited for: there may be another place.
                     if !goes_on
@@ -257,19 +328,20 @@ impl Inner {
             }
         }
         if Instant::now() >= call.deadline {
-            return Err(Passed::End(Refused::Deadline));
+            return Err(Passed::End(Refused::Deadline, place.asked(last, attempts)));
         }
         let reason = last.as_ref().map_or(SATURATED, |fault| fault.kind.name());
         Err(Passed::Over(place.fallback(reason, last, attempts), None))
     }
 
-    async fn reserved(
-        &self,
-        call: &Call,
-        route: &Route,
-        place: &Place<'_>,
-        sent: &Guarded,
-    ) -> Result<Reservation, Refused> {
+    async fn reserved(&self, asking: &Asking<'_>) -> Result<Reservation, Refused> {
+        let Asking {
+            call,
+            route,
+            sent,
+            place,
+            ..
+        } = asking;
         let lines = self.bank.lines(&spender(call, route, place.target), Timestamp::now());
         let at_most = Usage {
             input: input_bound(&sent.messages, sent.form.as_ref()),
@@ -289,25 +361,25 @@ impl Inner {
             tokens: at_most.total(),
             requests: 1,
         };
-        self.bank
-            .reserve(lines, asked, call.deadline, self.settings.limits.budget_wait)
-            .await
+        let wait = self.settings.limits.budget_wait.min(asking.patience());
+        self.bank.reserve(lines, asked, call.deadline, wait).await
     }
 
-    fn settle(&self, call: &Call, place: &Place<'_>, reservation: Reservation, usage: Usage) -> Option<Money> {
+    fn settle(&self, call: &Call, place: &Place<'_>, reservation: Reservation, usage: Usage) -> Bill {
         let Target { provider, model } = place.target;
         let money = place.price.map(|price| price.cost(&usage));
         self.metrics.spent(provider, model, &usage, money);
         let used = used(call, place.target);
-        reservation.settle(
-            used,
-            Spent {
-                usage,
-                money,
-                kept: false,
-            },
-        );
-        money
+        let spent = Spent {
+            usage,
+            money,
+            kept: false,
+        };
+        Bill {
+            cost: money,
+            settling: vec![reservation.settle(used, spent)],
+            tools: 0,
+        }
     }
 
     fn observed(&self, place: &Place<'_>, outcome: &'static str) {
@@ -319,22 +391,30 @@ impl Inner {
 }
 
 impl Place<'_> {
-    fn passed_over(&self, reason: &'static str, detail: &str) -> Fallback {
+    fn passed_over(&self, reason: &'static str) -> Fallback {
         Fallback {
             provider: self.target.provider.clone(),
             model: self.target.model.clone(),
             region: self.remote.provider().region.clone(),
             reason,
-            detail: detail.to_owned(),
+            detail: String::new(),
             attempts: 0,
+            cost: Some(Money::default()),
         }
     }
 
     fn fallback(&self, reason: &'static str, fault: Option<Fault>, attempts: u32) -> Fallback {
         Fallback {
             attempts,
-            ..self.passed_over(reason, &fault.map(|fault| fault.to_string()).unwrap_or_default())
+            detail: fault.map(|fault| fault.to_string()).unwrap_or_default(),
+            ..self.passed_over(reason)
         }
+    }
+
+    /// That it was asked, where it was.
+    fn asked(&self, fault: Option<Fault>, attempts: u32) -> Option<Fallback> {
+        let reason = fault.as_ref()?.kind.name();
+        Some(self.fallback(reason, fault, attempts))
     }
 }
 

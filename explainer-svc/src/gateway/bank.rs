@@ -63,6 +63,8 @@ enum Command {
         used: Used,
         spent: Spent,
         at: Timestamp,
+        /// Whether it is written; gone once that was said.
+        reply: Option<oneshot::Sender<bool>>,
     },
     Release {
         call: u64,
@@ -98,15 +100,29 @@ pub(super) struct Reservation {
 
 impl Reservation {
     /// Charges what was spent, and gives back the rest.
-    pub(super) fn settle(mut self, used: Used, spent: Spent) {
+    pub(super) fn settle(mut self, used: Used, spent: Spent) -> Settling {
         self.open = false;
+        let (reply, written) = oneshot::channel();
         self.bank.send(Command::Settle {
             call: self.call,
             lines: std::mem::take(&mut self.lines),
             used,
             spent,
             at: Timestamp::now(),
+            reply: Some(reply),
         });
+        Settling(written)
+    }
+}
+
+/// A charge that is on its way into the database. It gets there whether or not somebody waits.
+#[derive(Debug)]
+pub(super) struct Settling(oneshot::Receiver<bool>);
+
+impl Settling {
+    /// Whether it is written; `false` when it cannot be now.
+    pub(super) async fn is_written(self) -> bool {
+        self.0.await.unwrap_or(false)
     }
 }
 
@@ -151,7 +167,7 @@ impl Bank {
         }));
         let writer = async move {
             while let Some(command) = queue.recv().await {
-                if let Command::Flush(reply) = command {
+                if let Command::Flush(reply) | Command::Settle { reply: Some(reply), .. } = command {
                     let _ = reply.send(true);
                 }
             }

@@ -44,6 +44,19 @@ pub struct Limit {
     pub hard: Option<u64>,
 }
 
+/// Names that a budget is for.
+#[derive(Debug, Clone)]
+pub struct Patterns {
+    listed: Vec<String>,
+    globs: GlobSet,
+}
+
+impl Patterns {
+    pub(super) fn new(listed: Vec<String>, globs: GlobSet) -> Self {
+        Self { listed, globs }
+    }
+}
+
 /// A budget.
 #[derive(Debug, Clone)]
 pub struct Budget {
@@ -54,11 +67,11 @@ pub struct Budget {
     /// How long it lasts.
     pub period: Period,
     /// The agents that it covers; `None` for all.
-    pub agents: Option<GlobSet>,
+    pub agents: Option<Patterns>,
     /// The teams that it covers.
-    pub teams: Option<GlobSet>,
+    pub teams: Option<Patterns>,
     /// The models that it covers: routes, or models of providers.
-    pub models: Option<GlobSet>,
+    pub models: Option<Patterns>,
     /// Billionths of a dollar.
     pub money: Limit,
     /// Tokens.
@@ -131,9 +144,9 @@ pub(super) enum Room {
 
 impl Budget {
     pub(super) fn line(&self, index: usize, spender: &Spender<'_>, now: Timestamp) -> Option<Line> {
-        let covers = |globs: &Option<GlobSet>, names: &[&str]| {
-            let is_among = |globs: &GlobSet| names.iter().any(|name| globs.is_match(name));
-            globs.as_ref().is_none_or(is_among)
+        let covers = |patterns: &Option<Patterns>, names: &[&str]| {
+            let is_among = |patterns: &Patterns| names.iter().any(|name| patterns.globs.is_match(name));
+            patterns.as_ref().is_none_or(is_among)
         };
         let Spender {
             agent,
@@ -211,7 +224,9 @@ impl Budget {
     /// For the audit log: whether it is another budget than before.
     pub(super) fn described(&self) -> serde_json::Value {
         let limit = |limit: Limit| serde_json::json!([limit.soft, limit.hard]);
+        let only = |patterns: &Option<Patterns>| patterns.as_ref().map(|patterns| patterns.listed.clone());
         serde_json::json!({
+            "only": {"agents": only(&self.agents), "teams": only(&self.teams), "models": only(&self.models)},
             "per": format!("{:?}", self.per), "period": format!("{:?}", self.period),
             "nanodollars": limit(self.money), "tokens": limit(self.tokens), "requests": limit(self.requests),
         })
@@ -259,12 +274,13 @@ mod tests {
             per: Per::Team,
             period: Period::Month,
             agents: None,
-            teams: Some(
+            teams: Some(Patterns::new(
+                vec!["shop*".to_owned()],
                 globset::GlobSetBuilder::new()
                     .add(globset::Glob::new("shop*").unwrap())
                     .build()
                     .unwrap(),
-            ),
+            )),
             models: None,
             money: Limit {
                 soft: Some(hard / 2),

@@ -160,9 +160,9 @@ pub struct Completion {
     pub model: String,
     /// Which provider.
     pub provider: String,
-    /// What it took; nothing for one that was kept.
+    /// What the answer took; nothing for one that was kept.
     pub tokens: Usage,
-    /// What it cost; `None` when the model has no price.
+    /// What the call cost, with everybody who was asked before; `None` when a model of them has no price.
     pub cost: Option<Money>,
     /// The leaf of the audit log.
     pub audit: u64,
@@ -189,6 +189,9 @@ pub struct Fallback {
     pub detail: String,
     /// How often it was asked.
     pub attempts: u32,
+    /// What that came to; `None` when the model has no price.
+    #[serde(rename = "nanodollars")]
+    pub cost: Option<Money>,
 }
 
 /// Why there is no answer. None of these texts holds a prompt, an answer or a key.

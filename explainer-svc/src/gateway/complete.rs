@@ -1,12 +1,14 @@
 //! One call, from its first check to its leaf in the audit log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::asking::{Lost, Won, used};
-use super::bank::Spent;
+use super::asking::{Bill, Lost, Won, used};
+use super::bank::{Settling, Spent};
 use super::cache::Kept;
 use super::call::{Call, Completion, Fallback, Form, Money, Refused, Usage};
 use super::config::{Route, Target};
@@ -14,15 +16,19 @@ use super::guards::Redactor;
 use super::seams::{Answer, Clean, Event, Fired, Guarded, Happened};
 use super::{Inner, sha256};
 
+/// After the deadline, for what is recorded of a call.
+const TO_TELL: Duration = Duration::from_secs(1);
+
 /// Who answered, and what it took.
 struct Source {
     target: Target,
     usage: Usage,
-    cost: Option<Money>,
+    /// How often it was asked.
+    attempts: u32,
+    /// What it came to, with everybody who was asked.
+    bill: Bill,
     fallbacks: Vec<Fallback>,
     cached: bool,
-    /// How many tools it was given.
-    tools: usize,
 }
 
 /// What is known of a call that was refused, for the audit log.
@@ -37,7 +43,9 @@ impl Inner {
     pub(super) async fn complete(self: Arc<Self>, call: Call) -> Result<Completion, Refused> {
         let begun = Instant::now();
         let mut known = Known::default();
-        let result = match tokio::time::timeout_at(call.deadline, self.answered(&call, &mut known, begun)).await {
+        // Whoever asked does not wait for what comes after the deadline: what was begun is told, with who was asked.
+        let until = call.deadline + TO_TELL;
+        let result = match tokio::time::timeout_at(until, self.answered(&call, &mut known, begun)).await {
             Ok(result) => result,
             Err(_) => Err(Refused::Deadline),
         };
@@ -102,7 +110,7 @@ impl Inner {
             return Err(Refused::Guard { guard, inbound: false });
         }
         let from_cache = kept.is_some();
-        let (kept, tool_calls, source) = match kept {
+        let (kept, tool_calls, mut source) = match kept {
             Some(kept) => {
                 let source = Source::kept(&kept);
                 self.counted(call, &source.target).await;
@@ -120,10 +128,8 @@ impl Inner {
         if self.is_killed() {
             return Err(Refused::Killed);
         }
-        if let Some(key) = key.filter(|_| !from_cache)
-            && let Err(error) = self.cache.put(&key, &kept).await
-        {
-            tracing::error!(%error, "an answer cannot be kept");
+        if Instant::now() >= call.deadline {
+            return Err(Refused::Deadline);
         }
         let payload = self.described(call, route, &guarded, &clean, &kept, &source, begun);
         let event = Event {
@@ -131,16 +137,31 @@ impl Inner {
             subject: call.agent.clone(),
             payload,
         };
-        let audit = self.trail.append(event).await.map_err(|error| {
+        let keeping = async {
+            if let Some(key) = key.filter(|_| !from_cache)
+                && let Err(error) = self.cache.put(&key, &kept).await
+            {
+                tracing::error!(%error, "an answer cannot be kept");
+            }
+        };
+        // An answer that is given is one that is recorded and was charged, also when the process is killed at the next moment. Neither
+        // waits for the other.
+        let settling = std::mem::take(&mut source.bill.settling);
+        let settled = join_all(settling.into_iter().map(Settling::is_written));
+        let (appended, settled, ()) = tokio::join!(self.trail.append(event), settled, keeping);
+        let audit = appended.map_err(|error| {
             tracing::error!(error, "a call is not in the audit log, so its answer is not given");
             Refused::Unrecorded("audit log")
         })?;
+        if settled.contains(&false) {
+            return Err(Refused::Unrecorded("budgets"));
+        }
         Ok(Completion {
             clean,
             model: source.target.model,
             provider: source.target.provider,
             tokens: source.usage,
-            cost: source.cost,
+            cost: source.bill.cost,
             audit,
             fallbacks: source.fallbacks,
             stop: kept.stop,
@@ -161,18 +182,14 @@ impl Inner {
             target,
             answered,
             usage,
-            cost,
+            attempts,
+            bill,
             fallbacks,
-            tools,
         } = won.map_err(|Lost { refused, fallbacks }| {
             known.fallbacks = fallbacks;
             refused
         })?;
         known.fallbacks.clone_from(&fallbacks);
-        // An answer that was given is one that was charged, also when the process is killed at the next moment.
-        if !self.bank.flushed().await {
-            return Err(Refused::Unrecorded("budgets"));
-        }
         let kept = Kept {
             provider: target.provider.clone(),
             model: target.model.clone(),
@@ -182,10 +199,10 @@ impl Inner {
         let source = Source {
             target,
             usage,
-            cost,
+            attempts,
+            bill,
             fallbacks,
             cached: false,
-            tools,
         };
         Ok((kept, answered.tool_calls, source))
     }
@@ -193,7 +210,7 @@ impl Inner {
     /// A kept answer costs nothing, and is counted all the same.
     async fn counted(&self, call: &Call, target: &Target) {
         let none = super::budget::Amount::default();
-        let wait = std::time::Duration::ZERO;
+        let wait = Duration::ZERO;
         if let Ok(reservation) = self.bank.reserve(Vec::new(), none, call.deadline, wait).await {
             let spent = Spent {
                 money: Some(Money::default()),
@@ -291,7 +308,7 @@ impl Inner {
             "called": source.described(), "region": region, "fallbacks": source.fallbacks, "stop": kept.stop,
             "pricesAsOf": self.settings.prices.as_of.to_string(), "promptDigest": sha256(&sent),
             "answerDigest": sha256(&kept.text), "guardsIn": guarded.report, "guardsOut": clean.report,
-            "milliseconds": milliseconds(begun), "tools": source.tools,
+            "milliseconds": milliseconds(begun), "tools": source.bill.tools,
         }))
     }
 
@@ -330,17 +347,17 @@ impl Source {
                 model: kept.model.clone(),
             },
             usage: Usage::default(),
-            cost: Some(Money::default()),
+            attempts: 0,
+            bill: Bill::default(),
             fallbacks: Vec::new(),
             cached: true,
-            tools: 0,
         }
     }
 
     fn described(&self) -> Value {
         json!({
             "provider": self.target.provider, "model": self.target.model, "tokens": self.usage,
-            "nanodollars": self.cost, "cached": self.cached,
+            "nanodollars": self.bill.cost, "attempts": self.attempts, "cached": self.cached,
         })
     }
 }

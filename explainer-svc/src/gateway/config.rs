@@ -1,19 +1,21 @@
 //! The gateway's file: YAML becomes [`Settings`], whole or refused.
 
+mod agents;
 mod budgets;
+mod providers;
 mod raw;
+mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use reqwest::Url;
-use serde::de::DeserializeOwned;
 
 pub use self::raw::{Kind, MaxTokensField, Output};
-use self::raw::{Raw, RawAgent, RawAllow, RawLimits, RawProvider, RawRoute, RawTarget};
+use self::raw::{Raw, RawAllow, RawLimits, RawRoute, RawTarget};
+use self::reading::Problems;
+pub(super) use self::reading::parsed;
 use super::agents::Agent;
 use super::budget::Budget;
 use super::policy::Policy;
@@ -23,15 +25,6 @@ use super::secret::Source;
 
 /// Bytes of a file that is read here.
 const LARGEST: u64 = 1 << 20;
-
-/// Reads YAML, and names the field that is wrong.
-pub(super) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let value: serde_json::Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string().as_str() {
-        "." => error.inner().to_string(),
-        path => format!("{path}: {}", error.inner()),
-    })
-}
 
 /// What the gateway runs with.
 #[derive(Debug)]
@@ -77,6 +70,8 @@ pub struct Provider {
     pub key: Option<Source>,
     /// Who may have signed its certificate, instead of the system's authorities.
     pub ca_file: Option<PathBuf>,
+    /// Through whom it is asked, instead of directly.
+    pub proxy: Option<String>,
     /// Azure's version.
     pub api_version: Option<String>,
     /// How it is asked for JSON.
@@ -163,7 +158,8 @@ impl Settings {
     /// # Errors
     /// As [`Settings::load`].
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        let raw: Raw = parsed(text)?;
+        let mut problems = Problems::default();
+        let raw: Raw = reading::read(text, &mut problems)?;
         let Raw {
             api_version,
             kind,
@@ -182,40 +178,27 @@ impl Settings {
         if (api_version.as_str(), kind.as_str()) != ("whynot.dev/v1", "Gateway") {
             return Err("expected apiVersion whynot.dev/v1 and kind Gateway".to_owned());
         }
-        let mut problems = Vec::new();
-        let mut providers = BTreeMap::new();
-        for (index, raw) in raw_providers.into_iter().enumerate() {
-            match provider(raw, folder) {
-                Ok((provider, models)) => {
-                    if providers.insert(provider.name.clone(), (provider, models)).is_some() {
-                        problems.push(format!("providers[{index}].name: is there twice"));
-                    }
-                }
-                Err(problem) => problems.push(format!("providers[{index}].{problem}")),
-            }
-        }
+        let providers = providers::providers(raw_providers, folder, &mut problems);
         let routes = routes(raw_routes, &providers, &allow, &mut problems);
         let default_route = default_route
             .or_else(|| (routes.len() == 1).then(|| routes.keys().next().cloned()).flatten())
             .unwrap_or_else(|| "default".to_owned());
-        if problems.is_empty() && !routes.contains_key(&default_route) {
-            problems.push(format!("defaultRoute: there is no route {default_route:?}"));
+        if !routes.contains_key(&default_route) {
+            problems.add("defaultRoute", format!("there is no route {default_route:?}"));
         }
-        let agents = agents(raw_agents, folder, &mut problems);
+        let agents = agents::agents(raw_agents, folder, &mut problems);
         let budgets = budgets::budgets(raw_budgets, &mut problems);
         let prices = match prices {
             None => Prices::parse(prices::SHIPPED),
             Some(path) => read(&folder.join(path)).and_then(|text| Prices::parse(&text)),
         };
-        let prices = prices.map_err(|problem| problems.push(format!("prices: {problem}")));
-        let policy = rego(&policy, folder, &agents).map_err(|problem| problems.push(format!("policy: {problem}")));
-        let limits = self::limits(&limits).map_err(|problem| problems.push(format!("limits.{problem}")));
+        let prices = prices.map_err(|problem| problems.add("prices", problem));
+        let policy = rego(&policy, folder, &agents).map_err(|problem| problems.add("policy", problem));
+        let limits = self::limits(&limits, &mut problems);
         let release = release_gate.map(|path| Release::load(&folder.join(path))).transpose();
-        let release = release.map_err(|problem| problems.push(format!("releaseGate: {problem}")));
-        let (Ok(prices), Ok(policy), Ok(limits), Ok(release), true) =
-            (prices, policy, limits, release, problems.is_empty())
-        else {
-            return Err(problems.join("; "));
+        let release = release.map_err(|problem| problems.add("releaseGate", problem));
+        let (Ok(prices), Ok(policy), Ok(release), true) = (prices, policy, release, problems.is_empty()) else {
+            return Err(problems.joined());
         };
         Ok(Self {
             providers: providers
@@ -260,68 +243,10 @@ fn name(text: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if text.is_empty() || text.len() > 63 || !text.chars().all(allowed) {
         return Err(format!(
-            "name: {text:?}: expected up to 63 letters, digits, dots, dashes and underscores"
+            "{text:?}: expected up to 63 letters, digits, dots, dashes and underscores"
         ));
     }
     Ok(())
-}
-
-fn provider(raw: RawProvider, folder: &Path) -> Result<(Provider, Vec<String>), String> {
-    name(&raw.name)?;
-    let is_web = |url: &Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.host_str().is_some()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    let url = Url::parse(&raw.url)
-        .ok()
-        .filter(is_web)
-        .ok_or("url: expected http(s)://HOST with the path where the interface begins, without a login, ? and #")?;
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    if url.scheme() == "http" && !is_here && !raw.plaintext {
-        return Err("url: prompts and keys would be sent in the clear: use https, or say plaintext: true".to_owned());
-    }
-    if raw.models.is_empty() {
-        return Err("models: name those that may be used".to_owned());
-    }
-    if raw.kind == Kind::Azure && raw.api_version.is_none() {
-        return Err("apiVersion: Azure needs one".to_owned());
-    }
-    if raw.region.is_empty() {
-        return Err("region: say where it computes; local is a region".to_owned());
-    }
-    if raw.concurrency == 0 || raw.breaker.failures == 0 {
-        return Err("concurrency and breaker.failures: expected at least 1".to_owned());
-    }
-    let key = raw.key.map(|source| beside(source, folder));
-    if let Some(key) = &key {
-        key.read().map_err(|problem| format!("key: {problem}"))?;
-    }
-    let milliseconds = |given: Option<u64>, otherwise| Duration::from_millis(given.unwrap_or(otherwise));
-    let provider = Provider {
-        name: raw.name,
-        kind: raw.kind,
-        url: raw.url.trim_end_matches('/').to_owned(),
-        region: raw.region,
-        key,
-        ca_file: raw.ca_file.map(|path| folder.join(path)),
-        api_version: raw.api_version,
-        output: raw.output,
-        max_tokens_field: raw.max_tokens_field,
-        stream: raw.stream,
-        concurrency: raw.concurrency,
-        connect_timeout: milliseconds(raw.connect_timeout_ms, 3_000),
-        first_byte_timeout: milliseconds(raw.first_byte_timeout_ms, 20_000),
-        idle_timeout: milliseconds(raw.idle_timeout_ms, 10_000),
-        breaker_failures: raw.breaker.failures,
-        breaker_open: Duration::from_millis(raw.breaker.open_ms),
-    };
-    Ok((provider, raw.models))
 }
 
 fn beside(source: Source, folder: &Path) -> Source {
@@ -343,12 +268,12 @@ fn routes(
     raw: Vec<RawRoute>,
     providers: &BTreeMap<String, (Provider, Vec<String>)>,
     allow: &RawAllow,
-    problems: &mut Vec<String>,
+    problems: &mut Problems,
 ) -> BTreeMap<String, Route> {
     let mut allowed = |field: &str, patterns: &Option<Vec<String>>| {
         let everything = vec!["*".to_owned()];
         globs(patterns.as_ref().unwrap_or(&everything)).unwrap_or_else(|problem| {
-            problems.push(format!("allow.{field}: {problem}"));
+            problems.add(format!("allow.{field}"), problem);
             GlobSet::empty()
         })
     };
@@ -361,26 +286,36 @@ fn routes(
     for (index, route) in raw.into_iter().enumerate() {
         let at = |rest: &str| format!("routes[{index}].{rest}");
         if let Err(problem) = name(&route.model) {
-            problems.push(at(&problem.replacen("name", "model", 1)));
+            problems.add(at("model"), problem);
         }
-        if route.targets.is_empty() || !(1..=5).contains(&route.attempts) {
-            problems.push(at(
-                "targets and attempts: expected one target or more, and 1 to 5 attempts",
-            ));
+        if route.targets.is_empty() {
+            problems.add(at("targets"), "expected one or more");
+        }
+        if !(1..=5).contains(&route.attempts) {
+            problems.add(at("attempts"), "expected 1 to 5");
+        }
+        if route.attempt_timeout_ms == Some(0) {
+            problems.add(at("attemptTimeoutMs"), "expected at least 1: in no time nobody answers");
         }
         let mut targets = Vec::new();
         for (place, RawTarget { provider, model }) in route.targets.into_iter().enumerate() {
-            let at = |rest: String| at(&format!("targets[{place}].{rest}"));
+            let at = |rest: &str| at(&format!("targets[{place}]{rest}"));
             let Some((known, models)) = providers.get(&provider) else {
-                problems.push(at(format!("provider: there is no provider {provider:?}")));
+                // One whose name is wrong may be the one that is meant.
+                let mut names = (0..=providers.len()).map(|index| format!("providers[{index}].name"));
+                if !names.any(|name| problems.is_at(&name)) {
+                    problems.add(at(".provider"), format!("there is no provider {provider:?}"));
+                }
                 continue;
             };
-            if !models.contains(&model) {
-                problems.push(at(format!("model: {provider} has no model {model:?} in its list")));
+            if !models.is_empty() && !models.contains(&model) {
+                problems.add(at(".model"), format!("{provider} has no model {model:?} in its list"));
             }
-            for ((field, list), value) in lists.iter().zip([&provider, &model, &known.region]) {
-                if !list.is_match(value) {
-                    problems.push(at(format!("{value:?} is not among allow.{field}")));
+            let values = [(".provider", &provider), (".model", &model), ("", &known.region)];
+            for ((field, list), (place, value)) in lists.iter().zip(values) {
+                let is_told = problems.is_at(&format!("allow.{field}")) || value.is_empty();
+                if !is_told && !list.is_match(value) {
+                    problems.add(at(place), format!("{value:?} is not among allow.{field}"));
                 }
             }
             targets.push(Target { provider, model });
@@ -392,44 +327,10 @@ fn routes(
             attempt_timeout: Duration::from_millis(route.attempt_timeout_ms.unwrap_or(30_000)),
         };
         if routes.insert(route.model, loaded).is_some() {
-            problems.push(at("model: is there twice"));
+            problems.add(at("model"), "is there twice");
         }
     }
     routes
-}
-
-fn agents(raw: Vec<RawAgent>, folder: &Path, problems: &mut Vec<String>) -> Vec<Agent> {
-    let mut names = BTreeSet::new();
-    let mut agents: Vec<Agent> = Vec::new();
-    for (index, raw) in raw.into_iter().enumerate() {
-        let mut wrong = |problem: String| problems.push(format!("agents[{index}].{problem}"));
-        if let Err(problem) = name(&raw.name) {
-            wrong(problem);
-        }
-        if !names.insert(raw.name.clone()) {
-            wrong("name: is there twice".to_owned());
-        }
-        if raw.requests_per_minute == Some(0) {
-            wrong("requestsPerMinute: expected at least 1".to_owned());
-        }
-        let token = raw.token.map(|source| beside(source, folder));
-        match token.as_ref().map(Source::read) {
-            Some(Err(problem)) => wrong(format!("token: {problem}")),
-            Some(Ok(key)) if !key.is_long() => {
-                wrong("token: is shorter than 16 letters; make one with: openssl rand -hex 32".to_owned());
-            }
-            _ => {}
-        }
-        agents.push(Agent {
-            name: raw.name,
-            team: raw.team,
-            token,
-            models: raw.models,
-            purposes: raw.purposes,
-            requests_per_minute: raw.requests_per_minute,
-        });
-    }
-    agents
 }
 
 fn rego(paths: &[PathBuf], folder: &Path, agents: &[Agent]) -> Result<Policy, String> {
@@ -440,7 +341,7 @@ fn rego(paths: &[PathBuf], folder: &Path, agents: &[Agent]) -> Result<Policy, St
     Policy::compile(&files, agents)
 }
 
-fn limits(raw: &RawLimits) -> Result<Limits, String> {
+fn limits(raw: &RawLimits, problems: &mut Problems) -> Limits {
     let RawLimits {
         concurrency,
         deadline_ms,
@@ -449,27 +350,24 @@ fn limits(raw: &RawLimits) -> Result<Limits, String> {
         max_tokens,
         budget_wait_ms,
     } = *raw;
-    let within = |field: &str, value: u64, range: std::ops::RangeInclusive<u64>| {
-        if range.contains(&value) {
-            return Ok(());
+    for (field, value, range) in [
+        ("concurrency", concurrency as u64, 1..=65_536),
+        ("deadlineMs", deadline_ms, 100..=600_000),
+        ("answerBytes", answer_bytes as u64, 1..=16 << 20),
+        ("requestBytes", request_bytes as u64, 1..=16 << 20),
+        ("maxTokens", u64::from(max_tokens), 1..=1_000_000),
+    ] {
+        if !range.contains(&value) {
+            let expected = format!("expected a number from {} to {}", range.start(), range.end());
+            problems.add(format!("limits.{field}"), expected);
         }
-        Err(format!(
-            "{field}: expected a number from {} to {}",
-            range.start(),
-            range.end()
-        ))
-    };
-    within("concurrency", concurrency as u64, 1..=65_536)?;
-    within("deadlineMs", deadline_ms, 100..=600_000)?;
-    within("answerBytes", answer_bytes as u64, 1..=16 << 20)?;
-    within("requestBytes", request_bytes as u64, 1..=16 << 20)?;
-    within("maxTokens", u64::from(max_tokens), 1..=1_000_000)?;
-    Ok(Limits {
+    }
+    Limits {
         concurrency,
         deadline: Duration::from_millis(deadline_ms),
         answer_bytes,
         request_bytes,
         max_tokens,
         budget_wait: Duration::from_millis(budget_wait_ms),
-    })
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
+use super::guards::Redactor;
 use super::seams::{Event, Happened, Trail};
 use super::store::{Store, StoreError};
 
@@ -70,6 +71,8 @@ impl Switch {
 
     /// Turns models off, or on again unless the file is there. Off is off at once, whether or not it can be kept.
     pub(super) async fn set(&self, on: bool, reason: &str) -> Result<(), StoreError> {
+        // A person in a hurry may paste anything, and the log keeps it.
+        let reason = Redactor::default().text(reason);
         if on {
             self.by_call.store(true, Ordering::SeqCst);
         }
@@ -80,7 +83,7 @@ impl Switch {
         }
         self.store.set(SETTING, if on { "on" } else { "off" }).await?;
         self.by_call.store(on, Ordering::SeqCst);
-        if let Err(error) = self.trail.append(told(on, "call", reason)).await {
+        if let Err(error) = self.trail.append(told(on, "call", &reason)).await {
             tracing::error!(error, "that models were turned off or on cannot be recorded");
         }
         Ok(())

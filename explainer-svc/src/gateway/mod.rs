@@ -36,7 +36,7 @@ mod setup;
 mod store;
 pub mod usage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -362,6 +362,28 @@ async fn changed(settings: &Settings, store: &Store, trail: &dyn Trail) -> Resul
         if store.setting(&name).await?.as_deref() != Some(&now) {
             told(trail, kind, &subject, payload).await?;
             store.set(&name, &now).await?;
+        }
+    }
+    gone(settings, store, trail).await
+}
+
+/// Tells of budgets and keys that were there, and are in the file no more.
+async fn gone(settings: &Settings, store: &Store, trail: &dyn Trail) -> Result<(), OpenError> {
+    let budgets: BTreeSet<String> = settings.budgets.iter().map(|budget| budget.name.clone()).collect();
+    let agents = settings.agents.iter().filter(|agent| agent.token.is_some());
+    let providers = settings.providers.values().filter(|provider| provider.key.is_some());
+    let keys: BTreeSet<String> = agents
+        .map(|agent| agent.name.clone())
+        .chain(providers.map(|provider| format!("provider {}", provider.name)))
+        .collect();
+    for (kind, names) in [(Happened::BudgetChanged, budgets), (Happened::KeyChanged, keys)] {
+        let prefix = format!("{} ", kind.name());
+        for known in store.names(&prefix).await? {
+            let subject = known.strip_prefix(&prefix).unwrap_or_default();
+            if !names.contains(subject) {
+                told(trail, kind, subject, json!({"gone": true})).await?;
+                store.forget(&known).await?;
+            }
         }
     }
     Ok(())

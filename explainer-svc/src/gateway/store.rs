@@ -4,7 +4,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::sqlite::{self, Pools};
 
@@ -45,7 +47,7 @@ impl Store {
     /// Opens the database for this process alone.
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = locked(path)?;
-        // Safe against a crash of this process; a power cut may lose the last moments, never the file.
+        // Safe against a crash of this process; a power cut may lose the last moments, never the file, and never a setting.
         let options = sqlite::options(path, SqliteSynchronous::Normal);
         let Pools { write, read } = sqlite::open::<StoreError>(options, &MIGRATIONS).await?;
         Ok(Self {
@@ -71,15 +73,37 @@ impl Store {
         Ok(found.fetch_optional(&self.read).await?)
     }
 
-    /// Keeps a value.
+    /// The names that begin so.
+    pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let found = sqlx::query_scalar("SELECT name FROM setting WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name");
+        Ok(found.bind(prefix).fetch_all(&self.read).await?)
+    }
+
+    /// Keeps a value, also through a power cut: what turned models off must not be forgotten.
     pub(super) async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(name)
-        .bind(value)
-        .execute(&self.write)
-        .await?;
+        );
+        self.durably(query.bind(name).bind(value)).await
+    }
+
+    /// Keeps it no more.
+    pub(super) async fn forget(&self, name: &str) -> Result<(), StoreError> {
+        self.durably(sqlx::query("DELETE FROM setting WHERE name = ?").bind(name))
+            .await
+    }
+
+    /// One statement that is on the disk when this is done. Who is cancelled leaves a connection that takes more care than it has to.
+    async fn durably(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<(), StoreError> {
+        let mut connection = self.write.acquire().await?;
+        sqlx::query("PRAGMA synchronous = FULL")
+            .execute(&mut *connection)
+            .await?;
+        let done = query.execute(&mut *connection).await;
+        sqlx::query("PRAGMA synchronous = NORMAL")
+            .execute(&mut *connection)
+            .await?;
+        done?;
         Ok(())
     }
 
@@ -105,5 +129,36 @@ fn locked(path: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::Taken(path.display().to_string())),
         Err(TryLockError::Error(source)) => Err(file(name, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn settings_are_kept_durably_and_other_writes_are_not_slowed_down() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = Store::open(&folder.path().join("gateway.db")).await.unwrap();
+        for (name, value) in [
+            ("killed", "on"),
+            ("key-changed a", "1"),
+            ("key-changed b", "2"),
+            ("key-changed a", "3"),
+        ] {
+            store.set(name, value).await.unwrap();
+        }
+        assert_eq!(store.setting("key-changed a").await.unwrap().as_deref(), Some("3"));
+        assert_eq!(
+            store.names("key-changed ").await.unwrap(),
+            ["key-changed a", "key-changed b"]
+        );
+        store.forget("key-changed a").await.unwrap();
+        assert_eq!(store.names("key-changed ").await.unwrap(), ["key-changed b"]);
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(&store.write)
+            .await
+            .unwrap();
+        assert_eq!(synchronous, 1, "NORMAL");
     }
 }

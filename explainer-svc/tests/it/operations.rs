@@ -95,6 +95,7 @@ async fn every_route_is_in_the_openapi_document() {
             "/v1/gateway/usage",
             "/v1/governance",
             "/v1/models",
+            "/v1/models/{id}",
             "/v1/policies",
             "/v1/policies/rollback",
             "/v1/policies/status",

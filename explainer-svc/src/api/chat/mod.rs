@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions` and `GET /v1/models`: the gateway for agents, as `OpenAI`'s clients know it.
+//! `POST /v1/chat/completions`, `GET /v1/models` and `GET /v1/models/{id}`: the gateway for agents, as `OpenAI`'s clients know it.
 
 mod request;
 mod response;
@@ -6,8 +6,8 @@ mod response;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use self::response::{Answering, Wrong};
 use super::AppState;
 use crate::gateway::agents::Agent;
-use crate::gateway::{Call, Content, Gateway};
+use crate::gateway::{Call, Content, Gateway, Refused};
 
 /// What for, when a caller does not say.
 const PURPOSE: &str = "chat";
@@ -109,6 +109,27 @@ pub(super) async fn completions(
 pub(super) async fn models(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Wrong> {
     let (gateway, agent) = authenticated(&state, &headers)?;
     Ok(response::models(&gateway.models(agent, PURPOSE)))
+}
+
+/// One model that the agent may use.
+#[utoipa::path(get, path = "/v1/models/{id}", tag = "models", operation_id = "model",
+    security(("agent" = [])),
+    params(("id" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, description = "The model", body = Object),
+        (status = 401, description = "The token is nobody's", body = Object),
+        (status = 404, description = "There is no such model for this agent, or no gateway", body = Object),
+    ))]
+pub(super) async fn model(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Wrong> {
+    let (gateway, agent) = authenticated(&state, &headers)?;
+    if !gateway.models(agent, PURPOSE).contains(&id) {
+        return Err(Refused::UnknownModel(id.chars().take(64).collect()).into());
+    }
+    Ok(response::model(&id))
 }
 
 fn authenticated<'s>(state: &'s AppState, headers: &HeaderMap) -> Result<(&'s Gateway, &'s Agent), Wrong> {

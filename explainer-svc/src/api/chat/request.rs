@@ -99,8 +99,11 @@ impl Asked {
     pub(super) fn parse(body: &[u8], most_tokens: u32) -> Result<Self, Wrong> {
         let deserializer = &mut serde_json::Deserializer::from_slice(body);
         let body: Body = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            Wrong::bad(&format!("{path}: {}", error.inner())).at(&path)
+            // The inner error has the line and the column.
+            match error.path().to_string().as_str() {
+                "." | "?" => Wrong::bad(&format!("The body is not understood: {}", error.inner())),
+                path => Wrong::bad(&format!("{path}: {}", error.inner())).at(path),
+            }
         })?;
         for (name, value) in &body.rest {
             if !is_nothing(name, value) {
@@ -224,6 +227,12 @@ mod tests {
         let roles: Vec<Role> = asked.messages.iter().map(|message| message.role).collect();
         assert_eq!((roles, asked.max_tokens), (vec![Role::System, Role::User], 7));
         assert_eq!(asked.form, Some(Form::Schema(json!({"type": "object"}))));
+    }
+
+    #[test]
+    fn what_is_no_json_has_its_line_and_column() {
+        let wrong = Asked::parse(b"{bad", 100).unwrap_err().to_string();
+        assert!(wrong.ends_with("at line 1 column 2") && !wrong.contains('?'), "{wrong}");
     }
 
     #[test]

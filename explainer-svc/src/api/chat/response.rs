@@ -8,6 +8,16 @@ use serde_json::{Value, json};
 use crate::gateway::call::Stop;
 use crate::gateway::{Completion, Refused};
 
+/// What is the same when it is asked again: clients would do so after each 429 and 5xx, and a model would be paid each time.
+const LASTS: [&str; 6] = [
+    "content_filter",
+    "deadline",
+    "insufficient_quota",
+    "models_off",
+    "no_price",
+    "not_allowed",
+];
+
 /// Bytes of a piece of a stream, about.
 const PIECE: usize = 64;
 
@@ -87,6 +97,10 @@ impl IntoResponse for Wrong {
         };
         let error = json!({"message": self.message, "type": kind, "param": self.param, "code": self.code});
         let mut response = (self.status, Json(json!({"error": error}))).into_response();
+        if LASTS.contains(&self.code) {
+            let no = HeaderValue::from_static("false");
+            response.headers_mut().insert("x-should-retry", no);
+        }
         if let Some(seconds) = self.retry_after {
             response
                 .headers_mut()
@@ -197,10 +211,16 @@ fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
 }
 
 pub(super) fn models(names: &[String]) -> Response {
-    let each = names
-        .iter()
-        .map(|name| json!({"id": name, "object": "model", "created": 0, "owned_by": "whynot"}));
-    Json(json!({"object": "list", "data": each.collect::<Vec<_>>()})).into_response()
+    let each: Vec<Value> = names.iter().map(|name| described(name)).collect();
+    Json(json!({"object": "list", "data": each})).into_response()
+}
+
+pub(super) fn model(name: &str) -> Response {
+    Json(described(name)).into_response()
+}
+
+fn described(name: &str) -> Value {
+    json!({"id": name, "object": "model", "created": 0, "owned_by": "whynot"})
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub(super) struct Writer {
     unsettled: Vec<Command>,
     /// What calls that run now may spend, by the number of the call; gone when it is settled, or after its deadline.
     held: HashMap<Line, HashMap<u64, Held>>,
+    /// What was spent and can never be written.
+    lost: HashMap<Line, Amount>,
     /// Of which it was told that they are spent.
     told: HashSet<Line>,
 }
@@ -66,6 +68,7 @@ impl Writer {
             waiting: VecDeque::new(),
             unsettled: Vec::new(),
             held: HashMap::new(),
+            lost: HashMap::new(),
             told: HashSet::new(),
         }
     }
@@ -100,36 +103,99 @@ impl Writer {
         let mut after = After::default();
         let written = self.written(&mut after).await;
         let is_written = written.is_ok();
-        self.bank.0.failing.store(written.is_err(), Ordering::Relaxed);
+        self.bank.0.failing.store(!is_written, Ordering::Relaxed);
         match written {
             Ok(()) => {
-                self.came_back();
-                self.known(&mut after);
                 let now = Timestamp::now();
                 for reserve in reserves {
                     self.reserve(reserve, now, &mut after);
                 }
                 self.waiting = std::mem::take(&mut after.waiting);
-                self.done(after);
             }
             Err(error) => {
                 tracing::error!(%error, "budgets cannot be written; no model is asked until they can");
                 for reserve in reserves {
                     let _ = reserve.reply.send(Err(Refused::Unrecorded("budgets")));
                 }
-                tokio::time::sleep(LOOK).await;
+                for command in &mut self.unsettled {
+                    if let Command::Settle { reply, .. } = command
+                        && let Some(reply) = reply.take()
+                    {
+                        let _ = reply.send(false);
+                    }
+                }
             }
         }
+        self.done(after);
         for reply in flushes {
             let _ = reply.send(is_written);
         }
+        if !is_written {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
-    /// Writes what was spent: one row for a budget and one for what is used, however many calls it was.
-    async fn written(&self, after: &mut After) -> Result<(), StoreError> {
+    /// Writes what was spent, each on its own where not all of it can be written: what never can must not keep back the rest.
+    async fn written(&mut self, after: &mut After) -> Result<(), StoreError> {
+        let all = std::mem::take(&mut self.unsettled);
+        let mut at_once = After::default();
+        match self.written_at_once(&all, &mut at_once).await {
+            Ok(()) => {
+                self.learn(at_once, after);
+                all.into_iter().for_each(|command| self.came_back(command, true));
+                return Ok(());
+            }
+            Err(error) if is_about_what_was_written(&error) => {}
+            Err(error) => {
+                self.unsettled = all;
+                return Err(error);
+            }
+        }
+        let mut each = all.into_iter();
+        while let Some(command) = each.next() {
+            let mut alone = After::default();
+            let written = self.written_at_once(std::slice::from_ref(&command), &mut alone).await;
+            match written {
+                Ok(()) => {
+                    self.learn(alone, after);
+                    self.came_back(command, true);
+                }
+                Err(error) if is_about_what_was_written(&error) => {
+                    self.lose(&command, &error);
+                    self.came_back(command, false);
+                }
+                Err(error) => {
+                    self.unsettled = std::iter::once(command).chain(each).collect();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the database does not take counts as long as this process lives.
+    fn lose(&mut self, command: &Command, error: &StoreError) {
+        let Command::Settle { lines, used, spent, .. } = command else {
+            return;
+        };
+        tracing::error!(
+            event = "charge_lost", %error, ?used, ?spent,
+            "what a call came to cannot be written: its answer is not given, and it counts until a restart only"
+        );
+        let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        for line in lines {
+            for amounts in [&mut *known, &mut self.lost] {
+                let amount = amounts.entry(line.clone()).or_default();
+                *amount = amount.and(spent);
+            }
+        }
+    }
+
+    /// One row for a budget and one for what is used, however many calls it was.
+    async fn written_at_once(&self, commands: &[Command], after: &mut After) -> Result<(), StoreError> {
         let mut usage: HashMap<(String, &Used), Vec<&Spent>> = HashMap::new();
         let mut added: HashMap<&Line, Amount> = HashMap::new();
-        for command in &self.unsettled {
+        for command in commands {
             if let Command::Settle {
                 lines, used, spent, at, ..
             } = command
@@ -137,9 +203,7 @@ impl Writer {
                 usage.entry((today(*at).to_string(), used)).or_default().push(spent);
                 for line in lines {
                     let sum = added.entry(line).or_default();
-                    sum.money = sum.money.saturating_add(spent.money.map_or(0, |Money(money)| money));
-                    sum.tokens = sum.tokens.saturating_add(spent.usage.total());
-                    sum.requests = sum.requests.saturating_add(1);
+                    *sum = sum.and(spent);
                 }
             }
         }
@@ -158,26 +222,35 @@ impl Writer {
     }
 
     /// What was settled or released is reserved no more.
-    fn came_back(&mut self) {
-        for command in self.unsettled.drain(..) {
-            let (Command::Settle { call, lines, .. } | Command::Release { call, lines }) = command else {
-                continue;
-            };
-            for line in lines {
-                if let Some(held) = self.held.get_mut(&line) {
-                    held.remove(&call);
-                    if held.is_empty() {
-                        self.held.remove(&line);
-                    }
+    fn came_back(&mut self, command: Command, is_written: bool) {
+        let (call, lines) = match command {
+            Command::Settle { call, lines, reply, .. } => {
+                if let Some(reply) = reply {
+                    let _ = reply.send(is_written);
+                }
+                (call, lines)
+            }
+            Command::Release { call, lines } => (call, lines),
+            Command::Reserve(_) | Command::Flush(_) => return,
+        };
+        for line in lines {
+            if let Some(held) = self.held.get_mut(&line) {
+                held.remove(&call);
+                if held.is_empty() {
+                    self.held.remove(&line);
                 }
             }
         }
     }
 
-    /// What is spent now.
-    fn known(&self, after: &mut After) {
+    /// What is spent now, and what is to be told of it.
+    fn learn(&self, written: After, after: &mut After) {
         let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.extend(after.known.drain());
+        for (line, amount) in written.known {
+            let lost = self.lost.get(&line).copied().unwrap_or_default();
+            known.insert(line, amount.plus(lost));
+        }
+        after.reached.extend(written.reached);
     }
 
     fn spent(&self, line: &Line) -> Amount {
@@ -190,11 +263,7 @@ impl Writer {
             return Amount::default();
         };
         held.retain(|_, held| held.expires > now.as_millisecond());
-        held.values().fold(Amount::default(), |sum, held| Amount {
-            money: sum.money.saturating_add(held.amount.money),
-            tokens: sum.tokens.saturating_add(held.amount.tokens),
-            requests: sum.requests.saturating_add(held.amount.requests),
-        })
+        held.values().fold(Amount::default(), |sum, held| sum.plus(held.amount))
     }
 
     fn reserve(&mut self, reserve: Reserve, now: Timestamp, after: &mut After) {
@@ -291,6 +360,38 @@ fn amount(row: &sqlx::sqlite::SqliteRow) -> Result<Amount, StoreError> {
     })
 }
 
+impl Amount {
+    /// With what one call came to.
+    fn and(self, spent: &Spent) -> Self {
+        self.plus(Self {
+            money: spent.money.map_or(0, |Money(money)| money),
+            tokens: spent.usage.total(),
+            requests: 1,
+        })
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            money: self.money.saturating_add(other.money),
+            tokens: self.tokens.saturating_add(other.tokens),
+            requests: self.requests.saturating_add(other.requests),
+        }
+    }
+}
+
+/// Whether the database refuses this and may take other things: a constraint, a type, a size. What ails the database itself
+/// (no room, no file, a lock) may pass.
+fn is_about_what_was_written(error: &StoreError) -> bool {
+    let StoreError::Database(sqlx::Error::Database(error)) = error else {
+        return false;
+    };
+    // The lower byte is the kind: TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 18 | 19 | 20 | 25))
+}
+
+/// A sum that would be larger than a number of the database stays the largest: `SQLite` would make a fraction of it, which its
+/// column does not take.
 async fn settle(
     connection: &mut SqliteConnection,
     budgets: &[Budget],
@@ -303,8 +404,9 @@ async fn settle(
     };
     let row = sqlx::query(
         "INSERT INTO balance (budget, scope, period, money, tokens, requests) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (budget, scope, period) DO UPDATE SET money = money + excluded.money,
-             tokens = tokens + excluded.tokens, requests = requests + excluded.requests
+         ON CONFLICT (budget, scope, period) DO UPDATE SET money = min(money + excluded.money, 9223372036854775807),
+             tokens = min(tokens + excluded.tokens, 9223372036854775807),
+             requests = min(requests + excluded.requests, 9223372036854775807)
          RETURNING money, tokens, requests",
     )
     .bind(&budget.name)
@@ -334,9 +436,13 @@ async fn count(connection: &mut SqliteConnection, day: &str, used: &Used, all: &
         "INSERT INTO usage (day, agent, team, policy, provider, model, requests, kept, input, cached, output, money, unpriced)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (day, agent, team, policy, provider, model) DO UPDATE SET
-             requests = requests + excluded.requests, kept = kept + excluded.kept, input = input + excluded.input,
-             cached = cached + excluded.cached, output = output + excluded.output, money = money + excluded.money,
-             unpriced = unpriced + excluded.unpriced",
+             requests = min(requests + excluded.requests, 9223372036854775807),
+             kept = min(kept + excluded.kept, 9223372036854775807),
+             input = min(input + excluded.input, 9223372036854775807),
+             cached = min(cached + excluded.cached, 9223372036854775807),
+             output = min(output + excluded.output, 9223372036854775807),
+             money = min(money + excluded.money, 9223372036854775807),
+             unpriced = min(unpriced + excluded.unpriced, 9223372036854775807)",
     )
     .bind(day)
     .bind(&used.agent)

@@ -47,6 +47,8 @@ pub(super) struct RawProvider {
     #[serde(default)]
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default)]
+    pub(super) proxy: Option<String>,
+    #[serde(default)]
     pub(super) api_version: Option<String>,
     #[serde(default)]
     pub(super) plaintext: bool,

@@ -1,7 +1,9 @@
 //! Asking one provider once. What comes back is read whole, within limits of size and time, before anybody sees it.
 
 mod anthropic;
+mod bounds;
 mod events;
+mod faults;
 mod gathered;
 mod openai;
 mod rehearsed;
@@ -13,7 +15,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Request, Response, Url};
 use serde_json::Value;
 
+use self::bounds::believed;
+pub(super) use self::bounds::{bounds, input_bound, most};
 use self::events::Events;
+pub(super) use self::faults::Fault;
+pub use self::faults::FaultKind;
+use self::faults::{code, instead};
 use self::gathered::Gathered;
 pub(super) use self::rehearsed::Script;
 use super::call::{Form, Message, Sampling, Stop, Usage};
@@ -46,119 +53,6 @@ pub(super) struct Answered {
     pub(super) usage: Option<Usage>,
 }
 
-/// Why it did not. The names are stable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {detail}", kind.name())]
-pub(super) struct Fault {
-    pub(super) kind: FaultKind,
-    /// For the log. Never what it was asked or answered, and never its key.
-    pub(super) detail: String,
-    /// How long it wants to be left alone.
-    pub(super) retry_after: Option<Duration>,
-    /// What it may charge for: it had the question.
-    pub(super) began: Option<Usage>,
-}
-
-/// What went wrong with a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
-    /// No connection, or one that broke before the answer.
-    Connection,
-    /// No headers in time.
-    Slow,
-    /// An answer that stopped coming.
-    Stalled,
-    /// An answer that ended too early.
-    Cut,
-    /// 429.
-    RateLimited,
-    /// 5xx.
-    Server,
-    /// Any other status: the request will not become right.
-    Rejected,
-    /// 401, 403, or no key.
-    Key,
-    /// No JSON, or not what the protocol has.
-    Malformed,
-    /// Neither JSON nor a stream.
-    ContentType,
-    /// Over the limit.
-    TooLarge,
-    /// The provider's own filter.
-    Filtered,
-}
-
-impl FaultKind {
-    /// For counters and the audit log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Slow => "slow",
-            Self::Stalled => "stalled",
-            Self::Cut => "cut",
-            Self::RateLimited => "rate-limited",
-            Self::Server => "server",
-            Self::Rejected => "rejected",
-            Self::Key => "key",
-            Self::Malformed => "malformed",
-            Self::ContentType => "content-type",
-            Self::TooLarge => "too-large",
-            Self::Filtered => "filtered",
-        }
-    }
-
-    /// Whether the same question may get an answer a moment later.
-    pub(super) fn may_pass(self) -> bool {
-        matches!(
-            self,
-            Self::Connection
-                | Self::Slow
-                | Self::Stalled
-                | Self::Cut
-                | Self::RateLimited
-                | Self::Server
-                | Self::Malformed
-        )
-    }
-
-    /// Whether it says something about the provider's health. What comes of the question does not: another question
-    /// may get an answer, and whoever asks for long answers would turn the model off for everybody.
-    pub(super) fn breaks(self) -> bool {
-        match self {
-            Self::RateLimited | Self::Rejected | Self::TooLarge | Self::Filtered => false,
-            Self::Connection
-            | Self::Slow
-            | Self::Stalled
-            | Self::Cut
-            | Self::Server
-            | Self::Key
-            | Self::Malformed
-            | Self::ContentType => true,
-        }
-    }
-
-    /// What an error means that comes in the answer, after a status of success.
-    fn of_error(name: &str) -> Self {
-        match name {
-            "rate_limit_error" | "rate_limit_exceeded" => Self::RateLimited,
-            "invalid_request_error" | "request_too_large" | "not_found_error" => Self::Rejected,
-            "authentication_error" | "permission_error" => Self::Key,
-            _ => Self::Server,
-        }
-    }
-}
-
-impl Fault {
-    pub(super) fn new(kind: FaultKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            retry_after: None,
-            began: None,
-        }
-    }
-}
-
 /// A provider with its connections.
 #[derive(Debug)]
 pub(super) struct Remote {
@@ -184,12 +78,18 @@ impl Remote {
             .redirect(reqwest::redirect::Policy::none())
             .https_only(provider.url.starts_with("https:"))
             .tcp_nodelay(true)
+            // Who sees questions and keys is in the gateway's file, and in no variable of the environment.
+            .no_proxy()
             .user_agent(concat!("whynot/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &provider.ca_file {
             let wrong = |error: &dyn std::fmt::Display| format!("caFile: {}: {error}", path.display());
             let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| wrong(&error))?;
             builder = builder.tls_certs_only(certificates);
+        }
+        if let Some(proxy) = &provider.proxy {
+            let proxy = reqwest::Proxy::all(proxy).map_err(|error| format!("proxy: {}", chain(&error)))?;
+            builder = builder.proxy(proxy);
         }
         let client = builder.build().map_err(|error| chain(&error))?;
         Ok(Self {
@@ -213,6 +113,15 @@ impl Remote {
         &self.provider
     }
 
+    /// How long it may be silent, before that is a fault of this kind.
+    pub(super) fn time_for(&self, kind: FaultKind) -> Duration {
+        match kind {
+            FaultKind::Slow => self.provider.first_byte_timeout,
+            FaultKind::Stalled => self.provider.idle_timeout,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// What is sent for a question.
     pub(super) fn body(&self, question: &Question<'_>) -> Value {
         match self.provider.kind {
@@ -221,8 +130,14 @@ impl Remote {
         }
     }
 
-    /// Asks once, with the body of the question. Whoever calls this bounds the whole of it in time.
-    pub(super) async fn ask(&self, question: &Question<'_>, body: &Value) -> Result<Answered, Fault> {
+    /// Asks once, with the body of the question, and waits for nothing longer than `patience`. Whoever calls this bounds the whole of
+    /// it in time.
+    pub(super) async fn ask(
+        &self,
+        question: &Question<'_>,
+        body: &Value,
+        patience: Duration,
+    ) -> Result<Answered, Fault> {
         let request = self.request(question, body)?;
         let sending = async {
             match &self.wire {
@@ -230,7 +145,8 @@ impl Remote {
                 Wire::Rehearsed(script) => Ok(script.answered(self.provider.kind, &request)),
             }
         };
-        let sent = tokio::time::timeout(self.provider.first_byte_timeout, sending).await;
+        let first_byte = self.provider.first_byte_timeout.min(patience);
+        let sent = tokio::time::timeout(first_byte, sending).await;
         let response = match sent {
             // It has the question, and may go on answering it.
             Err(_) => {
@@ -252,15 +168,25 @@ impl Remote {
             return Err(self.refusal(response).await);
         }
         let mut gathered = Gathered::new(self.answer_bytes);
-        let read = self.read(response, &mut gathered).await;
+        let idle = self.provider.idle_timeout.min(patience);
+        let read = self.read(response, &mut gathered, idle).await;
         let whole = match read {
             Ok(()) => gathered.answered(),
             Err(fault) => Err(fault),
         };
-        whole.map_err(|fault| Fault {
-            began: Some(gathered.used().unwrap_or_else(|| bounds(question, &gathered.text))),
-            ..fault
-        })
+        match whole {
+            Ok(answered) => Ok(Answered {
+                usage: answered.usage.map(|usage| believed(usage, question, &answered.text)),
+                ..answered
+            }),
+            Err(fault) => {
+                let used = gathered.used().map(|usage| believed(usage, question, &gathered.text));
+                Err(Fault {
+                    began: Some(used.unwrap_or_else(|| bounds(question, &gathered.text))),
+                    ..fault
+                })
+            }
+        }
     }
 
     fn request(&self, question: &Question<'_>, body: &Value) -> Result<Request, Fault> {
@@ -331,7 +257,7 @@ impl Remote {
         }
     }
 
-    async fn read(&self, mut response: Response, gathered: &mut Gathered) -> Result<(), Fault> {
+    async fn read(&self, mut response: Response, gathered: &mut Gathered, idle: Duration) -> Result<(), Fault> {
         let content_type = response
             .headers()
             .get(CONTENT_TYPE)
@@ -362,7 +288,7 @@ impl Remote {
         let mut whole = Vec::new();
         let mut wire = 0_usize;
         loop {
-            let piece = match tokio::time::timeout(self.provider.idle_timeout, response.chunk()).await {
+            let piece = match tokio::time::timeout(idle, response.chunk()).await {
                 Err(_) => return Err(Fault::new(FaultKind::Stalled, "the answer stopped coming")),
                 Ok(Err(error)) => return Err(Fault::new(FaultKind::Cut, chain(&error.without_url()))),
                 Ok(Ok(None)) => break,
@@ -399,55 +325,11 @@ impl Remote {
     }
 }
 
-/// What an error calls itself. Nothing else of it: its message may repeat the question.
-fn code(error: &Value) -> String {
-    let name = ["code", "type"].iter().find_map(|name| error.get(name)?.as_str());
-    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    name.unwrap_or_default().chars().filter(allowed).take(64).collect()
-}
-
-/// An error in the place of an answer.
-fn instead(error: &Value) -> Fault {
-    let code = code(error);
-    let detail = format!("an error instead of an answer: {code}");
-    Fault::new(FaultKind::of_error(&code), detail.trim_end_matches([':', ' ']))
-}
-
 /// How many tools a body gives to a model, by any name that a protocol has for them.
 pub(super) fn tools(body: &Value) -> usize {
     let named = ["tools", "functions", "mcp_servers"];
     let given = named.iter().filter_map(|name| body.get(name));
     given.map(|tools| tools.as_array().map_or(1, Vec::len)).sum()
-}
-
-/// What a question and its answer take at most: a token is at least a byte.
-pub(super) fn bounds(question: &Question<'_>, answer: &str) -> Usage {
-    Usage {
-        input: input_bound(question.messages, question.form),
-        cached: 0,
-        output: u64::from(question.max_tokens).min(answer.len() as u64),
-        estimated: true,
-    }
-}
-
-/// The same when nothing is known of the answer.
-pub(super) fn most(question: &Question<'_>) -> Usage {
-    Usage {
-        output: u64::from(question.max_tokens),
-        ..bounds(question, "")
-    }
-}
-
-/// Tokens of a question, at most.
-pub(super) fn input_bound(messages: &[Message], form: Option<&Form>) -> u64 {
-    /// What templates of models put around a message.
-    const AROUND: usize = 16;
-    let texts: usize = messages.iter().map(|message| message.content.len() + AROUND).sum();
-    let form = match form {
-        Some(Form::Schema(schema)) => schema.to_string().len(),
-        Some(Form::Object) | None => 0,
-    };
-    (texts + form) as u64
 }
 
 /// Seconds only: the other form, a date, needs two clocks that agree.

@@ -178,8 +178,21 @@ async fn budgets_are_told_when_they_change_and_the_second_process_is_refused() {
     let again = again.unwrap();
     again.close().await;
     drop(again);
-    let (again, changed) = open(&budget("requests: {hard: 3}")).await;
-    assert_eq!((again.is_ok(), changed), (true, 1));
+    for (more, changes) in [
+        (budget("requests: {hard: 3}"), 1),
+        (budget("requests: {hard: 3}, only: {agents: [triage]}"), 1),
+        (budget("requests: {hard: 3}, only: {agents: [nobody]}"), 1),
+        (budget("requests: {hard: 3}, only: {agents: [nobody]}"), 0),
+        // It is gone.
+        (String::new(), 1),
+        (String::new(), 0),
+    ] {
+        let (again, changed) = open(&more).await;
+        assert_eq!(changed, changes, "{more}");
+        let again = again.unwrap();
+        again.close().await;
+        drop(again);
+    }
 }
 
 /// Set in the process that is killed: the folder, and the provider's address.

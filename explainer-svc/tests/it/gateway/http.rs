@@ -68,6 +68,11 @@ fn question() -> Value {
     json!({"model": "only-a", "messages": [{"role": "user", "content": "why?"}], "max_tokens": 10})
 }
 
+/// What a client is told about asking again.
+fn retried(response: &Response) -> Option<&str> {
+    response.headers().get("x-should-retry")?.to_str().ok()
+}
+
 async fn error(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body: Value = response.json().await.unwrap();
@@ -136,6 +141,13 @@ async fn an_answer_and_a_stream_have_the_shape_that_clients_know() {
         .map(|model| model["id"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["default", "only-a", "only-b"]);
+    let one = async |id: &str| {
+        let url = format!("{}/v1/models/{id}", service.server.url);
+        service.server.client.get(url).bearer_auth(AGENT).send().await.unwrap()
+    };
+    let known: Value = one("only-a").await.json().await.unwrap();
+    assert_eq!((&known["id"], &known["object"]), (&json!("only-a"), &json!("model")));
+    assert_eq!(error(one("gpt-99").await).await, (404, json!("model_not_found")));
 }
 
 #[tokio::test]
@@ -191,14 +203,14 @@ async fn errors_have_the_shape_that_clients_know() {
         error(service.ask(AGENT, &question()).await).await,
         (502, json!("provider_error"))
     );
-    assert_eq!(
-        error(service.ask(AGENT, &with("stream", json!(true))).await).await,
-        (502, json!("content_filter"))
-    );
+    let filtered = service.ask(AGENT, &with("stream", json!(true))).await;
+    assert_eq!(retried(&filtered), Some("false"), "a model would be paid again");
+    assert_eq!(error(filtered).await, (502, json!("content_filter")));
     assert_eq!(service.ask(AGENT, &question()).await.status(), 200);
     let spent = service.ask(AGENT, &question()).await;
     let wait: u64 = spent.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=86_400).contains(&wait), "{wait}");
+    assert_eq!(retried(&spent), Some("false"));
     assert_eq!(error(spent).await, (429, json!("insufficient_quota")));
 }
 

@@ -4,11 +4,13 @@ pub(crate) mod provider;
 
 mod again;
 mod budgets;
+mod charges;
 mod evaluated;
 mod faults;
 mod guarded;
 mod http;
 mod process;
+mod routes;
 mod rules;
 
 use std::path::Path;

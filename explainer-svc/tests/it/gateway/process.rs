@@ -30,6 +30,8 @@ impl Process {
             .arg(format!("sqlite://{}", folder.join("state/whynot.db").display()))
             .current_dir(folder)
             .env_clear()
+            // Nobody listens there: what is in the environment leads no question and no key elsewhere.
+            .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9")))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let start = move || {

@@ -289,11 +289,50 @@ fn a_wrong_file_is_refused_with_the_place_and_all_reasons() {
         let problem = problem(from, to);
         assert!(problem.contains(place), "{to}: {problem}");
     }
-    let both = problem("region: eu-west-1, models: [m]", "region: '', models: [m]");
-    assert!(
-        both.contains("providers[0].region") && both.contains("routes[0].targets[0].provider"),
-        "{both}"
+    for timeout in ["attemptTimeoutMs: 1500", "idleTimeoutMs: 300"] {
+        let none = format!("{}: 0", timeout.split(':').next().unwrap());
+        let problem = problem(timeout, &none);
+        assert!(problem.contains("Ms: expected at least 1"), "{problem}");
+    }
+    // One mistake hides no other, and what comes of it is none.
+    let all = problem(
+        "region: eu-west-1, models: [m]",
+        "region: '', concurrency: many, models: [m]",
     );
+    assert!(
+        all.contains("providers[0].region") && all.contains("providers[0].concurrency"),
+        "{all}"
+    );
+    assert!(!all.contains("routes"), "{all}");
+    let more = "budgets: [{name: x, period: week, tokens: {hard: 1}}]\ndefaultRoute: none\nagents:";
+    let all = problem("agents:", more);
+    assert!(
+        all.contains("budgets[0].period") && all.contains("defaultRoute"),
+        "{all}"
+    );
+}
+
+#[test]
+fn two_agents_have_two_tokens() {
+    let folder = folder();
+    std::fs::write(folder.path().join("token"), "token-of-two-agents-at-once").unwrap();
+    let agent = |name: &str| {
+        format!("  - {{name: {name}, team: x, token: {{file: token}}, models: ['*'], purposes: [chat]}}\n")
+    };
+    let good = settings("http://127.0.0.1:9", "http://127.0.0.1:9", &agent("first"));
+    Settings::parse(&good, folder.path()).unwrap();
+    let problem = Settings::parse(&format!("{good}{}", agent("second")), folder.path()).unwrap_err();
+    assert!(problem.contains("agents[2].token: is that of first"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_secret_in_the_reason_for_turning_models_off_is_not_kept() {
+    let provider = good().await;
+    let stand = stand(&provider.url(), &provider.url(), "").await;
+    let reason = "leaked: ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    stand.gateway.kill(true, reason).await.unwrap();
+    let told = stand.trail.of("kill-switch")[0].payload["reason"].to_string();
+    assert!(told.contains("leaked") && !told.contains("16C7e42F292c"), "{told}");
 }
 
 #[tokio::test]
