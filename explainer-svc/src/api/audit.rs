@@ -1,9 +1,15 @@
 //! The audit log, read-only: checkpoint, tiles and entries as C2SP's `tlog-tiles` has them; proofs and events as JSON.
+//!
+//! Open as the rest that only reads, but for one thing: what agents ask of models and what that costs is behind a token at
+//! `/v1/gateway/usage`, so it is here too, where there is a token. Their leaves are open: without them nobody could check the log.
 
 #![expect(unused_qualifications, reason = "in what utoipa makes of `params`")]
 
+use std::convert::Infallible;
+
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,6 +17,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::client::bearer;
 use super::{AppState, Problem};
 use crate::audit::{self, Kind, RecordedEvent, TilePath};
 
@@ -34,6 +41,41 @@ impl From<audit::Error> for Problem {
         }
         tracing::error!(%error, "cannot read the audit log");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "The audit log cannot be read now.")
+    }
+}
+
+/// Whether whoever asks may read what agents asked of models, and what that cost: the administrator where one has a token, else clients
+/// where they have tokens, else everybody.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeesCosts(bool);
+
+impl FromRequestParts<AppState> for SeesCosts {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let given = bearer(&parts.headers);
+        let known = match (&state.delivery.settings().administrator, &state.clients) {
+            (Some(administrator), _) => given.map(|given| administrator.is(given)),
+            (None, Some(clients)) => given.map(|given| clients.named(given).map(|name| name.is_some())),
+            (None, None) => Some(Ok(true)),
+        };
+        let known = known.unwrap_or(Ok(false)).unwrap_or_else(|reason| {
+            tracing::error!(event = "tokens_unusable", reason, "tokens cannot be checked");
+            false
+        });
+        Ok(Self(known))
+    }
+}
+
+impl SeesCosts {
+    fn withholds(self, kind: &str) -> bool {
+        let of_models = [
+            Kind::ModelCalled,
+            Kind::ModelRefused,
+            Kind::BudgetChanged,
+            Kind::BudgetExhausted,
+        ];
+        !self.0 && of_models.iter().any(|of_models| of_models.name() == kind)
     }
 }
 
@@ -81,10 +123,13 @@ pub(crate) struct Proof {
     pub(crate) index: u64,
     /// The leaf's bytes: its hash is SHA-256 of a zero byte and these.
     pub(crate) leaf: String,
-    /// The salt of the payload in hexadecimal; null when retention has deleted it.
+    /// The salt of the payload in hexadecimal; null when retention has deleted it, or it is withheld.
     pub(crate) salt: Option<String>,
     /// The payload's bytes: the leaf's commitment is SHA-256 of salt and these.
     pub(crate) payload: Option<String>,
+    /// Salt and payload are there, and not for whoever asks: it takes the administrator's token.
+    #[serde(default)]
+    pub(crate) withheld: bool,
     /// The hashes from the leaf up (RFC 6962, audit path), in base64.
     pub(crate) hashes: Vec<String>,
     /// The signed checkpoint of the tree that the leaf is in.
@@ -93,6 +138,7 @@ pub(crate) struct Proof {
 
 /// Proves that a leaf is in the tree of the last checkpoint.
 #[utoipa::path(get, path = "/v1/audit/proof", tag = "audit", operation_id = "auditProof", params(ProofOf),
+    security((), ("administrator" = [])),
     responses(
         (status = 200, description = "The proof", body = Proof),
         (status = 400, description = "The question is not understood", body = Problem, content_type = "application/problem+json"),
@@ -100,16 +146,19 @@ pub(crate) struct Proof {
         (status = 503, description = "The log cannot be read", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn proof(
+    sees: SeesCosts,
     State(state): State<AppState>,
     question: Result<Query<ProofOf>, QueryRejection>,
 ) -> Result<Json<Proof>, Problem> {
     let Query(ProofOf { index }) = question.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let signed = state.audit.checkpoint();
     let inclusion = state.audit.inclusion(index, Some(signed.checkpoint.size)).await?;
-    let (salt, payload) = inclusion.payload.unzip();
+    let has_payload = inclusion.payload.is_some();
+    let (salt, payload) = inclusion.payload.filter(|_| !sees.withholds(&inclusion.kind)).unzip();
     Ok(Json(Proof {
         index,
         leaf: inclusion.leaf,
+        withheld: has_payload && payload.is_none(),
         salt,
         payload,
         hashes: inclusion.hashes.iter().map(ToString::to_string).collect(),
@@ -200,18 +249,22 @@ pub(super) struct Item {
     subject: String,
     /// What the leaf says of its payload.
     commitment: String,
-    /// The details; null when retention has deleted them.
+    /// The details; null when retention has deleted them, or they are withheld.
     payload: Option<serde_json::Value>,
+    /// The details are there, and not for whoever asks: it takes the administrator's token.
+    withheld: bool,
 }
 
 /// Lists what is in the log up to the last checkpoint.
 #[utoipa::path(get, path = "/v1/audit/events", tag = "audit", operation_id = "auditEvents", params(Conditions),
+    security((), ("administrator" = [])),
     responses(
         (status = 200, description = "A page, the oldest first", body = Page),
         (status = 400, description = "A condition is not understood; `path` names it", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The log cannot be read", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn events(
+    sees: SeesCosts,
     State(state): State<AppState>,
     conditions: Result<Query<Conditions>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
@@ -241,11 +294,11 @@ pub(super) async fn events(
     let next = usize::try_from(limit).ok().and_then(|limit| events.get(limit));
     let next = next.map(|event| event.index);
     events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let items = events.into_iter().map(item).collect();
+    let items = events.into_iter().map(|event| item(event, sees)).collect();
     Ok(Json(Page { items, next }))
 }
 
-fn item(event: RecordedEvent) -> Item {
+fn item(event: RecordedEvent, sees: SeesCosts) -> Item {
     let RecordedEvent {
         index,
         at,
@@ -254,12 +307,14 @@ fn item(event: RecordedEvent) -> Item {
         commitment,
         payload,
     } = event;
+    let is_withheld = payload.is_some() && sees.withholds(&kind);
     Item {
         index,
         at,
         kind,
         subject,
         commitment,
-        payload,
+        payload: payload.filter(|_| !is_withheld),
+        withheld: is_withheld,
     }
 }

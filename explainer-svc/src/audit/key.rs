@@ -147,7 +147,7 @@ impl Key {
         Ok(self.pair()?.sign(message).as_ref().to_vec())
     }
 
-    fn pair(&self) -> Result<Ed25519KeyPair, Error> {
+    pub(super) fn pair(&self) -> Result<Ed25519KeyPair, Error> {
         pair(&self.seed)
     }
 }
@@ -207,6 +207,14 @@ impl PublicKey {
     /// The name of the log.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The key itself. `parse` has seen that it is there.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let encoded = self.text.splitn(3, '+').nth(2).unwrap_or_default();
+        let mut key = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
+        key.drain(..key.len().min(1));
+        key
     }
 
     /// The key as text.

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::event::Leaf;
 use super::open::open;
+use super::seal::Sealer;
 use super::signer::{Head, Signer};
 use super::store::Store;
 use super::writer::{Message, QUEUE, Writer};
@@ -33,6 +34,7 @@ struct Inner {
     published: watch::Receiver<Arc<SignedCheckpoint>>,
     writer_failing: Arc<AtomicBool>,
     signer_failing: Arc<AtomicBool>,
+    foreign: Arc<AtomicBool>,
     counts: Counts,
     closing: CancellationToken,
     tasks: TaskTracker,
@@ -55,6 +57,8 @@ impl Log {
         let (publish, published) = watch::channel(Arc::new(opened.checkpoint));
         let writer_failing = Arc::new(AtomicBool::new(false));
         let signer_failing = Arc::new(AtomicBool::new(false));
+        let foreign = Arc::new(AtomicBool::new(false));
+        let sealer = Sealer::new(&opened.key)?;
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
         // What was written before the last end of the process, and not signed.
         heads.send_replace(head);
@@ -71,11 +75,13 @@ impl Log {
             store: opened.store.clone(),
             queue: waiting,
             closing: closing.clone(),
-            state: Some(opened.state),
+            sealer,
+            state: opened.state,
+            unsure: None,
             heads,
-            published: published.clone(),
             signer_failing: Arc::clone(&signer_failing),
             failing: Arc::clone(&writer_failing),
+            foreign: Arc::clone(&foreign),
             counts: counts.clone(),
             lost_told: counts.all_lost(),
         };
@@ -88,6 +94,7 @@ impl Log {
             published,
             writer_failing,
             signer_failing,
+            foreign,
             counts,
             closing,
             tasks,
@@ -139,6 +146,12 @@ impl Log {
 
     /// Why the log cannot be written now; `None` when it can.
     pub fn problem(&self) -> Option<&'static str> {
+        if self.0.foreign.load(Ordering::Relaxed) {
+            return Some(
+                "another process has written to the audit log's database, and nothing more is written or signed until a person has \
+                 looked (`whynot audit verify`), put it back as it was and started the service again",
+            );
+        }
         if self.0.writer_failing.load(Ordering::Relaxed) {
             return Some("the audit log's database cannot be written");
         }
@@ -187,6 +200,12 @@ impl Log {
         let mut from = begin;
         while from < end {
             let to = end.min(from + ERASE);
+            // Times do not go back, so this one is the latest. Changed ones must not lead to a signed word for what is too early.
+            if self.proven_time(to - 1).await? >= super::event::time(before) {
+                return Err(Error::Damaged(format!(
+                    "times before leaf {to} are not as they were written"
+                )));
+            }
             let payload = serde_json::json!({"reason": "retention", "before": super::event::time(before)});
             let event = Event::new(Kind::PayloadErased, format!("{from}-{}", to - 1), payload);
             self.send(event, Some(to)).await?;

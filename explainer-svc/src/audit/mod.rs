@@ -3,7 +3,7 @@
 //! A Merkle tree (RFC 6962) in its own `SQLite` file, in the formats of C2SP: checkpoints are signed notes (`tlog-checkpoint`),
 //! hashes and entries are served as tiles (`tlog-tiles`), witnesses cosign (`tlog-cosignature`).
 //!
-//! Order of writing: leaves, hashes and size in one durable transaction; then the caller is told; then the tree is signed, the
+//! Order of writing: leaves, hashes and size, sealed by the key, in one durable transaction; then the caller is told; then the tree is signed, the
 //! checkpoint kept in a file outside the database, and only then shown. So a checkpoint that anybody has seen is never ahead of
 //! what a crash leaves. Nothing here knows what the events mean.
 
@@ -17,8 +17,10 @@ mod note;
 mod open;
 mod read;
 mod reader;
+mod seal;
 mod settings;
 mod signer;
+mod source;
 mod store;
 mod tiles;
 mod tree;
@@ -62,6 +64,9 @@ pub enum Error {
     /// The log must not be used as it is. Says what to do.
     #[error("{0}")]
     Refused(String),
+    /// What is stored is not what this log wrote last. Nothing more is written or signed.
+    #[error("{0}")]
+    Foreign(&'static str),
     /// The stored tree contradicts itself.
     #[error("the audit log's database is damaged: {0}; `whynot audit verify` says where")]
     Damaged(String),

@@ -29,6 +29,8 @@ pub struct SignedCheckpoint {
     pub checkpoint: Checkpoint,
     /// The signed note, with all its signatures.
     note: String,
+    /// The key that has signed it.
+    key: PublicKey,
 }
 
 impl SignedCheckpoint {
@@ -44,6 +46,7 @@ impl SignedCheckpoint {
         Ok(Self {
             checkpoint: Checkpoint { origin, size, root },
             note: String::from_utf8_lossy(&note.to_bytes()).into_owned(),
+            key: key.public(),
         })
     }
 
@@ -76,7 +79,13 @@ impl SignedCheckpoint {
                 root: *text.hash(),
             },
             note: String::from_utf8_lossy(&note.to_bytes()).into_owned(),
+            key: key.clone(),
         })
+    }
+
+    /// The key that it was checked with.
+    pub(super) fn key(&self) -> &PublicKey {
+        &self.key
     }
 
     /// The signed note.
@@ -128,6 +137,7 @@ impl SignedCheckpoint {
         Ok(Self {
             checkpoint: self.checkpoint.clone(),
             note: String::from_utf8_lossy(&note.to_bytes()).into_owned(),
+            key: self.key.clone(),
         })
     }
 }

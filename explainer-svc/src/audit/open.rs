@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) edge: Edge,
     /// When the last leaf was written; times do not go back.
     pub(super) at: String,
+    /// The seal that is stored; none in a database of a version that did not seal, until it is written to.
+    pub(super) seal: Option<Vec<u8>>,
 }
 
 /// Opens the log, or makes it.
@@ -87,14 +89,16 @@ pub(super) async fn open(settings: &Settings) -> Result<Opened, Error> {
         }
     };
     Key::forget_unused(&settings.key)?;
-    let state = follow(&store, &checkpoint).await.map_err(|error| match error {
-        Error::Damaged(what) => refused(
-            settings,
-            &what,
-            "put the database back as it was last; it may also have been changed: `whynot audit verify` says where",
-        ),
-        error => error,
-    })?;
+    let state = follow(settings, &store, &checkpoint)
+        .await
+        .map_err(|error| match error {
+            Error::Damaged(what) => refused(
+                settings,
+                &what,
+                "put the database back as it was last; it may also have been changed: `whynot audit verify` says where",
+            ),
+            error => error,
+        })?;
     Ok(Opened {
         store,
         key,
@@ -146,10 +150,11 @@ fn key(settings: &Settings, is_new: bool) -> Result<Key, Error> {
 }
 
 /// The edge of the stored tree, which must begin with the tree of the checkpoint. What was written after it (the process may have
-/// ended before it was signed) is hashed again.
-pub(super) async fn follow(store: &Store, signed: &SignedCheckpoint) -> Result<State, Error> {
+/// ended before it was signed) is hashed again, and must have the seal of the log's key: it is signed next.
+async fn follow(settings: &Settings, store: &Store, signed: &SignedCheckpoint) -> Result<State, Error> {
     let from = &signed.checkpoint;
-    let size = store.size().await?;
+    let stored = store.head().await?;
+    let size = stored.size;
     if size < from.size {
         return Err(Error::Damaged(format!(
             "the database has {size} leaves, and a checkpoint of {} was signed: a backup was restored, or leaves were deleted",
@@ -165,7 +170,14 @@ pub(super) async fn follow(store: &Store, signed: &SignedCheckpoint) -> Result<S
         )));
     }
     let mut at = match from.size.checked_sub(1) {
-        Some(last) => time_of(&store.leaf(last).await?),
+        Some(number) => {
+            let last = store.leaves(number, size, 1).await?.pop().filter(|last| {
+                // Later times follow it, so it must be what was hashed.
+                last.number == number && record_hash(&last.bytes).0.as_slice() == last.hash
+            });
+            let last = last.ok_or_else(|| Error::Damaged(format!("leaf {number} is not as it was written")))?;
+            time_of(&last.bytes)
+        }
         None => String::new(),
     };
     let mut nodes = Vec::new();
@@ -193,7 +205,45 @@ pub(super) async fn follow(store: &Store, signed: &SignedCheckpoint) -> Result<S
             return Err(Error::Damaged(format!("tile {path} is not as it was written")));
         }
     }
-    Ok(State { edge, at })
+    if stored.has_others() {
+        return Err(Error::Damaged(format!(
+            "the log has {size} leaves, and somebody has added others to the database"
+        )));
+    }
+    let unsigned = size - from.size;
+    match &stored.seal {
+        Some(seal) if signed.key().sealed(size, edge.root(), seal) => {}
+        Some(_) if unsigned == 0 => {
+            return Err(Error::Damaged(format!(
+                "leaves were written after the checkpoint of {size}, and they are gone"
+            )));
+        }
+        Some(_) => {
+            return Err(Error::Damaged(format!(
+                "the last {unsigned} leaves, from leaf {} on, are in no checkpoint, and the log's key has not sealed them: \
+                 somebody else has added or changed them",
+                from.size
+            )));
+        }
+        None if unsigned == 0 => {}
+        None => {
+            return Err(refused(
+                settings,
+                &format!(
+                    "the last {unsigned} leaves, from leaf {} on, are in no checkpoint, and the database has no seal: a version of \
+                     whynot that did not seal was killed, or somebody else has added them",
+                    from.size
+                ),
+                "where that version wrote last, start it once more and end it in order, so that it signs them; otherwise put the \
+                 database back as it was last; `whynot audit verify` says more",
+            ));
+        }
+    }
+    Ok(State {
+        edge,
+        at,
+        seal: stored.seal,
+    })
 }
 
 fn time_of(leaf: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! What others are given of the log: tiles, entries, proofs, events. All of it as of a signed checkpoint.
 
 use serde::Serialize;
-use tlog_tiles::{Hash, prove_record, prove_tree, record_hash};
+use tlog_tiles::{Hash, check_record, prove_record, prove_tree, record_hash};
 
 use super::event::{Leaf, commitment};
 use super::store::StoredLeaf;
@@ -15,6 +15,8 @@ pub struct Inclusion {
     pub index: u64,
     /// The leaves of the tree.
     pub size: u64,
+    /// What happened.
+    pub kind: String,
     /// The leaf's bytes.
     pub leaf: String,
     /// Its salt in hexadecimal and its payload, as long as they are kept.
@@ -100,7 +102,7 @@ impl Log {
         let hashes = self.proof(|hashes| prove_record(size, index, hashes)).await?;
         let leaf = self.store().leaves(index, index + 1, 1).await?.pop();
         let leaf = leaf.ok_or_else(|| Error::Damaged(format!("leaf {index} is missing")))?;
-        self.seen(as_written(&leaf))?;
+        let kind = self.seen(as_written(&leaf))?.kind;
         let payload = leaf.payload.map(|(salt, payload)| {
             let salt = data_encoding::HEXLOWER.encode(&salt);
             (salt, String::from_utf8_lossy(&payload).into_owned())
@@ -108,10 +110,22 @@ impl Log {
         Ok(Inclusion {
             index,
             size,
+            kind,
             leaf: String::from_utf8_lossy(&leaf.bytes).into_owned(),
             payload,
             hashes,
         })
+    }
+
+    /// When a leaf was written, by the signed tree and not only by the database.
+    pub(super) async fn proven_time(&self, index: u64) -> Result<String, Error> {
+        let signed = self.signed_now().await?;
+        let (size, root) = (signed.checkpoint.size, signed.checkpoint.root);
+        let hashes = self.proof(|hashes| prove_record(size, index, hashes)).await?;
+        let bytes = self.store().leaf(index).await?;
+        let checked = check_record(&hashes, size, root, index, record_hash(&bytes));
+        self.seen(checked.map_err(|_| Error::Damaged(format!("leaf {index} is not as it was signed"))))?;
+        Ok(serde_json::from_slice::<Leaf>(&bytes)?.at)
     }
 
     /// Proves that the tree of `to` leaves begins with the tree of `from` leaves.

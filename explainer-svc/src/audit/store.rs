@@ -14,7 +14,10 @@ use super::tree::{HEIGHT, Node, WIDTH};
 use super::{Error, TilePath};
 use crate::sqlite::{self, Pools};
 
-const MIGRATIONS: [(&str, &str); 1] = [("log", include_str!("../../migrations/audit/0001_log.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("log", include_str!("../../migrations/audit/0001_log.sql")),
+    ("seal", include_str!("../../migrations/audit/0002_seal.sql")),
+];
 /// How many rows one statement inserts, the most first: a statement has its price, whatever it inserts.
 const ROWS: [usize; 5] = [128, 32, 8, 2, 1];
 
@@ -36,6 +39,39 @@ pub(super) struct StoredLeaf {
     pub(super) hash: Vec<u8>,
     /// Salt and bytes; none when it was deleted.
     pub(super) payload: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What the database says of its tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredHead {
+    pub(super) size: u64,
+    /// None in a database of a version that did not seal.
+    pub(super) seal: Option<Vec<u8>>,
+    /// The numbers of the first and the last leaf; none when there are none.
+    pub(super) numbers: Option<(i64, i64)>,
+}
+
+impl StoredHead {
+    /// Whether there are leaves that its size does not speak of.
+    pub(super) fn has_others(&self) -> bool {
+        self.numbers
+            .is_some_and(|(first, last)| first < 0 || last >= signed(self.size))
+    }
+}
+
+/// What is appended, and what it makes of the tree.
+#[derive(Debug)]
+pub(super) struct Addition<'a> {
+    /// The tree's size before.
+    pub(super) size: u64,
+    /// The tree's seal before.
+    pub(super) seal_before: Option<&'a [u8]>,
+    pub(super) leaves: &'a [NewLeaf],
+    pub(super) nodes: &'a [Node],
+    /// The tree's seal afterwards.
+    pub(super) seal: &'a [u8],
+    /// The leaves before this lose their payloads.
+    pub(super) erase: Option<u64>,
 }
 
 /// The database.
@@ -84,6 +120,26 @@ impl Store {
         }
     }
 
+    /// What it says of its tree. On the connection that writes: after all that this process has begun to write.
+    pub(super) async fn head(&self) -> Result<StoredHead, Error> {
+        // One statement, so all of it is of one moment. All columns: one that only looks may find a database of before.
+        let row = sqlx::query(
+            "SELECT *, (SELECT min(number) FROM leaf) AS first_leaf, (SELECT max(number) FROM leaf) AS last_leaf FROM tree",
+        )
+        .fetch_one(&self.write)
+        .await?;
+        let seal = match row.try_get::<Option<Vec<u8>>, _>("seal") {
+            Err(sqlx::Error::ColumnNotFound(_)) => None,
+            seal => seal?,
+        };
+        let first: Option<i64> = row.try_get("first_leaf")?;
+        Ok(StoredHead {
+            size: unsigned(row.try_get("size")?),
+            seal,
+            numbers: first.zip(row.try_get("last_leaf")?),
+        })
+    }
+
     /// How many leaves there are.
     pub(super) async fn size(&self) -> Result<u64, Error> {
         let size: i64 = sqlx::query_scalar("SELECT size FROM tree")
@@ -100,28 +156,35 @@ impl Store {
         Ok(unsigned(from))
     }
 
-    /// Appends to a log of `size` leaves, and deletes the payloads of the leaves before `erase`: all of it, durably, or nothing. How
-    /// many payloads were deleted.
-    pub(super) async fn append(
-        &self,
-        size: u64,
-        leaves: &[NewLeaf],
-        nodes: &[Node],
-        erase: Option<u64>,
-    ) -> Result<u64, Error> {
+    /// Appends to a log, and deletes the payloads of the leaves before `erase`: all of it, durably, or nothing. How many payloads
+    /// were deleted.
+    pub(super) async fn append(&self, addition: &Addition<'_>) -> Result<u64, Error> {
+        self.appended(addition).await.map_err(|error| match error {
+            // Only this log writes rows of these numbers.
+            Error::Database(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Error::Foreign("its database has rows that this process has not written")
+            }
+            error => error,
+        })
+    }
+
+    async fn appended(&self, addition: &Addition<'_>) -> Result<u64, Error> {
+        let size = addition.size;
         let mut transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
-        let moved = sqlx::query("UPDATE tree SET size = ? WHERE size = ?")
-            .bind(signed(size + u64::try_from(leaves.len()).unwrap_or(0)))
+        let moved = sqlx::query("UPDATE tree SET size = ?, seal = ? WHERE size = ? AND seal IS ?")
+            .bind(signed(size + u64::try_from(addition.leaves.len()).unwrap_or(0)))
+            .bind(addition.seal)
             .bind(signed(size))
+            .bind(addition.seal_before)
             .execute(&mut *transaction)
             .await?;
         if moved.rows_affected() != 1 {
-            return Err(Error::Damaged("another process has written to it".to_owned()));
+            return Err(Error::Foreign("another process has written to its database"));
         }
-        self.insert(&mut transaction, size, leaves).await?;
-        self.insert_nodes(&mut transaction, nodes).await?;
+        self.insert(&mut transaction, size, addition.leaves).await?;
+        self.insert_nodes(&mut transaction, addition.nodes).await?;
         let mut erased = 0;
-        if let Some(before) = erase {
+        if let Some(before) = addition.erase {
             erased = sqlx::query("DELETE FROM payload WHERE leaf < ?")
                 .bind(signed(before))
                 .execute(&mut *transaction)

@@ -1,29 +1,26 @@
 //! Checks a log without the service that wrote it: every leaf, every hash, the tree of each checkpoint, payloads, order.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
-use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use tlog_tiles::{Hash, check_record, record_hash};
 
 use super::event::{Leaf, commitment, erased};
-use super::export::{FORMAT, Header, Line};
-use super::store::Store;
+use super::source::Entry;
+pub use super::source::Source;
+use super::store::StoredHead;
 use super::tree::Edge;
-use super::{Error, SignedCheckpoint};
+use super::{Error, PublicKey, SignedCheckpoint};
 
-/// Leaves that are read at a time.
-const BATCH: u64 = 4096;
 /// Problems that are told one by one.
 const TOLD: usize = 100;
 
 /// What is wrong with a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// `leaf-changed`, `leaf-missing`, `leaf-form`, `order`, `tile`, `tree`, `truncated`, `fork`, `payload-changed`,
-    /// `payload-missing`; from the command line also `signature` and `witness`.
+    /// `leaf-changed`, `leaf-missing`, `leaf-form`, `order`, `tile`, `tree`, `truncated`, `fork`, `unsigned`,
+    /// `payload-changed`, `payload-missing`; from the command line also `signature` and `witness`.
     pub code: &'static str,
     /// Which leaf.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +39,8 @@ pub struct Report {
     pub leaves: u64,
     /// How many of them are in the largest checkpoint.
     pub signed: u64,
+    /// How many leaves after it the database has with the log's seal: a service that runs, or was killed, has not signed them yet.
+    pub sealed: u64,
     /// The hash of the tree of the leaves that there are, in base64.
     pub root: String,
     /// Checkpoints that the tree leads to, by size.
@@ -62,118 +61,6 @@ pub struct Report {
     pub problems_found: u64,
 }
 
-/// Where leaves are read from.
-#[derive(Debug)]
-pub struct Source(Kept);
-
-enum Kept {
-    Database { store: Store, size: u64, next: u64 },
-    Export { lines: Box<dyn BufRead + Send>, next: u64 },
-}
-
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Database { .. } => "Database",
-            Self::Export { .. } => "Export",
-        })
-    }
-}
-
-struct Entry {
-    number: u64,
-    bytes: Vec<u8>,
-    /// The hash that is stored beside it.
-    hash: Option<Vec<u8>>,
-    payload: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Source {
-    /// A database, or a copy of one.
-    pub async fn database(path: &Path) -> Result<Self, Error> {
-        if !path.exists() {
-            return Err(Error::file(path, std::io::ErrorKind::NotFound.into()));
-        }
-        let store = Store::open_to_read(path).await?;
-        let size = store.size().await?;
-        Ok(Self(Kept::Database { store, size, next: 0 }))
-    }
-
-    /// An export, and what its first line says.
-    pub fn export(mut lines: Box<dyn BufRead + Send>) -> Result<(Self, Header), Error> {
-        let mut line = String::new();
-        lines.read_line(&mut line).map_err(unreadable)?;
-        let header: Header = serde_json::from_str(&line)
-            .ok()
-            .filter(|header: &Header| header.format == FORMAT)
-            .ok_or_else(|| {
-                Error::Note("it is no export that this version of `whynot audit export` writes".to_owned())
-            })?;
-        Ok((Self(Kept::Export { lines, next: 0 }), header))
-    }
-
-    /// How many leaves it says that it has: when it was opened, and now. A log that is in use grows meanwhile.
-    async fn claims(&self) -> Result<Option<(u64, u64)>, Error> {
-        match &self.0 {
-            Kept::Database { store, size, .. } => Ok(Some((*size, store.size().await?))),
-            Kept::Export { .. } => Ok(None),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Vec<Entry>, Error> {
-        match &mut self.0 {
-            Kept::Database { store, next, .. } => {
-                let leaves = store.leaves(*next, u64::MAX, BATCH).await?;
-                *next = leaves.last().map_or(*next, |leaf| leaf.number + 1);
-                Ok(leaves
-                    .into_iter()
-                    .map(|leaf| Entry {
-                        number: leaf.number,
-                        bytes: leaf.bytes,
-                        hash: Some(leaf.hash),
-                        payload: leaf.payload,
-                    })
-                    .collect())
-            }
-            Kept::Export { lines, next } => {
-                let mut entries = Vec::new();
-                let mut text = String::new();
-                for _ in 0..BATCH {
-                    text.clear();
-                    if lines.read_line(&mut text).map_err(unreadable)? == 0 {
-                        break;
-                    }
-                    let line: Line = serde_json::from_str(&text)
-                        .map_err(|error| Error::Note(format!("line {} of the export: {error}", *next + 2)))?;
-                    let salt = line.salt.map(|salt| HEXLOWER.decode(salt.as_bytes()));
-                    // A salt that is none fits to nothing.
-                    let salt = salt.map(Result::unwrap_or_default);
-                    entries.push(Entry {
-                        number: *next,
-                        bytes: line.leaf.into_bytes(),
-                        hash: None,
-                        payload: salt.zip(line.payload.map(String::into_bytes)),
-                    });
-                    *next += 1;
-                }
-                Ok(entries)
-            }
-        }
-    }
-
-    /// Whether the stored hash of a subtree is this one; `true` where none are stored.
-    async fn has_node(&self, level: u8, number: u64, hash: Hash) -> Result<bool, Error> {
-        match &self.0 {
-            Kept::Database { store, .. } => Ok(store.node(level, number).await?.is_some_and(|stored| stored == hash.0)),
-            Kept::Export { .. } => Ok(true),
-        }
-    }
-}
-
-fn unreadable(source: std::io::Error) -> Error {
-    Error::file(Path::new("the export"), source)
-}
-
 /// Checks all leaves of a source, and that they lead to each of these checkpoints.
 pub async fn verify(
     mut source: Source,
@@ -181,14 +68,15 @@ pub async fn verify(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, Error> {
     let mut check = Check::new(checkpoints);
-    check.roots();
+    check.roots(source.head());
     loop {
         let entries = source.next().await?;
+        let head = source.head();
         if entries.is_empty() {
             break;
         }
         for entry in entries {
-            check.entry(&entry);
+            check.entry(&entry, head);
         }
         for node in std::mem::take(&mut check.nodes) {
             if !check.is_broken && !source.has_node(node.level, node.number, node.hash).await? {
@@ -203,7 +91,7 @@ pub async fn verify(
         }
         progress(check.edge.size());
     }
-    Ok(check.end(source.claims().await?))
+    Ok(check.end(source.head()))
 }
 
 struct Check<'a> {
@@ -211,12 +99,17 @@ struct Check<'a> {
     nodes: Vec<super::tree::Node>,
     /// By size, those that the tree has not reached.
     ahead: Vec<&'a SignedCheckpoint>,
+    /// What checks the seal.
+    key: Option<&'a PublicKey>,
+    /// The leaves of the checkpoints and of the seal that the tree leads to, at most: what is after them is of anybody.
+    proven: u64,
     /// A leaf is missing: hashes after it say nothing.
     is_broken: bool,
     /// As ranges: leaves whose payload is another one, leaves without payload, and those that were erased.
     unfitting: Vec<(u64, u64)>,
     missing: Vec<(u64, u64)>,
-    erased: Vec<(u64, u64)>,
+    /// With the leaf that says so.
+    erased: Vec<(u64, (u64, u64))>,
     report: Report,
 }
 
@@ -247,6 +140,8 @@ impl<'a> Check<'a> {
             edge: Edge::default(),
             nodes: Vec::new(),
             ahead,
+            key: checkpoints.first().map(SignedCheckpoint::key),
+            proven: 0,
             is_broken: false,
             unfitting: Vec::new(),
             missing: Vec::new(),
@@ -263,7 +158,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn entry(&mut self, entry: &Entry) {
+    fn entry(&mut self, entry: &Entry, head: Option<&StoredHead>) {
         let expected = self.edge.size();
         if entry.number != expected && !self.is_broken {
             self.is_broken = true;
@@ -280,7 +175,7 @@ impl<'a> Check<'a> {
             hash = stored.as_slice().try_into().map_or(hash, Hash);
         }
         self.edge.push(hash, &mut self.nodes);
-        self.roots();
+        self.roots(head);
         match serde_json::from_slice::<Leaf>(&entry.bytes) {
             Ok(leaf) if leaf.v == 1 => self.leaf(entry, leaf),
             Ok(leaf) => self.problem(
@@ -296,8 +191,16 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Compares the tree with the checkpoints of its size.
-    fn roots(&mut self) {
+    /// Compares the tree with the checkpoints of its size, and the seal.
+    fn roots(&mut self, head: Option<&StoredHead>) {
+        if let (Some(key), Some(head)) = (self.key, head)
+            && head.size == self.edge.size()
+            && let Some(seal) = &head.seal
+            && !self.is_broken
+            && key.sealed(head.size, self.edge.root(), seal)
+        {
+            self.proven = head.size;
+        }
         while let Some(signed) = self.ahead.last()
             && signed.checkpoint.size == self.edge.size()
         {
@@ -307,7 +210,10 @@ impl<'a> Check<'a> {
                 continue;
             }
             if root == self.edge.root() {
-                self.report.checkpoints.push(size);
+                self.proven = self.proven.max(size);
+                if self.report.checkpoints.last() != Some(&size) {
+                    self.report.checkpoints.push(size);
+                }
                 continue;
             }
             self.problem(
@@ -339,21 +245,19 @@ impl<'a> Check<'a> {
             && let Some((first, last)) = erased(&leaf.subject)
             && last < number
         {
-            add(&mut self.erased, (first, last));
+            self.erased.push((number, (first, last)));
         }
         *self.report.kinds.entry(leaf.kind).or_default() += 1;
         self.report.first.get_or_insert_with(|| leaf.at.clone());
         self.report.last = Some(leaf.at);
     }
 
-    fn end(mut self, claims: Option<(u64, u64)>) -> Report {
+    fn end(mut self, head: Option<&StoredHead>) -> Report {
         let found = self.edge.size();
         self.report.leaves = found;
         self.report.root = self.edge.root().to_string();
-        if let Some((least, most)) = claims.filter(|_| !self.is_broken)
-            && !(least..=most).contains(&found)
-        {
-            let text = format!("there are {found} leaves, and the database says {most}");
+        if let Some(head) = head.filter(|head| !self.is_broken && head.size != found) {
+            let text = format!("there are {found} leaves, and the database says {}", head.size);
             self.problem("truncated", None, text);
         }
         let ahead = std::mem::take(&mut self.ahead);
@@ -370,14 +274,75 @@ impl<'a> Check<'a> {
                 ),
             );
         }
+        if head.is_some_and(StoredHead::has_others) {
+            let text = format!("the log has {found} leaves, and somebody has added others to the database");
+            self.problem("unsigned", Some(found), text);
+        }
+        self.tail(head);
+        self.payloads();
+        self.report.verified = self.report.problems_found == 0;
+        self.report
+    }
+
+    /// What is after the last checkpoint counts only with the log's seal.
+    fn tail(&mut self, head: Option<&StoredHead>) {
+        let (found, signed) = (self.report.leaves, self.report.signed);
+        self.report.sealed = self.proven.saturating_sub(signed);
+        let seal = head.and_then(|head| head.seal.as_ref());
+        if found > self.proven.max(signed) {
+            let from = self.proven.max(signed);
+            let why = match (head, seal) {
+                (None, _) => "and an export has none after it",
+                (_, Some(_)) => "and the log's key has not sealed them in the database: they were added, or changed",
+                (_, None) => {
+                    "and the database has no seal: a version of whynot that did not seal has written them, or somebody else"
+                }
+            };
+            let text = format!(
+                "the last {} leaves, from leaf {from} on, are in no checkpoint, {why}",
+                found - from
+            );
+            self.problem("unsigned", Some(from), text);
+        } else if seal.is_some() && self.key.is_some() && self.sealed_otherwise(head) {
+            let text = format!(
+                "the database's seal is not that of its {found} leaves: what was written after the checkpoint was removed, or a \
+                 backup was restored"
+            );
+            self.problem("truncated", None, text);
+        }
+    }
+
+    /// Whether the seal is of another tree, where nothing else says so already.
+    fn sealed_otherwise(&self, head: Option<&StoredHead>) -> bool {
+        let found = self.edge.size();
+        let fits = |head: &StoredHead| {
+            let seal = head.seal.as_deref().unwrap_or_default();
+            self.key.is_some_and(|key| key.sealed(found, self.edge.root(), seal))
+        };
+        let told = |problem: &Problem| matches!(problem.code, "tree" | "truncated" | "leaf-missing");
+        head.is_some_and(|head| !fits(head)) && !self.report.problems.iter().any(told)
+    }
+
+    fn payloads(&mut self) {
         for (first, last) in std::mem::take(&mut self.unfitting) {
             let text = format!(
                 "payloads of leaves {first} to {last} are not those that the leaves commit to: they were changed"
             );
             self.problem("payload-changed", Some(first), text);
         }
+        // Whoever can delete payloads can also add a leaf that says so; not one that is signed.
+        let mut said: Vec<(u64, u64)> = self
+            .erased
+            .iter()
+            .filter_map(|(leaf, range)| (*leaf < self.proven).then_some(*range))
+            .collect();
+        said.sort_unstable();
+        let mut erased = Vec::new();
+        for range in said {
+            add(&mut erased, range);
+        }
         for (first, last) in std::mem::take(&mut self.missing) {
-            let said = self.erased.iter().map(|(from, to)| {
+            let said = erased.iter().map(|(from, to)| {
                 let (from, to) = (first.max(*from), last.min(*to));
                 (to + 1).saturating_sub(from)
             });
@@ -391,8 +356,6 @@ impl<'a> Check<'a> {
                 self.problem("payload-missing", Some(first), text);
             }
         }
-        self.report.verified = self.report.problems_found == 0;
-        self.report
     }
 }
 

@@ -9,10 +9,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{SALT, leaf, time};
-use super::open::{State, follow};
+use super::open::State;
+use super::seal::Sealer;
 use super::signer::Head;
-use super::store::{NewLeaf, Store};
-use super::{Counts, Error, Event, Kind, Receipt, SignedCheckpoint};
+use super::store::{Addition, NewLeaf, Store};
+use super::{Counts, Error, Event, Kind, Receipt};
 
 /// Events that wait, at most: the memory that the log takes while its disk is slow or broken.
 pub(super) const QUEUE: usize = 4096;
@@ -39,15 +40,26 @@ pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) queue: mpsc::Receiver<Message>,
     pub(super) closing: CancellationToken,
-    /// None after a failure: what is stored has to be looked at again.
-    pub(super) state: Option<State>,
+    pub(super) sealer: Sealer,
+    /// What this process knows to be stored. It goes on from nothing else, whatever it finds.
+    pub(super) state: State,
+    /// After a transaction that failed: what is stored if it did not.
+    pub(super) unsure: Option<Written>,
     pub(super) heads: watch::Sender<Head>,
-    pub(super) published: watch::Receiver<Arc<SignedCheckpoint>>,
     pub(super) signer_failing: Arc<AtomicBool>,
     pub(super) failing: Arc<AtomicBool>,
+    /// Something else is stored: nothing is written and signed until a person has looked, and the process was started again.
+    pub(super) foreign: Arc<AtomicBool>,
     pub(super) counts: Counts,
     /// How many lost events a leaf speaks of.
     pub(super) lost_told: u64,
+}
+
+/// What a transaction makes of the log.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    state: State,
+    lost_told: u64,
 }
 
 impl Writer {
@@ -111,10 +123,20 @@ impl Writer {
                 Vec::new()
             }
             Err(error) => {
-                self.state = None;
                 self.counts.error();
                 self.counts.failing(true);
-                if !self.failing.swap(true, Ordering::Relaxed) {
+                let is_news = !self.failing.swap(true, Ordering::Relaxed);
+                if matches!(error, Error::Foreign(_)) {
+                    if !self.foreign.swap(true, Ordering::Relaxed) {
+                        self.counts.damaged();
+                        tracing::error!(
+                            event = "audit_foreign_write",
+                            %error,
+                            "nothing more is written to the audit log or signed. What to do: see what was changed with `whynot \
+                             audit verify`, put the database back as it was, and start the service again"
+                        );
+                    }
+                } else if is_news {
                     tracing::error!(%error, "the audit log cannot be written");
                 }
                 self.refuse(group)
@@ -141,13 +163,15 @@ impl Writer {
         if self.signer_failing.load(Ordering::Relaxed) {
             return Err(Error::Failing);
         }
-        let state = self.state.take();
-        let State { mut edge, mut at } = if let Some(state) = state {
-            state
-        } else {
-            let signed = Arc::clone(&self.published.borrow());
-            follow(&self.store, &signed).await?
-        };
+        if self.foreign.load(Ordering::Relaxed) {
+            return Err(Error::Foreign("its database is not as this process has left it"));
+        }
+        self.settle().await?;
+        let State {
+            mut edge,
+            mut at,
+            seal: seal_before,
+        } = self.state.clone();
         let size = edge.size();
         at = at.max(time(jiff::Timestamp::now().as_millisecond()));
         let mut salts = vec![[0; SALT]; group.len() + 1];
@@ -176,18 +200,58 @@ impl Writer {
             });
         }
         let erase = group.iter().filter_map(|message| message.erase).max();
-        let erased = self.store.append(size, &leaves, &nodes, erase).await?;
-        self.counts.erased(erased);
-        self.lost_told = lost;
-        self.heads.send_replace(Head {
-            size: edge.size(),
-            root: edge.root(),
-        });
         let receipts = (size..)
             .take(group.len())
             .map(|index| Receipt { index, at: at.clone() });
         let receipts = receipts.collect();
-        self.state = Some(State { edge, at });
+        let seal = self.sealer.seal(edge.size(), edge.root());
+        let written = Written {
+            state: State {
+                edge,
+                at,
+                seal: Some(seal.clone()),
+            },
+            lost_told: lost,
+        };
+        self.unsure = Some(written.clone());
+        let addition = Addition {
+            size,
+            seal_before: seal_before.as_deref(),
+            leaves: &leaves,
+            nodes: &nodes,
+            seal: &seal,
+            erase,
+        };
+        let erased = self.store.append(&addition).await?;
+        self.counts.erased(erased);
+        self.take(written);
         Ok(receipts)
+    }
+
+    /// Goes on from what is stored now.
+    fn take(&mut self, written: Written) {
+        self.unsure = None;
+        self.lost_told = written.lost_told;
+        self.state = written.state;
+        self.heads.send_replace(Head {
+            size: self.state.edge.size(),
+            root: self.state.edge.root(),
+        });
+    }
+
+    /// After a transaction that failed, finds out whether it is stored: the disk may have failed after it was.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Some(written) = &self.unsure else { return Ok(()) };
+        let stored = self.store.head().await?;
+        let is = |state: &State| stored.size == state.edge.size() && stored.seal == state.seal && !stored.has_others();
+        if is(&written.state) {
+            let written = written.clone();
+            self.take(written);
+        } else if is(&self.state) {
+            self.unsure = None;
+        } else {
+            return Err(Error::Foreign("another process has written to its database"));
+        }
+        Ok(())
     }
 }

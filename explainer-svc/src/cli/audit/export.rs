@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::{Failed, Progress, PublicKey, Streams, block_on, checkpoint_beside, key_of, public_key};
-use crate::audit::{SignedCheckpoint, export};
+use crate::audit::{Error, SignedCheckpoint, export};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
@@ -38,8 +38,19 @@ pub(crate) fn run(args: &ExportArgs, streams: &mut Streams<'_>) -> Result<(), Fa
     let mut told = |done: u64, of: u64| progress.show(err, &format!("{done} of {of} leaves"));
     if args.output == Path::new("-") {
         let mut out = std::io::BufWriter::new(&mut *streams.out);
-        block_on(export(&args.database, &key, &signed, &mut out, &mut told))??;
-        out.flush()?;
+        let exported = block_on(export(&args.database, &key, &signed, &mut out, &mut told))?;
+        match exported.and_then(|()| {
+            out.flush().map_err(|source| Error::File {
+                path: "the export".to_owned(),
+                source,
+            })
+        }) {
+            // Nobody reads on: there is nobody to tell either. The exit code says that it is not whole.
+            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+                return Err(Failed::Reported);
+            }
+            exported => exported?,
+        }
     } else {
         // Under its own name only when it is whole.
         let staged = args.output.with_extension("new");

@@ -79,6 +79,14 @@ fn checkpoint_beside(database: &Path) -> PathBuf {
     database.with_extension("checkpoint")
 }
 
+/// Prints a result. That nobody reads it to its end (`| head`) does not change what the exit code says.
+fn show(streams: &mut Streams<'_>, text: &[u8]) -> Result<(), Failed> {
+    match streams.out.write_all(text).and_then(|()| streams.out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Runs what is async in the library.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

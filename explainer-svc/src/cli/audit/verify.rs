@@ -1,13 +1,13 @@
 //! `whynot audit verify`.
 
-use std::io::BufReader;
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::super::style::count;
-use super::{Failed, Progress, PublicKey, Streams, block_on, checkpoint_beside, key_of, public_key, remote};
+use super::super::style::{Looks, count};
+use super::{Failed, Progress, PublicKey, Streams, block_on, checkpoint_beside, key_of, public_key, remote, show};
 use crate::api::Proof;
 use crate::audit::verify::{Problem, Report, Source, inclusion, payload, verify};
 use crate::audit::{Cosigner, Error, SignedCheckpoint};
@@ -24,9 +24,10 @@ pub(crate) struct VerifyArgs {
     /// One proof, as GET /v1/audit/proof gives it; - for standard input.
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
-    /// A checkpoint that the log must lead to: a file, or an address. Repeatable: what a witness keeps shows a fork.
+    /// A checkpoint that the log must lead to as well: a file, or an address. Repeatable: what a witness keeps shows a fork.
     ///
-    /// Default: the .checkpoint beside the database, the one in the export, the one in the proof.
+    /// Always checked: the .checkpoint beside the database, the one in the export, the one in the proof. A database without the file
+    /// beside it needs one named here.
     #[arg(long, value_name = "FILE|URL")]
     checkpoint: Vec<String>,
     /// The log's public key, or a file with it. Default: the one of the .key beside the database, or of the export.
@@ -54,6 +55,9 @@ struct Outcome {
     public_key: String,
     /// The key came with what it signed: who did both could have made it up.
     own_key: bool,
+    /// There is no checkpoint beside the database: only those that were named were checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_own_checkpoint: Option<String>,
     witnessed: Vec<Witnessed>,
     #[serde(flatten)]
     report: Report,
@@ -83,9 +87,17 @@ pub(crate) fn run(args: &VerifyArgs, streams: &mut Streams<'_>) -> Result<(), Fa
         Err(failed) => return Err(failed),
     };
     let mut notes = Vec::new();
-    if args.checkpoint.is_empty() {
-        notes.push(own_note.map_err(|error| unreadable(streams, &error))?);
-    }
+    // A witness is behind the log: what was changed since it looked, its checkpoint does not show.
+    let no_own_checkpoint = match own_note {
+        Ok(own) => {
+            notes.push(own);
+            None
+        }
+        Err(error) if args.checkpoint.is_empty() => {
+            return Err(unreadable(streams, &format!("{error}; name it with --checkpoint")));
+        }
+        Err(error) => Some(error),
+    };
     for place in &args.checkpoint {
         let note = remote::checkpoint(place).map_err(|error| unreadable(streams, &error))?;
         notes.push((place.clone(), note));
@@ -116,10 +128,13 @@ pub(crate) fn run(args: &VerifyArgs, streams: &mut Streams<'_>) -> Result<(), Fa
         origin: key.name().to_owned(),
         public_key: key.text().to_owned(),
         own_key: args.public_key.is_none(),
+        no_own_checkpoint,
         witnessed,
         report,
     };
-    print(args.output, &result, streams)?;
+    let mut text = Vec::new();
+    print(args.output, &result, streams.looks, &mut text)?;
+    show(streams, &text)?;
     if result.report.verified {
         return Ok(());
     }
@@ -133,7 +148,7 @@ fn open(args: &VerifyArgs) -> Result<Opened, Failed> {
     if let Some(database) = &args.database {
         let key = key_of(args.public_key.as_ref(), database)?;
         let place = checkpoint_beside(database).display().to_string();
-        let note = remote::checkpoint(&place).map_err(|error| format!("{error}; name it with --checkpoint"));
+        let note = remote::checkpoint(&place);
         let source = block_on(Source::database(database))??;
         return Ok((source, key, note.map(|note| (place, note))));
     }
@@ -181,13 +196,11 @@ fn witnessed(args: &VerifyArgs, checkpoints: &[SignedCheckpoint], problems: &mut
     found
 }
 
-fn print(output: Output, result: &Outcome, streams: &mut Streams<'_>) -> Result<(), Failed> {
-    let out = &mut *streams.out;
+fn print(output: Output, result: &Outcome, looks: Looks, out: &mut Vec<u8>) -> Result<(), Failed> {
     if output == Output::Json {
         writeln!(out, "{}", serde_json::to_string_pretty(result)?)?;
         return Ok(());
     }
-    let looks = streams.looks;
     let report = &result.report;
     if report.verified {
         writeln!(
@@ -231,13 +244,18 @@ fn print(output: Output, result: &Outcome, streams: &mut Streams<'_>) -> Result<
             witness.at
         )?;
     }
-    let unsigned = report.leaves.saturating_sub(report.signed);
-    if unsigned > 0 {
+    if report.sealed > 0 {
         writeln!(
             out,
-            "  {} after the last checkpoint, not signed in it",
-            leaves(unsigned)
+            "  {} after the last checkpoint, with the seal of the log's key in the database",
+            leaves(report.sealed)
         )?;
+    }
+    if let Some(missing) = &result.no_own_checkpoint {
+        let note = format!(
+            "  not checked: the log's own last checkpoint ({missing}); what is newer than those named may be cut off"
+        );
+        writeln!(out, "{}", looks.dim(&note))?;
     }
     writeln!(
         out,
@@ -279,25 +297,43 @@ fn proof(args: &VerifyArgs, file: &Path, streams: &mut Streams<'_>) -> Result<()
     let proof = proof.map_err(|error| unreadable(streams, &format!("{}: {error}", file.display())))?;
     let checked = SignedCheckpoint::open(proof.checkpoint.as_bytes(), key).and_then(|signed| {
         inclusion(&signed, proof.index, &proof.leaf, &proof.hashes)?;
-        if let (Some(salt), Some(bytes)) = (&proof.salt, &proof.payload) {
-            payload(&proof.leaf, salt, bytes)?;
-        }
-        Ok(signed)
+        let has_payload = match (&proof.salt, &proof.payload) {
+            (Some(salt), Some(bytes)) => {
+                payload(&proof.leaf, salt, bytes)?;
+                true
+            }
+            (None, None) => false,
+            // One without the other says nothing, and looks as if it were proven.
+            (None, Some(_)) => {
+                return Err(Error::Note(
+                    "there is a payload without its salt: nothing proves it".to_owned(),
+                ));
+            }
+            (Some(_), None) => return Err(Error::Note("there is a salt without its payload".to_owned())),
+        };
+        Ok((signed, has_payload))
     });
-    let (verified, text) = match &checked {
-        Ok(signed) => (
-            true,
-            format!(
+    let (verified, has_payload, text) = match &checked {
+        Ok((signed, has_payload)) => {
+            let place = format!(
                 "leaf {} is in the tree of {}",
                 proof.index,
                 leaves(signed.checkpoint.size)
-            ),
-        ),
-        Err(error) => (false, error.to_string()),
+            );
+            let of_payload = if *has_payload {
+                "its payload is the one that it commits to"
+            } else {
+                "its payload is not in the proof, and was not checked"
+            };
+            (true, *has_payload, format!("{place}; {of_payload}"))
+        }
+        Err(error) => (false, false, error.to_string()),
     };
-    if args.output == Output::Json {
-        let result = serde_json::json!({"verified": verified, "index": proof.index, "text": text});
-        writeln!(streams.out, "{result:#}")?;
+    let shown = if args.output == Output::Json {
+        let result = serde_json::json!({
+            "verified": verified, "index": proof.index, "payloadVerified": has_payload, "text": text,
+        });
+        format!("{result:#}\n")
     } else {
         let looks = streams.looks;
         let word = if verified {
@@ -305,7 +341,8 @@ fn proof(args: &VerifyArgs, file: &Path, streams: &mut Streams<'_>) -> Result<()
         } else {
             looks.bad("NOT VERIFIED")
         };
-        writeln!(streams.out, "{word}: {text}")?;
-    }
+        format!("{word}: {text}\n")
+    };
+    show(streams, shown.as_bytes())?;
     if verified { Ok(()) } else { Err(Failed::Reported) }
 }

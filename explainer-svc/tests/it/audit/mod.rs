@@ -1,6 +1,7 @@
 //! The audit log: what is appended stays, and what is changed is found.
 
 mod crash;
+mod forged;
 mod kinds;
 mod log;
 mod many;

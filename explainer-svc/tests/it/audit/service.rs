@@ -177,10 +177,11 @@ async fn a_proof_is_checked_without_the_server() {
         (
             verified.code,
             verified.out.starts_with(&format!("verified: leaf {leaf} "))
+                && verified.out.contains("its payload is the one")
         ),
         (Some(0), true),
         "{}",
-        verified.err
+        verified.out
     );
 
     for (member, from, to) in [
@@ -195,6 +196,27 @@ async fn a_proof_is_checked_without_the_server() {
         assert_eq!(verified.code, Some(1), "{member}: {}", verified.out);
         proof[member] = kept;
     }
+    // A payload that nothing proves is not passed on under a good word; without any the leaf alone is.
+    let verify = |proof: &Value| {
+        std::fs::write(folder.path().join("proof.json"), proof.to_string()).unwrap();
+        let verified = run(&folder, &["verify", "--proof", "proof.json", "--public-key", "log.pub"]);
+        (verified.code, verified.out)
+    };
+    let salt = proof["salt"].take();
+    proof["payload"] = r#"{"decision":"allow"}"#.into();
+    let (code, out) = verify(&proof);
+    assert!(
+        code == Some(1) && out.contains("NOT VERIFIED: there is a payload without its salt"),
+        "{out}"
+    );
+    proof["payload"] = Value::Null;
+    let (code, out) = verify(&proof);
+    assert!(
+        code == Some(0) && out.contains("its payload is not in the proof, and was not checked"),
+        "{out}"
+    );
+    proof["salt"] = salt;
+    assert_eq!(verify(&proof).0, Some(1));
     std::fs::write(folder.path().join("proof.json"), "{}").unwrap();
     assert_eq!(
         run(&folder, &["verify", "--proof", "proof.json", "--public-key", "log.pub"]).code,
@@ -435,4 +457,79 @@ async fn what_is_printed() {
         whynot(log.path(), &["audit", "verify", "--database", "no.db"]).code,
         Some(2)
     );
+}
+
+#[tokio::test]
+async fn what_agents_asked_and_what_that_cost_is_for_the_administrator() {
+    let folder = Folder::new().with(6).await;
+    let token = folder.file("token");
+    std::fs::write(&token, "the token of the administrator").unwrap();
+    let server = TestServer::at(&folder.file("whynot.db"), |config| {
+        config.policies.administrator = Some(explainer_svc::delivery::Token::open(token).unwrap());
+    })
+    .await;
+    let get = async |path: &str, token: Option<&str>| {
+        let request = server.client.get(format!("{}{path}", server.url));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    for (token, is_withheld) in [
+        (None, true),
+        (Some("another token"), true),
+        (Some("the token of the administrator"), false),
+    ] {
+        // A verdict, a model's call.
+        for (number, of_models) in [(0, false), (1, true)] {
+            let is_withheld = is_withheld && of_models;
+            let event = &get("/v1/audit/events?limit=2", token).await["items"][number];
+            let proof = get(&format!("/v1/audit/proof?index={number}"), token).await;
+            for shown in [event, &proof] {
+                assert_eq!(shown["withheld"], is_withheld, "{shown}");
+                assert_eq!(shown["payload"].is_null(), is_withheld, "{shown}");
+            }
+            assert_eq!(proof["salt"].is_null(), is_withheld, "{proof}");
+        }
+    }
+    // What is withheld is not wrong: the leaf is proven.
+    let proof = get("/v1/audit/proof?index=1", None).await.to_string();
+    std::fs::write(folder.file("proof.json"), proof).unwrap();
+    let key = whynot(folder.path(), &["audit", "key", "audit.key"]).out;
+    let verify = ["audit", "verify", "--proof", "proof.json", "--public-key", key.trim()];
+    let verified = whynot(folder.path(), &verify);
+    assert!(
+        verified.code == Some(0) && verified.out.contains("was not checked"),
+        "{}",
+        verified.out
+    );
+    server.stop().await;
+
+    // Where nobody has a token, it is as open as the rest.
+    let server = TestServer::at(&folder.file("whynot.db"), |_| {}).await;
+    let events = server.json("/v1/audit/events?kind=model-called").await;
+    assert_eq!(events["items"][0]["payload"]["number"], 1);
+}
+
+#[tokio::test]
+async fn whoever_reads_only_the_beginning_gets_the_same_exit_code() {
+    let log = Folder::new().with(12).await;
+    let verify = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_whynot"));
+        let arguments = ["audit", "verify", "--database", "audit.db"];
+        let mut child = command
+            .args(arguments)
+            .current_dir(log.path())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(verify(), (Some(0), String::new()));
+    log.sql(&["DELETE FROM payload WHERE leaf = 3"]).await;
+    assert_eq!(verify(), (Some(1), String::new()));
 }
