@@ -111,7 +111,7 @@ impl Attestations {
             let days = on.until(until).map_or(i32::MAX, |span| span.get_days());
             if days > LONGEST {
                 return Err(wrong(&format!(
-                    "from {on} until {until} is {days} days, and {LONGEST} are the most: who attests looks at it again each year"
+                    "from {on} until {until} is {days} days, and {LONGEST} are the most: who attests looks again each year"
                 )));
             }
             let attestation = Attestation {

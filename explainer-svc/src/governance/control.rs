@@ -176,7 +176,8 @@ pub struct Share {
     /// Which of them are looked at.
     #[serde(default)]
     pub of: Conditions,
-    /// Only measurements of what may speak now: of the release gate's file and the explainer's route as the gateway was last started.
+    /// Only measurements of what may speak now: of the release gate's file and the explainer's route as the gateway
+    /// was last started.
     #[serde(default)]
     pub in_force: bool,
     /// What has to hold.

@@ -71,8 +71,8 @@ pub(super) struct Seen {
 }
 
 impl Facts {
-    /// Reads the events that the controls ask for. What cannot be read is a problem and never an error: else whoever damages
-    /// the log silences what it should say.
+    /// Reads the events that the controls ask for. What cannot be read is a problem and never an error: else whoever
+    /// damages the log silences what it should say.
     ///
     /// # Errors
     /// The process is shutting down.

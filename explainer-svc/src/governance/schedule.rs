@@ -26,7 +26,7 @@ impl Governance {
             ticks.tick().await;
             match self.evaluated().await {
                 Ok((report, news)) => {
-                    untold.next(&report, news);
+                    untold.next(&report, &news);
                     if !untold.is_empty() && self.told(&report, &untold.regressions).await {
                         untold.told();
                     }
@@ -84,7 +84,7 @@ impl Governance {
             Err(error) if is_over(&error) => return Err(error.into()),
             // A log that cannot be written is no reason to keep silent about it.
             Err(error) => {
-                tracing::error!(event = "governance_unrecorded", %error, "an evaluation is not in the audit log")
+                tracing::error!(event = "governance_unrecorded", %error, "an evaluation is not in the audit log");
             }
         }
         inner
@@ -145,11 +145,11 @@ struct Untold {
 }
 
 impl Untold {
-    fn next(&mut self, report: &Report, news: Vec<Regression>) {
+    fn next(&mut self, report: &Report, news: &[Regression]) {
         self.failure_told = false;
         self.regressions
-            .retain(|old| is_among(old, &report.regressions) && !is_among(old, &news));
-        self.regressions.extend(news);
+            .retain(|old| is_among(old, &report.regressions) && !is_among(old, news));
+        self.regressions.extend_from_slice(news);
         self.log = !report.log.verified && !self.log_told;
         self.log_told &= !report.log.verified;
     }

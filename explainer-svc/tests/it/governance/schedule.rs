@@ -249,7 +249,11 @@ async fn a_log_that_is_changed_is_told_and_turns_everything_red() {
         "{text}"
     );
     assert_eq!(told[0]["logVerified"], false);
-    assert!(told[0]["problems"][0].as_str().unwrap().contains("leaf"), "{}", told[0]);
+    assert!(
+        told[0]["problems"][0].as_str().unwrap().contains("they were changed"),
+        "{}",
+        told[0]
+    );
     let report = stand.governance.report().await.unwrap();
     assert!(!report.log.verified);
     let green: Vec<_> = report
