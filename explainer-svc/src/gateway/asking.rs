@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Inner;
@@ -100,6 +101,31 @@ impl Bill {
 }
 
 impl Asking<'_> {
+    /// One attempt.
+    async fn once(&self, question: &Question<'_>, body: &Value, patience: Duration) -> Result<Answered, Fault> {
+        let until = self.call.deadline.min(Instant::now() + self.route.attempt_timeout);
+        let asked = self.place.remote.ask(question, body, patience);
+        tokio::time::timeout_at(until, asked).await.unwrap_or_else(|_| {
+            Err(Fault {
+                // It may have answered, for all that is known here.
+                began: Some(most(question)),
+                ..Fault::new(FaultKind::Stalled, "the attempt took too long")
+            })
+        })
+    }
+
+    /// What a fault says about the provider: nothing, where there was no time.
+    fn judge(&self, fault: &Fault, patience: Duration, now: Instant) {
+        let Place { remote, breaker, .. } = &self.place;
+        let is_hurried = patience < remote.time_for(fault.kind) / 2;
+        let breaks = fault.kind.breaks() && now < self.call.deadline && !is_hurried;
+        match (breaks, fault.retry_after) {
+            (true, _) => breaker.failed(now),
+            (false, Some(wait)) => breaker.quiet(now, wait),
+            (false, None) => breaker.over(),
+        }
+    }
+
     /// How long this place may be silent: those after it have as much.
     fn patience(&self) -> Duration {
         self.call.deadline.saturating_duration_since(Instant::now()) / self.left.max(1)
@@ -277,18 +303,9 @@ impl Inner {
                 ));
             };
             attempts += 1;
-            let until = call.deadline.min(Instant::now() + route.attempt_timeout);
             bill.tools = bill.tools.max(tools(&body));
             let patience = asking.patience();
-            let result = tokio::time::timeout_at(until, place.remote.ask(&question, &body, patience)).await;
-            let result = result.unwrap_or_else(|_| {
-                Err(Fault {
-                    // It may have answered, for all that is known here.
-                    began: Some(most(&question)),
-                    ..Fault::new(FaultKind::Stalled, "the attempt took too long")
-                })
-            });
-            match result {
+            match asking.once(&question, &body, patience).await {
                 Ok(answered) => {
                     let usage = answered.usage.unwrap_or_else(|| bounds(&question, &answered.text));
                     bill.add(self.settle(call, place, reservation, usage));
@@ -302,14 +319,7 @@ impl Inner {
                         None => drop(reservation),
                     }
                     let now = Instant::now();
-                    // Who has no time says nothing about the provider.
-                    let is_hurried = patience < place.remote.time_for(fault.kind) / 2;
-                    let breaks = fault.kind.breaks() && now < call.deadline && !is_hurried;
-                    match (breaks, fault.retry_after) {
-                        (true, _) => place.breaker.failed(now),
-                        (false, Some(wait)) => place.breaker.quiet(now, wait),
-                        (false, None) => place.breaker.over(),
-                    }
+                    asking.judge(&fault, patience, now);
                     self.observed(place, fault.kind.name());
                     let pause = fault.retry_after.or_else(|| pauses.next()).unwrap_or_default();
                     // Who was silent once is not waited for again while there is somebody else.

@@ -137,25 +137,9 @@ impl Inner {
             subject: call.agent.clone(),
             payload,
         };
-        let keeping = async {
-            if let Some(key) = key.filter(|_| !from_cache)
-                && let Err(error) = self.cache.put(&key, &kept).await
-            {
-                tracing::error!(%error, "an answer cannot be kept");
-            }
-        };
-        // An answer that is given is one that is recorded and was charged, also when the process is killed at the next moment. Neither
-        // waits for the other.
         let settling = std::mem::take(&mut source.bill.settling);
-        let settled = join_all(settling.into_iter().map(Settling::is_written));
-        let (appended, settled, ()) = tokio::join!(self.trail.append(event), settled, keeping);
-        let audit = appended.map_err(|error| {
-            tracing::error!(error, "a call is not in the audit log, so its answer is not given");
-            Refused::Unrecorded("audit log")
-        })?;
-        if settled.contains(&false) {
-            return Err(Refused::Unrecorded("budgets"));
-        }
+        let keeping = key.filter(|_| !from_cache).map(|key| (key, &kept));
+        let audit = self.recorded(event, settling, keeping).await?;
         Ok(Completion {
             clean,
             model: source.target.model,
@@ -167,6 +151,33 @@ impl Inner {
             stop: kept.stop,
             cached: from_cache,
         })
+    }
+
+    /// An answer that is given is one that is in the audit log and was charged, also when the process is killed at the next moment.
+    /// Neither waits for the other.
+    async fn recorded(
+        &self,
+        event: Event,
+        settling: Vec<Settling>,
+        keeping: Option<(String, &Kept)>,
+    ) -> Result<u64, Refused> {
+        let keep = async {
+            if let Some((key, kept)) = keeping
+                && let Err(error) = self.cache.put(&key, kept).await
+            {
+                tracing::error!(%error, "an answer cannot be kept");
+            }
+        };
+        let settled = join_all(settling.into_iter().map(Settling::is_written));
+        let (appended, settled, ()) = tokio::join!(self.trail.append(event), settled, keep);
+        let audit = appended.map_err(|error| {
+            tracing::error!(error, "a call is not in the audit log, so its answer is not given");
+            Refused::Unrecorded("audit log")
+        })?;
+        if settled.contains(&false) {
+            return Err(Refused::Unrecorded("budgets"));
+        }
+        Ok(audit)
     }
 
     async fn asked(

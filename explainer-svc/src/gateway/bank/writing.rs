@@ -142,7 +142,9 @@ impl Writer {
         match self.written_at_once(&all, &mut at_once).await {
             Ok(()) => {
                 self.learn(at_once, after);
-                all.into_iter().for_each(|command| self.came_back(command, true));
+                for command in all {
+                    self.came_back(command, true);
+                }
                 return Ok(());
             }
             Err(error) if is_about_what_was_written(&error) => {}

@@ -6,7 +6,7 @@ use super::raw::RawAgent;
 use super::reading::Problems;
 use super::{beside, name};
 use crate::gateway::agents::Agent;
-use crate::gateway::secret::Digested;
+use crate::gateway::secret::{Digested, Source};
 
 pub(super) fn agents(raw: Vec<RawAgent>, folder: &Path, problems: &mut Problems) -> Vec<Agent> {
     let mut agents: Vec<Agent> = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn agents(raw: Vec<RawAgent>, folder: &Path, problems: &mut Problems)
             wrong("requestsPerMinute", "expected at least 1");
         }
         let token = raw.token.map(|source| beside(source, folder));
-        match token.as_ref().map(|token| token.read()) {
+        match token.as_ref().map(Source::read) {
             None => {}
             Some(Err(problem)) => wrong("token", &problem),
             Some(Ok(key)) if !key.is_long() => {

@@ -10,6 +10,7 @@ use reqwest::Url;
 use super::raw::{Kind, RawProvider};
 use super::reading::Problems;
 use super::{Provider, beside, name};
+use crate::gateway::secret::Source;
 
 /// Those of the file by name, each with the models that it may be asked for. One that is wrong is among them: what leads to it
 /// is not wrong for that.
@@ -99,7 +100,7 @@ fn provider(raw: RawProvider, folder: &Path, wrong: &mut impl FnMut(&str, &str))
     let first_byte_timeout = milliseconds("firstByteTimeoutMs", raw.first_byte_timeout_ms, 20_000);
     let idle_timeout = milliseconds("idleTimeoutMs", raw.idle_timeout_ms, 10_000);
     let key = raw.key.map(|source| beside(source, folder));
-    if let Some(Err(problem)) = key.as_ref().map(|key| key.read()) {
+    if let Some(Err(problem)) = key.as_ref().map(Source::read) {
         wrong("key", &problem);
     }
     let provider = Provider {

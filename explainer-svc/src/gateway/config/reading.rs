@@ -229,7 +229,7 @@ items:
             "items[1].models: invalid type",
             "items[1].more: unknown field",
             "items[2].models[0]: invalid type",
-            "items[2].key: unknown variant `fil`",
+            "unknown variant `fil`",
             "items[3].models: is missing",
             "items[4]: invalid type",
         ] {

@@ -4,7 +4,7 @@ use explainer_svc::gateway::{Call, Refused};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 
-use super::provider::{Provider, answer, response};
+use super::provider::{Provider, Step, answer, event, stream_head};
 use super::{Stand, call, patient};
 
 /// As an administrator of the machine could do.
@@ -19,7 +19,7 @@ const BUDGETS: &str = "budgets:\n  - {name: monthly, period: month, tokens: {har
 #[tokio::test]
 async fn no_provider_can_say_more_than_a_question_and_its_answer_can_take() {
     let provider = Provider::start(|number, _| match number {
-        0 | 1 => answer("because", u64::MAX, u64::MAX),
+        0 | 1 => answer("because", u64::MAX / 2, u64::MAX / 2),
         _ => answer("because", 3, 4),
     })
     .await;
@@ -94,8 +94,10 @@ async fn a_charge_that_can_never_be_written_stops_its_own_answer_only() {
 
 #[tokio::test]
 async fn what_was_paid_and_tried_again_is_in_the_answer_and_in_the_log() {
-    let provider = Provider::start(|number, _| match number {
-        0 | 2 | 3 => response("200 OK", "content-type: application/json\r\n", "not json"),
+    // What broke off is charged by its length: four tokens at most.
+    let piece = event(&json!({"choices": [{"index": 0, "delta": {"content": "half"}}]}));
+    let provider = Provider::start(move |number, _| match number {
+        0 | 2 | 3 => vec![stream_head(), piece.clone(), Step::Close],
         _ => answer("because", 3, 4),
     })
     .await;
@@ -104,6 +106,7 @@ async fn what_was_paid_and_tried_again_is_in_the_answer_and_in_the_log() {
     let first = stand.gateway.complete(call("why?")).await.unwrap();
     let next = stand.gateway.complete(call("why?")).await.unwrap();
     assert_eq!((first.provider.as_str(), next.provider.as_str()), ("a", "b"));
+    assert_eq!((first.cost.unwrap().0, next.cost.unwrap().0), (8_000, 10_000));
     let cost = first.cost.unwrap().0 + next.cost.unwrap().0;
     let rows = stand.gateway.usage("2000-01-01").await.unwrap();
     let paid: i64 = rows.iter().map(|row| row.nanodollars).sum();

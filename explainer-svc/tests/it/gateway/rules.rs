@@ -274,7 +274,7 @@ fn a_wrong_file_is_refused_with_the_place_and_all_reasons() {
         (
             "agents:",
             "budgets: [{name: x, period: day, tokens: {soft: 2, hard: 1}}]\nagents:",
-            "budgets[0].soft",
+            "budgets[0].tokens.soft",
         ),
         ("agents:", "policy: [none.rego]\nagents:", "policy: "),
         ("agents:", "defaultRoute: x\nagents:", "defaultRoute"),
