@@ -121,7 +121,7 @@ pub(super) struct Settling(oneshot::Receiver<bool>);
 
 impl Settling {
     /// Whether it is written; `false` when it cannot be now.
-    pub(super) async fn is_written(self) -> bool {
+    pub(super) async fn written(self) -> bool {
         self.0.await.unwrap_or(false)
     }
 }

@@ -168,7 +168,7 @@ impl Inner {
                 tracing::error!(%error, "an answer cannot be kept");
             }
         };
-        let settled = join_all(settling.into_iter().map(Settling::is_written));
+        let settled = join_all(settling.into_iter().map(Settling::written));
         let (appended, settled, ()) = tokio::join!(self.trail.append(event), settled, keep);
         let audit = appended.map_err(|error| {
             tracing::error!(error, "a call is not in the audit log, so its answer is not given");
