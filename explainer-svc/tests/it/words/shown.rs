@@ -257,6 +257,10 @@ async fn the_namespaces_team_pays_and_not_the_one_that_an_object_names() {
     ] {
         assert_eq!(stand.server.explain(&body).await["source"], source, "{body}");
     }
+    // Events are there once they are signed, a moment after the answer.
+    stand
+        .event_that("model-called", |payload| payload["team"] == "shop")
+        .await;
     let paid: Vec<String> = stand
         .events("model-called")
         .await
