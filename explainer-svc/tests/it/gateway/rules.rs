@@ -297,10 +297,10 @@ fn a_wrong_file_is_refused_with_the_place_and_all_reasons() {
     // One mistake hides no other, and what comes of it is none.
     let all = problem(
         "region: eu-west-1, models: [m]",
-        "region: '', concurrency: many, models: [m]",
+        "region: '', stream: many, models: [m]",
     );
     assert!(
-        all.contains("providers[0].region") && all.contains("providers[0].concurrency"),
+        all.contains("providers[0].region") && all.contains("providers[0].stream"),
         "{all}"
     );
     assert!(!all.contains("routes"), "{all}");
