@@ -113,17 +113,17 @@ impl Governance {
     /// Whether somebody could be told, or there is nobody to tell.
     async fn told(&self, report: &Report, regressions: &[Regression]) -> bool {
         let Some(alert) = &self.0.alert else { return true };
-        self.is_sent(alert.send(report, regressions).await)
+        self.is_sent(&alert.send(report, regressions).await)
     }
 
     async fn told_of_failure(&self, why: &str) -> bool {
         let Some(alert) = &self.0.alert else { return true };
-        self.is_sent(alert.failed(&self.0.public_url, why).await)
+        self.is_sent(&alert.failed(&self.0.public_url, why).await)
     }
 
-    fn is_sent(&self, sent: Result<(), String>) -> bool {
+    fn is_sent(&self, sent: &Result<(), String>) -> bool {
         self.0.metrics.governance().alerted(sent.is_ok());
-        if let Err(error) = &sent {
+        if let Err(error) = sent {
             tracing::error!(
                 event = "alert_failed",
                 error,
