@@ -7,6 +7,7 @@ mod log;
 mod many;
 mod service;
 mod tamper;
+mod witness;
 
 use std::path::{Path, PathBuf};
 

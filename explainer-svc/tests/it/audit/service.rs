@@ -9,7 +9,7 @@ use crate::cli::{Run, whynot};
 use crate::support::{TestServer, denial};
 
 /// The server, with what it was told in the log.
-async fn told(server: &TestServer, times: u64) -> Vec<Value> {
+pub(super) async fn told(server: &TestServer, times: u64) -> Vec<Value> {
     let before = server.json("/v1/audit/events?kind=verdict-explained&limit=1000").await;
     let before = before["items"].as_array().unwrap().len() as u64;
     for _ in 0..times {
@@ -26,20 +26,20 @@ async fn told(server: &TestServer, times: u64) -> Vec<Value> {
     panic!("what was told is not in the log");
 }
 
-fn run(folder: &TempDir, arguments: &[&str]) -> Run {
+pub(super) fn run(folder: &TempDir, arguments: &[&str]) -> Run {
     let mut all = vec!["audit"];
     all.extend(arguments);
     whynot(folder.path(), &all)
 }
 
 /// Commands are processes: not on the thread that answers them.
-async fn beside(folder: &std::sync::Arc<TempDir>, arguments: Vec<String>) -> Run {
+pub(super) async fn beside(folder: &std::sync::Arc<TempDir>, arguments: Vec<String>) -> Run {
     let folder = std::sync::Arc::clone(folder);
     let work = move || run(&folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-fn strings(arguments: &[&str]) -> Vec<String> {
+pub(super) fn strings(arguments: &[&str]) -> Vec<String> {
     arguments.iter().map(ToString::to_string).collect()
 }
 
@@ -223,131 +223,6 @@ async fn a_proof_is_checked_without_the_server() {
         Some(2)
     );
     assert_eq!(run(&folder, &["verify", "--proof", "proof.json"]).code, Some(2));
-}
-
-/// A witness with what it remembers.
-struct Witness {
-    folder: std::sync::Arc<TempDir>,
-    log_key: String,
-    own_key: String,
-}
-
-impl Witness {
-    /// Of the log whose key is in the folder.
-    fn new(folder: &std::sync::Arc<TempDir>) -> Self {
-        let log_key = run(folder, &["key", "audit.key"]).out.trim().to_owned();
-        let made = run(
-            folder,
-            &["key", "w.key", "--new", "witness.example.com/w1", "--witness"],
-        );
-        assert_eq!(made.code, Some(0), "{}", made.err);
-        Self {
-            folder: std::sync::Arc::clone(folder),
-            log_key,
-            own_key: made.out.trim().to_owned(),
-        }
-    }
-
-    /// The exit code of one look, and what it says.
-    async fn look(&self, server: &TestServer) -> (Option<i32>, String) {
-        let log = format!("{}/audit", server.url);
-        let who = [
-            "witness",
-            "--log",
-            &log,
-            "--public-key",
-            &self.log_key,
-            "--key",
-            "w.key",
-        ];
-        let looked = beside(
-            &self.folder,
-            strings(&[&who[..], &["--state", "w.checkpoint", "--once"]].concat()),
-        )
-        .await;
-        (looked.code, looked.err)
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_witness_follows_a_log() {
-    let folder = std::sync::Arc::new(TempDir::new().unwrap());
-    let server = TestServer::at(&folder.path().join("whynot.db"), |_| {}).await;
-    told(&server, 260).await;
-    let witness = Witness::new(&folder);
-    for expected in ["for the first time", "as before"] {
-        let (code, said) = witness.look(&server).await;
-        assert!(code == Some(0) && said.contains(expected), "{said}");
-    }
-    told(&server, 20).await;
-    let (code, said) = witness.look(&server).await;
-    assert!(
-        // With a reminder for each of them.
-        code == Some(0) && said.contains(" more, and the first ") && said.contains(" are the same"),
-        "{said}"
-    );
-    server.stop().await;
-    let verify = [
-        "verify",
-        "--database",
-        "audit.db",
-        "--checkpoint",
-        "w.checkpoint",
-        "--witness-key",
-        &witness.own_key,
-    ];
-    let verified = run(&folder, &verify);
-    assert!(
-        verified.code == Some(0) && verified.out.contains("witness.example.com/w1 cosigned "),
-        "{}",
-        verified.out
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_witness_refuses_a_fork() {
-    let folder = std::sync::Arc::new(TempDir::new().unwrap());
-    let server = TestServer::at(&folder.path().join("whynot.db"), |_| {}).await;
-    told(&server, 20).await;
-    let witness = Witness::new(&folder);
-    assert_eq!(witness.look(&server).await.0, Some(0));
-    server.stop().await;
-
-    // The holder of the key writes another history.
-    let fork = Folder::new();
-    std::fs::copy(folder.path().join("audit.key"), fork.file("audit.key")).unwrap();
-    let server = TestServer::at(&fork.file("whynot.db"), |config| config.audit.begin = true).await;
-    let (code, said) = witness.look(&server).await;
-    assert!(
-        code == Some(1) && said.contains("ALARM") && said.contains("set back"),
-        "{said}"
-    );
-    told(&server, 300).await;
-    let (code, said) = witness.look(&server).await;
-    assert!(code == Some(1) && said.contains("THE LOG WAS FORKED"), "{said}");
-    let evidence = std::fs::read_to_string(folder.path().join("w.fork")).unwrap();
-    assert_eq!(evidence.matches("— whynot ").count(), 2, "{evidence}");
-    // It does not forget.
-    let (code, said) = witness.look(&server).await;
-    assert!(code == Some(1) && said.contains("was forked"), "{said}");
-
-    let url = format!("{}/audit/checkpoint", server.url);
-    let database = fork.file("audit.db");
-    let verify = [
-        "verify",
-        "--database",
-        database.to_str().unwrap(),
-        "--checkpoint",
-        &url,
-        "--checkpoint",
-        "w.checkpoint",
-    ];
-    let verified = beside(&folder, strings(&verify)).await;
-    assert!(
-        verified.code == Some(1) && verified.out.contains("(tree)"),
-        "{}",
-        verified.out
-    );
 }
 
 #[tokio::test]
