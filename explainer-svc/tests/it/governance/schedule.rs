@@ -260,7 +260,7 @@ async fn a_log_that_is_changed_is_told_and_turns_everything_red() {
         .controls
         .iter()
         .filter(|control| control.status == governance::Status::Evidenced)
-        .map(|control| control.name())
+        .map(governance::report::Assessed::name)
         .collect();
     assert!(green.iter().all(|name| name == "nist-ai-rmf/MEASURE 2.4"), "{green:?}");
     let metrics = stand.metrics.encode().unwrap();
