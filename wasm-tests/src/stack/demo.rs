@@ -294,6 +294,8 @@ impl Demo<'_> {
         let mut answer = client
             .get(link)
             .header("accept", "application/json")
+            // What models were asked and what that cost is for the administrator.
+            .header("authorization", self.stack.authorization()?)
             .call()
             .with_context(|| format!("asking {link}"))?;
         let text = answer.body_mut().read_to_string()?;

@@ -177,6 +177,13 @@ impl Stack {
         self.settings.run_dir.join("audit.db")
     }
 
+    /// What a request of the administrator of a live stack has in `authorization`.
+    pub fn authorization(&self) -> Result<String> {
+        let file = self.settings.token_file();
+        let token = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        Ok(format!("Bearer {}", token.trim()))
+    }
+
     /// Lets the explainer of a live stack read another folder of policies from now on.
     pub fn switch_policies(&self, folder: &Path) -> Result<()> {
         let new = self.settings.run_dir.join("policies-source.new");

@@ -81,6 +81,7 @@ fn get(stack: &TestStack, url: &str) -> Value {
         .unwrap()
         .get(url)
         .header("accept", "application/json")
+        .header("authorization", stack.authorization().unwrap())
         .call()
         .unwrap();
     let text = answer.body_mut().read_to_string().unwrap();

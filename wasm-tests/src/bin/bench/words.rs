@@ -288,7 +288,9 @@ impl<'s> Asking<'s> {
 
     fn json(&self, path: &str) -> Result<Value> {
         let url = format!("{}{path}", self.stack.explainer_url());
-        let mut answer = self.explainer.get(&url).header("accept", "application/json").call()?;
+        let asked = self.explainer.get(&url).header("accept", "application/json");
+        // What models were asked is for the administrator.
+        let mut answer = asked.header("authorization", self.stack.authorization()?).call()?;
         let text = answer.body_mut().read_to_string()?;
         serde_json::from_str(&text).with_context(|| format!("{url}: {text}"))
     }

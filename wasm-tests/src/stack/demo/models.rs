@@ -226,7 +226,8 @@ impl Demo<'_> {
         let (kind, index) = (member("kind"), member("index"));
         writeln!(
             out,
-            "$ curl -s '{}/v1/audit/events?kind={}&from={index}&limit=1' | jq -c '.items[0].payload'\n{}",
+            "$ curl -s -H \"authorization: Bearer $(cat {})\" '{}/v1/audit/events?kind={}&from={index}&limit=1' | jq -c '.items[0].payload'\n{}",
+            self.shown_path(&self.stack.settings().token_file()),
             self.stack.explainer_url(),
             kind.as_str().unwrap_or_default(),
             member("payload")
