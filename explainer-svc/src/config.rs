@@ -16,7 +16,7 @@ use crate::gateway::{GatewayArgs, Setup};
 use crate::governance::{self, GovernanceArgs};
 use crate::ledger::Rules;
 use crate::telemetry::LogFormat;
-use crate::words::{self, WordsArgs};
+use crate::words::{self, Prompts, WordsArgs};
 
 /// The arguments of `whynot serve`. Each has an environment variable; the argument wins.
 #[derive(Debug, Clone, Args)]
@@ -205,7 +205,8 @@ impl Config {
 
 impl Config {
     /// What the audit log has of it.
-    pub(crate) fn event(&self, revision: Option<&str>) -> audit::Event {
+    pub(crate) fn event(&self, revision: Option<&str>, prompts: Option<&Prompts>) -> audit::Event {
+        let prompts = prompts.map(|prompts| [&prompts.explain.id, &prompts.change.id]);
         let payload = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "policies": revision,
@@ -213,6 +214,7 @@ impl Config {
             "retentionDays": self.retention_days,
             "auditRetentionDays": self.audit.retention_days,
             "models": self.gateway.is_some(),
+            "prompts": prompts,
             "usageRetentionDays": self.usage_retention_days,
             "administrator": self.policies.administrator.is_some(),
             "clients": self.clients.is_some(),

@@ -73,7 +73,10 @@ impl Server {
         let context = LiveContext::start(config.context.clone(), delivery.inventory().await).await?;
         metrics.of_context(context.clone());
         let explainer = explainer.with_audit(audit.clone());
-        audit.record(config.event(delivery.current().as_ref().map(|current| current.revision.as_str())));
+        let prompts = prompts(&config)?;
+        let current = delivery.current();
+        let revision = current.as_ref().map(|current| current.revision.as_str());
+        audit.record(config.event(revision, prompts.as_ref()));
         let upstreams = Upstreams::new(delivery.clone(), context.clone());
         let gateway = match &config.gateway {
             Some(setup) => match setup.open(&config.database, &audit, metrics.gateway().clone()).await {
@@ -87,7 +90,7 @@ impl Server {
             None => None,
         };
         let writer = match &gateway {
-            Some(gateway) => writer(gateway, &config, &audit, &upstreams, &metrics)?,
+            Some(gateway) => prompts.and_then(|prompts| writer(gateway, prompts, &audit, &upstreams, &metrics)),
             None => None,
         };
         let explainer = match writer {
@@ -193,39 +196,37 @@ impl Server {
     }
 }
 
-/// Who asks models for words; nobody, when the gateway's file does not say so.
-fn writer(
-    gateway: &Gateway,
-    config: &Config,
-    audit: &Log,
-    upstreams: &Upstreams,
-    metrics: &Metrics,
-) -> anyhow::Result<Option<Writer>> {
-    if config.words.mode == Mode::Off {
-        return Ok(None);
-    }
-    let has_agent = gateway.settings().agents.iter().any(|agent| agent.name == words::AGENT);
-    if !has_agent {
-        tracing::warn!(
-            agent = words::AGENT,
-            "the gateway's file has no such agent, so no model is asked for words about denials"
-        );
+/// What models are asked for words with; nothing, when none is to be asked.
+fn prompts(config: &Config) -> anyhow::Result<Option<Prompts>> {
+    if config.gateway.is_none() || config.words.mode == Mode::Off {
         return Ok(None);
     }
     let prompts = match &config.words.prompts {
         Some(folder) => Prompts::load(folder),
         None => Prompts::shipped(),
     };
-    let prompts = prompts.context("--prompts")?;
+    Ok(Some(prompts.context("--prompts")?))
+}
+
+/// Who asks models for words; nobody, when the gateway's file does not say so.
+fn writer(
+    gateway: &Gateway,
+    prompts: Prompts,
+    audit: &Log,
+    upstreams: &Upstreams,
+    metrics: &Metrics,
+) -> Option<Writer> {
+    let has_agent = gateway.settings().agents.iter().any(|agent| agent.name == words::AGENT);
+    if !has_agent {
+        tracing::warn!(
+            agent = words::AGENT,
+            "the gateway's file has no such agent, so no model is asked for words about denials"
+        );
+        return None;
+    }
     let verifier = Verifier::Live(upstreams.clone());
     let metrics = metrics.words().clone();
-    Ok(Some(Writer::new(
-        gateway.clone(),
-        prompts,
-        audit.clone(),
-        verifier,
-        metrics,
-    )))
+    Some(Writer::new(gateway.clone(), prompts, audit.clone(), verifier, metrics))
 }
 
 /// Other policies may read other kinds of the cluster's objects, and that there are others is for the audit log.

@@ -36,7 +36,7 @@ struct Source {
 struct Known {
     fallbacks: Vec<Fallback>,
     called: Value,
-    guard: Option<Fired>,
+    guard: Option<String>,
 }
 
 impl Inner {
@@ -107,6 +107,7 @@ impl Inner {
         if kept.is_none()
             && let Some(guard) = key.as_ref().and_then(|key| self.cache.refused(key))
         {
+            known.guard = Some(guard.clone());
             return Err(Refused::Guard { guard, inbound: false });
         }
         let from_cache = kept.is_some();
@@ -138,8 +139,13 @@ impl Inner {
             payload,
         };
         let settling = std::mem::take(&mut source.bill.settling);
-        let keeping = key.filter(|_| !from_cache).map(|key| (key, &kept));
-        let audit = self.recorded(event, settling, keeping).await?;
+        let audit = self.recorded(event, settling).await?;
+        // Only what was given is kept: who asks next is still waiting for its turn.
+        if let Some(key) = key.filter(|_| !from_cache)
+            && let Err(error) = self.cache.put(&key, &kept).await
+        {
+            tracing::error!(%error, "an answer cannot be kept");
+        }
         Ok(Completion {
             clean,
             model: source.target.model,
@@ -155,21 +161,9 @@ impl Inner {
 
     /// An answer that is given is one that is in the audit log and was charged, also when the process is killed at the next moment.
     /// Neither waits for the other.
-    async fn recorded(
-        &self,
-        event: Event,
-        settling: Vec<Settling>,
-        keeping: Option<(String, &Kept)>,
-    ) -> Result<u64, Refused> {
-        let keep = async {
-            if let Some((key, kept)) = keeping
-                && let Err(error) = self.cache.put(&key, kept).await
-            {
-                tracing::error!(%error, "an answer cannot be kept");
-            }
-        };
+    async fn recorded(&self, event: Event, settling: Vec<Settling>) -> Result<u64, Refused> {
         let settled = join_all(settling.into_iter().map(Settling::written));
-        let (appended, settled, ()) = tokio::join!(self.trail.append(event), settled, keep);
+        let (appended, settled) = tokio::join!(self.trail.append(event), settled);
         let audit = appended.map_err(|error| {
             tracing::error!(error, "a call is not in the audit log, so its answer is not given");
             Refused::Unrecorded("audit log")
@@ -276,12 +270,11 @@ impl Inner {
                 "policy": call.policy, "detail": detail, "report": fired.report,
             })),
         });
-        let refused = Refused::Guard {
+        known.guard = Some(fired.guard.to_owned());
+        Refused::Guard {
             guard: fired.guard.to_owned(),
             inbound,
-        };
-        known.guard = Some(fired);
-        refused
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of it is in the leaf's payload")]
@@ -343,7 +336,7 @@ impl Inner {
             payload: cut(json!({
                 "agent": call.agent, "team": call.team, "purpose": call.purpose, "policy": call.policy,
                 "model": name, "reason": reason, "detail": detail, "fallbacks": known.fallbacks,
-                "called": known.called, "guard": known.guard.as_ref().map(|fired| fired.guard),
+                "called": known.called, "guard": known.guard,
                 "milliseconds": milliseconds(begun),
             })),
         });

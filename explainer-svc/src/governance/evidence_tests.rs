@@ -48,6 +48,16 @@ fn a_measurement_counts_only_as_long_as_it_is_new_and_of_what_may_speak() {
     for name in names {
         assert_eq!(status(&said, name), Status::NotEvidenced, "{name}");
     }
+    // The service asks with another prompt than what was measured, or nobody knows with which.
+    let other = json!([{"name": "explain", "version": 1, "hash": "h"}, {"name": "change", "version": 1, "hash": "i"}]);
+    for prompts in [other, json!([]), json!(null)] {
+        let mut reworded = events();
+        reworded[0].payload.as_mut().unwrap()["prompts"] = prompts.clone();
+        let said = report(&facts(reworded));
+        for name in names {
+            assert_eq!(status(&said, name), Status::NotEvidenced, "{name}: {prompts}");
+        }
+    }
     // With no thresholds anything passes.
     let mut boundless = events();
     let measured = boundless

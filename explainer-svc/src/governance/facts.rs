@@ -150,7 +150,8 @@ impl Facts {
         (!self.service().is_some_and(is_older)).then_some(last)
     }
 
-    /// Whether a measurement passed, is of the file that says who may speak, and of a place of the explainer's route.
+    /// Whether a measurement passed, is of the file that says who may speak, of a place of the explainer's route, and of the
+    /// prompts that it asks with.
     pub(super) fn is_in_force(&self, event: &RecordedEvent) -> bool {
         let of_event = |member: &str| event.payload.as_ref()?.get(member)?.as_str();
         let gateway = self.configuration(Part::Gateway);
@@ -165,6 +166,18 @@ impl Facts {
             && digest.is_some()
             && digest == configured("releaseGate").and_then(Value::as_str)
             && released.is_some_and(|places| places.iter().any(|one| one.as_str() == place.as_deref()))
+            && self.asks_with(event)
+    }
+
+    /// Whether all prompts that models are asked with are those of a measurement.
+    fn asks_with(&self, event: &RecordedEvent) -> bool {
+        fn hashes(event: Option<&RecordedEvent>) -> BTreeSet<&str> {
+            let prompts = event.and_then(|event| event.payload.as_ref()?.get("prompts")?.as_array());
+            let prompts = prompts.into_iter().flatten();
+            prompts.filter_map(|prompt| prompt.get("hash")?.as_str()).collect()
+        }
+        let loaded = hashes(self.service());
+        !loaded.is_empty() && loaded.is_subset(&hashes(Some(event)))
     }
 
     /// Whether models are asked.

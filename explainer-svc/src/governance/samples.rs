@@ -51,7 +51,7 @@ pub(super) fn canary(index: u64, missing: &[&str]) -> RecordedEvent {
 /// What a service does that asks models and is all right.
 pub(super) fn events() -> Vec<RecordedEvent> {
     let service = json!({
-        "version": "1", "models": true, "administrator": true, "clients": true, "retentionDays": 90, "auditRetentionDays": 400,
+        "version": "1", "models": true, "prompts": [{"name": "explain", "version": 1, "hash": "h"}], "administrator": true, "clients": true, "retentionDays": 90, "auditRetentionDays": 400,
         "limits": {"bodyBytes": 1, "requestMs": 1, "concurrency": 1},
     });
     let gateway = json!({

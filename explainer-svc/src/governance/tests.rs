@@ -186,7 +186,7 @@ fn missing_evidence_is_red_whatever_else_there_is() {
         "x",
         json!({
             "provider": "b", "model": "n", "resultDigest": "g", "evaluatedAt": "2026-11-20T05:00:00Z", "thresholds": [1],
-            "passed": true, "figures": {"grounded": 0.1, "fixesUnverified": 1},
+            "passed": true, "prompts": [{"hash": "h"}], "figures": {"grounded": 0.1, "fixesUnverified": 1},
         }),
     );
     assert_eq!(status(&worse, "aiuc-1/C002"), Status::NotEvidenced);

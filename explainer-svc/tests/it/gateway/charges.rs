@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::ConnectOptions as _;
 
 use super::provider::{Provider, Step, answer, event, stream_head};
-use super::{Stand, call, patient};
+use super::{Stand, cache_key, call, patient};
 
 /// As an administrator of the machine could do.
 async fn sql(stand: &Stand, statement: &'static str) {
@@ -61,7 +61,7 @@ async fn a_charge_that_can_never_be_written_stops_its_own_answer_only() {
     let stand = patient(
         &provider.url(),
         &provider.url(),
-        "budgets:\n  - {name: monthly, period: month, requests: {hard: 12}}\n",
+        "budgets:\n  - {name: monthly, period: month, requests: {hard: 13}}\n",
     )
     .await;
     sql(
@@ -82,6 +82,16 @@ async fn a_charge_that_can_never_be_written_stops_its_own_answer_only() {
         }
     }
     assert_eq!(stand.gateway.usage("2000-01-01").await.unwrap()[0].requests, 4);
+    // Nor is it kept for who asks next.
+    let kept = Call {
+        cache: Some(cache_key("one")),
+        ..of("odd")
+    };
+    assert_eq!(
+        stand.gateway.complete(kept.clone()).await,
+        Err(Refused::Unrecorded("budgets"))
+    );
+    assert!(!stand.gateway.is_kept(&kept).await);
     // What is not on the disk counts all the same.
     let more = (0..10).map(|_| stand.gateway.complete(of("good")));
     let answered = futures_util::future::join_all(more).await;

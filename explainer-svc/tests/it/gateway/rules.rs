@@ -375,6 +375,9 @@ async fn an_answer_that_guards_refused_is_not_paid_again_soon() {
     }
     stand.gateway.complete(asked("two")).await.unwrap_err();
     assert_eq!(provider.count(), 2, "another question");
+    for told in stand.trail.of("model-refused") {
+        assert_eq!(told.payload["guard"], "links", "also of one that nobody was asked for");
+    }
 }
 
 #[tokio::test]
