@@ -86,7 +86,7 @@ impl Inner {
         let guarded = self
             .guards
             .inbound(call)
-            .map_err(|fired| self.fired(call, known, fired, true))?;
+            .map_err(|fired| self.fired(call, known, &fired, true))?;
         self.metrics.guarded(&guarded.counts);
 
         let key = self.cache.key(call, &route.name);
@@ -246,12 +246,12 @@ impl Inner {
                 report: Value::Null,
             })
         });
-        let clean = checked.map_err(|fired| self.fired(call, known, fired, false))?;
+        let clean = checked.map_err(|fired| self.fired(call, known, &fired, false))?;
         self.metrics.guarded(&clean.counts);
         Ok(clean)
     }
 
-    fn fired(&self, call: &Call, known: &mut Known, fired: Fired, inbound: bool) -> Refused {
+    fn fired(&self, call: &Call, known: &mut Known, fired: &Fired, inbound: bool) -> Refused {
         self.metrics.fired(fired.guard);
         tracing::warn!(
             event = "guard_fired",

@@ -8,6 +8,8 @@
 //! Both are beside what the engine says and never in its place. Words are asked for without the object, so that a kept answer is
 //! everybody's. Of an answer with a change only the change is used, and only after the engine tried it.
 
+#[cfg(test)]
+mod answers;
 mod args;
 mod change;
 mod desk;
@@ -38,6 +40,14 @@ use crate::gateway::{Call, Completion, Content, Gateway, Refused};
 
 /// The agent of the gateway's file that asks for words.
 pub const AGENT: &str = "explainer";
+
+/// What is sent about a denial, and what the answer rests on.
+fn grounded(request: &ExplainRequest, object: Option<&Value>, history: History) -> (Shape, Explained) {
+    let shape = Shape::of(request, history);
+    // Told nothing of the object, a model has nothing of it to repeat; but then it may not do so either.
+    let grounds = Explained::new(&shape.request, &shape.projected, None).wary_of(request, object);
+    (shape, grounds)
+}
 
 /// One denial that words are asked for.
 #[derive(Debug, Clone)]
@@ -243,10 +253,8 @@ impl Writer {
         if denial.request.violations.is_empty() {
             return Err(Unwritten::NotAsked("no policy objected"));
         }
-        let shape = Shape::of(&denial.request, history);
-        // Told nothing of the object, a model has nothing of it to repeat; but then it may not do so either.
         let object = denial.review.as_ref().map(|review| review.object().to_json());
-        let grounds = Explained::new(&shape.request, &shape.projected, None).wary_of(&denial.request, object.as_ref());
+        let (shape, grounds) = grounded(&denial.request, object.as_ref(), history);
         let prompt = &self.0.prompts.explain;
         let asked = Asked {
             prompt,

@@ -247,6 +247,7 @@ fn highest(folder: &Path, name: &str) -> Result<Option<Prompt>, PromptError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::guards::AT_THE_SOURCE;
 
     #[test]
     fn the_shipped_prompts_are_some_and_say_what_they_are_told() {
@@ -255,6 +256,7 @@ mod tests {
         assert_eq!(prompts.explain.id.hash.len(), 64);
         let of = |has_fix, times| prompts.explain.render(Variables { has_fix, times }).unwrap();
         assert_eq!(of(true, "first").user, "Explain this denial.\n");
+        assert!(of(true, "often").system.contains(AT_THE_SOURCE));
         assert!(of(true, "often").system.contains("several times") && of(true, "often").system.contains("`fix`"));
         assert!(!of(false, "first").system.contains("several times") && !of(false, "first").system.contains("`fix`"));
     }

@@ -27,6 +27,8 @@ use serde::Serialize;
 pub use canary::samples;
 pub use inbound::{Guarded, Limits, Message, Outgoing, Part, Report, Role, Sent, inbound};
 pub use injection::{Detection, Place, Verdict, detect};
+#[cfg(test)]
+pub(crate) use outbound::AT_THE_SOURCE;
 pub use outbound::{Answer, Clean, Explained, Grounds, answer_schema, change_schema, outbound};
 pub use projection::{Projected, Reason, Record, Subject, project};
 pub use redact::{Kind, Redactor};

@@ -9,6 +9,7 @@ use engine::verdict::Action;
 use regex::Regex;
 use serde_json::Value;
 
+use super::founded::{learn, unfounded};
 use super::said::{sentences, words};
 use super::untrusted::{rows_of, shingles, texts};
 use super::urged::Advice;
@@ -29,7 +30,8 @@ pub struct Explained {
     authored: String,
     authored_words: String,
     facts: String,
-    stems: BTreeSet<String>,
+    /// The stems of what the facts speak of.
+    known: BTreeSet<String>,
     untrusted: BTreeSet<String>,
     pub(super) object: Option<Value>,
     only_change: bool,
@@ -96,16 +98,17 @@ impl Explained {
             field_names(kind, &mut names, &mut seen);
         }
         let mut facts = String::new();
+        let mut known = BTreeSet::new();
         texts(&projected.facts, &mut |text| {
             // What instructs is nothing to rest on.
             if detect(text, Place::Prose).verdict < Verdict::Sure {
+                learn(&mut known, text);
                 facts.push_str(text);
                 facts.push('\n');
             }
         });
         let facts = format!("{facts}{}", links.iter().cloned().collect::<Vec<_>>().join("\n")).to_lowercase();
         let authored_words = words(&authored);
-        let stems = stems(&words(&facts)).collect();
         let untrusted = rows_of(request, object, &authored_words);
         let advice = Advice::new(request, &authored);
         let by_action = |is: fn(Action) -> bool| {
@@ -126,7 +129,7 @@ impl Explained {
             authored,
             authored_words,
             facts,
-            stems,
+            known,
             untrusted,
             object: object.cloned(),
             only_change: false,
@@ -375,12 +378,11 @@ impl Explained {
             || self.is_path(name.trim())
     }
 
-    /// A long sentence that shares no word with the facts is about something else.
-    pub(super) fn off_topic<'t>(&self, text: &'t str) -> Option<&'t str> {
-        sentences(text).find(|sentence| {
-            let words = words(sentence);
-            words.split(' ').count() >= 6 && !stems(&words).any(|stem| self.stems.contains(&stem))
-        })
+    /// Words of a sentence that the facts do not have, when they are too many: it speaks of something else.
+    pub(super) fn unfounded(&self, text: &str) -> Option<String> {
+        let text = ADDRESS.replace_all(text, " ");
+        let new = sentences(&text).find_map(|sentence| unfounded(sentence, &self.known))?;
+        Some(format!("the facts have nothing of: {}", new.join(" ")))
     }
 
     /// Words of an untrusted text, in a row.
@@ -424,18 +426,8 @@ fn as_pointer(written: &str) -> String {
     format!("/{}", steps.trim_matches('/'))
 }
 
-fn addresses(text: &str) -> impl Iterator<Item = String> {
-    static ADDRESS: LazyLock<Regex> = LazyLock::new(|| fixed(r#"\bhttps?://[^\s<>"'`)\]]+"#));
-    ADDRESS.find_iter(text).map(|found| found.as_str().to_owned())
-}
+static ADDRESS: LazyLock<Regex> = LazyLock::new(|| fixed(r#"\bhttps?://[^\s<>"'`)\]]+"#));
 
-fn stems(words: &str) -> impl Iterator<Item = String> {
-    const COMMON: [&str; 24] = [
-        "this", "that", "with", "from", "have", "must", "should", "will", "they", "them", "what", "when", "which",
-        "into", "your", "been", "more", "than", "then", "there", "their", "because", "does", "also",
-    ];
-    words
-        .split(' ')
-        .filter(|word| word.chars().count() >= 4 && !COMMON.contains(word))
-        .map(|word| word.chars().take(5).collect())
+fn addresses(text: &str) -> impl Iterator<Item = String> {
+    ADDRESS.find_iter(text).map(|found| found.as_str().to_owned())
 }

@@ -1,23 +1,29 @@
 //! What comes back from a model: read by its schema, cleaned, and refused when it says what it has no grounds for.
 
 mod change;
+mod founded;
 mod grounds;
 mod said;
 mod untrusted;
 mod urged;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use json_patch::Patch;
 use jsonschema::{PatternOptions, Validator};
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use grounds::Explained;
+#[cfg(test)]
+pub(crate) use urged::AT_THE_SOURCE;
 
 use super::inbound::Report;
 use super::injection::{Place, Verdict, detect};
+use super::pattern::fixed;
 use super::redact::Redactor;
 use super::spotlight::Marks;
 use super::{Fired, Guard, characters};
@@ -244,15 +250,32 @@ fn explanation(text: &str, facts: &Explained, mut report: Report) -> Result<Clea
         ));
     }
     let own = change.as_ref().map(Value::to_string).unwrap_or_default();
-    for line in &lines {
-        if let Some((guard, detail)) = objection(line, &own, facts) {
-            return Err(Fired::new(guard, detail, report));
+    // What has no grounds is left out: the end of an explanation, and steps, all of them; the engine's checked fix stands beside
+    // the words anyhow. Whatever else is wrong with a line, nothing of the answer is shown.
+    let whole_text = lines.join("\n");
+    let mut left_out = false;
+    for (index, line) in lines.iter_mut().enumerate() {
+        match objection(line, &own, facts) {
+            Some((Guard::Groundedness, _)) if index > 0 => left_out = true,
+            Some((Guard::Groundedness, detail)) => match beginning(line, &own, facts) {
+                Some(length) => {
+                    line.truncate(length);
+                    report.count(Guard::Groundedness, 1);
+                }
+                None => return Err(Fired::new(Guard::Groundedness, detail, report)),
+            },
+            Some((guard, detail)) => return Err(Fired::new(guard, detail, report)),
+            None => {}
         }
     }
-    let all = lines.join("\n");
-    if let Some((guard, detail)) = whole(&all, facts) {
+    if let Some((guard, detail)) = whole(&whole_text, facts) {
         return Err(Fired::new(guard, detail, report));
     }
+    if left_out {
+        report.count(Guard::Groundedness, lines.len().saturating_sub(1));
+        lines.truncate(1);
+    }
+    let all = lines.join("\n");
     let named: Vec<&str> = policies.iter().map(String::as_str).collect();
     let pointed: Vec<&str> = fields.iter().map(String::as_str).collect();
     if let Some(detail) = facts.ungrounded_names(&named, &pointed) {
@@ -319,11 +342,21 @@ fn objection(line: &str, own: &str, facts: &Explained) -> Option<(Guard, String)
         })
         .or_else(|| facts.invented(line, own).map(|found| (Guard::Groundedness, found)))
         .or_else(|| facts.advice().objection(line).map(|found| (Guard::Groundedness, found)))
-        .or_else(|| {
-            facts
-                .off_topic(line)
-                .map(|found| (Guard::Groundedness, found.to_owned()))
-        })
+        .or_else(|| facts.unfounded(line).map(|found| (Guard::Groundedness, found)))
+}
+
+/// How many bytes at the beginning of a text may be shown: two sentences or more, without what comes after.
+fn beginning(line: &str, own: &str, facts: &Explained) -> Option<usize> {
+    static END: LazyLock<Regex> = LazyLock::new(|| fixed(r#"[.!?][)"'`]*(\s+)"#));
+    let ends: Vec<usize> = END
+        .captures_iter(line)
+        .filter_map(|found| found.get(1).map(|gap| gap.start()))
+        .collect();
+    let shown = |end: &usize| {
+        line.get(..*end)
+            .is_some_and(|text| objection(text, own, facts).is_none())
+    };
+    ends.into_iter().skip(1).rev().find(shown)
 }
 
 /// What speaks against all lines together.

@@ -115,7 +115,7 @@ const NEVER: &[&str] = &[
         gap!(),
         r"?(?:http|https|www|link|url|website|web site|site|page|attacker|support line|hotline|number|whatsapp|telegram|discord|qr code|extension|tool from|script|binary|this address|evil)\b"
     ),
-    r"\b(?:sql injection|malware|exploit|ransomware|backdoor|reverse shell|crypto ?min\S*|exfiltrat\S*|kill yourself|bomb|weapons?|racist|stupid|idiots?|moron|shut up|damn|fuck\S*|shit\S*)\b",
+    r"\b(?:sql injection|reverse shell|exfiltrat\S*|kill yourself|bomb|weapons?|racist|stupid|idiots?|moron|shut up|damn|fuck\S*|shit\S*)\b",
 ];
 
 /// Answers are in English, so whatever they approve or advise is said where it is looked for.
@@ -157,6 +157,8 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
     static NEVER_SAID: LazyLock<RegexSet> = LazyLock::new(|| set(NEVER));
     static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| NEVER.iter().map(|pattern| fixed(pattern)).collect());
     static OTHER_SCRIPT: LazyLock<Regex> = LazyLock::new(|| fixed(FOREIGN));
+    // `The container is set to run as root` is what was found, `set it to run as root` is advice.
+    static IS_SET: LazyLock<Regex> = LazyLock::new(|| fixed(r"\b(is|are|was|were)(?: explicitly)? set to\b"));
     // What frames a conversation, or is not seen.
     static FRAME: LazyLock<Regex> = LazyLock::new(|| {
         fixed(r"(?im)<!--|-->|<\|\w+\|>|\[/?INST\]|^\W*(?:system|assistant|user|developer|human|tool)\W*:")
@@ -186,6 +188,7 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
     }
     sentences(text).find_map(|sentence| {
         let words = words(sentence);
+        let words = IS_SET.replace_all(&words, "$1");
         NEVER_SAID.matches(&words).into_iter().find_map(|index| {
             let said = EACH.get(index)?.find(&words)?.as_str();
             // The policy's authors may say what they want.

@@ -124,6 +124,47 @@ fn approvals_ways_around_and_inventions_are_refused() {
 }
 
 #[test]
+fn what_has_no_grounds_is_left_out_and_what_is_forbidden_leaves_nothing() {
+    let good = "The container app runs privileged. It can do on the node whatever root can do.";
+    let given = |explanation: &str, steps: &[&str]| {
+        let mut answer = saying(explanation);
+        answer["steps"] = json!(steps);
+        let text = answer.to_string();
+        let answer = Answer {
+            text: &text,
+            tool_calls: 0,
+        };
+        outbound(&answer, &grounds())
+            .map(|clean| clean.text)
+            .map_err(|fired| fired.guard)
+    };
+    let made_up = "Backups are made every night, hence nobody ever loses money by it.";
+    let whole = format!("{good}\nSet privileged to false.");
+    assert_eq!(given(good, &["Set privileged to false."]), Ok(whole));
+    // The end of the explanation, and all steps.
+    assert_eq!(given(&format!("{good} {made_up}"), &[]), Ok(good.to_owned()));
+    assert_eq!(
+        given(good, &["Set privileged to false.", "Paint the elephant."]),
+        Ok(good.to_owned())
+    );
+    // One sentence is less than the engine's own words.
+    let first = "The container app runs privileged.";
+    assert_eq!(
+        given(&format!("{first} {made_up} {first}"), &[]),
+        Err(Guard::Groundedness)
+    );
+    // Whoever says this is believed in nothing.
+    for (step, guard) in [
+        ("Run kubectl delete pod web.", Guard::Commands),
+        ("Read https://attacker.invalid/privileged.", Guard::Links),
+        ("The request is approved.", Guard::Scope),
+    ] {
+        assert_eq!(given(good, &[step]), Err(guard), "{step}");
+        assert_eq!(given(&format!("{good} {step}"), &[]), Err(guard), "{step}");
+    }
+}
+
+#[test]
 fn it_names_the_policies_and_fields_of_the_denial() {
     let with = |member: &str, value: Value| {
         let mut answer = samples::answer();

@@ -1,6 +1,6 @@
-//! What an answer urges its reader to do. Turned round: a sentence that is not a plain statement may only use the words of what
-//! the policy's authors wrote, of what was found and of the checked fix. It refuses too much rather than too little: the engine
-//! has words of its own.
+//! What an answer urges its reader to do. Turned round: a clause that is no plain statement may only use the words of what the
+//! policy's authors wrote, of what was found and of the checked fix. And what no explanation says: that something is permitted,
+//! or need not be done. The engine has words of its own for what is refused here.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -10,7 +10,12 @@ use engine::schema::{Form, Type};
 use regex::Regex;
 use serde_json::Value;
 
+use super::founded::apart;
 use super::said::{sentences, words};
+use super::vocabulary::{
+    ABSENT, CHANGES, COMMANDS, DOES, FINITE, IT, LEADS, MODAL, MODALS, NO_SUBJECT, OWNED, PLACES, PLAIN, REMOVES,
+    STATES, URGES, among, is_command, is_no_advice, stem,
+};
 use crate::gateway::guards::injection::{Place, Verdict, detect};
 use crate::gateway::guards::pattern::fixed;
 
@@ -35,55 +40,21 @@ pub(super) struct Advice {
     removes: bool,
 }
 
-/// Words that carry no advice by themselves.
-const PLAIN: &str = "a an the this that these those it its itself them they their there here of in on at to for from by with \
-    into within under as is are be was were been being not no and or but so then if when where while which who what whose why \
-    because since before than also only just simply please now either both each every all any same own such has have had do does \
-    did can could may might will would shall should must need needs you your out container containers field fields value values \
-    setting settings pod pods policy policies denied denies denial violation violations manifest spec yaml json object objects line \
-    lines flag flags entry entries boolean absent missing unset empty comply short s";
-/// Verbs of changing a field; which field and to what has to be known.
-const CHANGES: &str = "set sets setting change changes changing replace replacing add adding specify specifying define defining \
-    declare declaring update updating correct configure see read be have";
-const REMOVES: &str =
-    "remove removes removed removing delete deletes deleting deleted drop dropping omit omitting unset leave leaving";
-/// A clause that begins so states something, when nothing else says that it urges.
-const STATES: &str = "the a an this that these those it its they their there which who what why whatever when where while because \
-    since as if although though each every both all any no none nothing only one two container containers pod pods policy policies \
-    yaml json kubernetes anyone anything everything";
-/// Before the beginning.
-const LEADS: &str =
-    "please just simply then now so also and or but first next finally therefore thus hence otherwise again either";
-const PLACES: &str = "in on at for with by from under inside within to";
-/// A clause with one of these urges, however it begins.
-const URGES: &str = "you your yours we us let lets try should must ought need needs recommend recommends recommended suggest suggests \
-    suggested advise advised advisable propose proposed consider instead better best simplest easiest quickest remedy solution \
-    workaround way trick option alternative alternatively help helps works pass passes want wish";
-const MODALS: &str = "should must ought shall might may can could would let lets please";
+/// What the prompt asks to be said to a team that meets a rule again and again.
+pub(crate) const AT_THE_SOURCE: &str = "Make the change where these objects are made from.";
 
-/// What stands for the field that was found.
-const IT: &str = "it this that them these field line flag setting entry";
-/// There is no value.
-const ABSENT: &str = "absent missing unset empty";
-/// Whose what is spoken of is.
-const OWNED: &str = "container containers pod pods workload manifest deployment object";
-
-/// A word of this list.
-fn among(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|one| one == word)
-}
-
-/// Without what a form of a word adds.
-fn stem(word: &str) -> &str {
-    ["ing", "ed", "es", "s", "d", "e"]
-        .iter()
-        .find_map(|end| word.strip_suffix(end).filter(|rest| rest.chars().count() >= 3))
-        .unwrap_or(word)
+/// The clause before another one.
+#[derive(Debug, Default)]
+struct Before {
+    /// It stated something.
+    states: bool,
+    /// What can be done, so that a verb may follow.
+    modal: bool,
 }
 
 impl Advice {
     pub(super) fn new(request: &ExplainRequest, authored: &str) -> Self {
-        let mut written = words(authored);
+        let mut written = format!("{} {}", words(authored), words(AT_THE_SOURCE));
         let (mut verbs, mut known) = (BTreeSet::new(), BTreeSet::new());
         let (mut ends, mut found_steps) = (BTreeSet::new(), BTreeSet::new());
         let (mut denied, mut remedies) = (BTreeSet::new(), String::new());
@@ -113,6 +84,8 @@ impl Advice {
             for found in &violation.found {
                 ends.extend(end_of(&found.path));
                 take(&found.path.replace("~1", "/"), &mut found_steps);
+                // `startupProbe` is a startup probe.
+                take(&apart(&found.path), &mut found_steps);
                 fields.extend(joined(&words(&found.path)));
                 if let Some(value) = &found.value {
                     take(value, &mut denied);
@@ -164,10 +137,10 @@ impl Advice {
             if self.written.contains(&format!(" {} ", words(sentence))) {
                 continue;
             }
-            let mut states = false;
+            let mut before = Before::default();
             for clause in CLAUSE.split(sentence) {
                 let clause = words(clause);
-                if let Some(said) = self.urges(&clause, &mut states) {
+                if let Some(said) = self.urges(&clause, &mut before) {
                     return Some(format!("nothing asks for it: {said}"));
                 }
             }
@@ -183,20 +156,29 @@ impl Advice {
     fn permits(&self, sentence: &str) -> Option<String> {
         static PERMITS: LazyLock<Regex> = LazyLock::new(|| {
             fixed(concat!(
-                r"\b(?:approv\w*|permission\w*|consent\w*|bless\w*|green ?(?:lit|light\w*)|waive\w*|exempt\w*|exceptions?|excus\w*|bypass\w*|",
-                r"sanctioned|authori[sz]\w*|cleared|clearance|grant\w*|endors\w*|accept(?:ed|able|s)|admit(?:ted|s)|congrat\w*|kudos|advisory|",
-                r"optional|harmless|safely|compliant|overrul\w*|overrid\w*|tolerat\w*|pardon\w*|dispens\w*|immun\w*|whitelist\w*|allowlist\w*|",
+                r"\b(?:approv\w*|permission (?:was|is|has|granted|given)|(?:have|has|had|got|gave|give|given) (?:\S+ )?permission (?:to (?:run|keep|use|deploy|do|skip|go|be)|from|for|by)|consent\w*|bless\w*|green ?(?:lit|light\w*)|waive\w*|exempt\w*|exceptions?|excus\w*|bypass(?:ed|ing)?|bypasses (?:it|this|that|the (?:check|rule|policy|denial|webhook)s?|polic\w*|rules?|checks?|admission\w*)|",
+                r"sanctioned|authori[sz]\w*|cleared|clearance|grant\w*|endors\w*|accept(?:ed|able)|accepts (?:it|this|that|these|your?|the (?:request|object|pod|deployment|change))|admit(?:ted|s)|congrat\w*|kudos|advisory|",
+                r"optional|harmless|safely|compliant|overrul\w*|overrid(?:e|den|ing)|overrides (?:it|this|that|the (?:check|rule|policy|denial|decision|verdict)s?|polic\w*|rules?)|tolerat\w*|pardon\w*|dispens\w*|immun\w*|whitelist\w*|allowlist\w*|",
                 r"sign(?:ed)? off|signoff|thumbs up|go ahead|let (?:\S+ )?(?:through|in|pass)|wav(?:e|ed) through|ok|okay|all good|all set|",
                 r"(?:good|ready|free|clear|cleared|safe) to|proceed\w*|ship|loophole\w*|unchecked|unguarded|ignor\w*|disregard\w*|overlook\w*|mistaken\w*|",
-                r"misfir\w*|false alarm|outdated|obsolete|mislead\w*|bugged|buggy|wrong|needless\w*|unnecessary|unneeded|pointless|",
-                r"need(?:s|ed)? (?:not|no|nothing)|needn t|no need|not (?:have|need|necessary|required|bother|worry|matter)(?: to)?|(?:change|fix|action|update|it|this|that|remedy)s? (?:is|are) not needed|",
-                r"(?:don|doesn|do|does|did|needn) (?:t|not) (?:have|need|worry|bother|matter|look|check|apply|object|ask|care|cover|see|mind|run|notice|watch)|",
+                r"misfir\w*|false alarm|audit mode|dry run|nothing (?:has been |was |is |gets )?(?:blocked|denied|refused|stopped)|out of (?:the )?(?:scope|sight|reach)|nothing (?:\S+ ){0,4}has to change|no (?:harm|problems?|difference|issues?|trouble|danger)|without (?:a |any )?(?:check|review)|outdated|obsolete|mislead\w*|bugged|buggy|wrong|needless\w*|unnecessary|unneeded|pointless|",
+                r"need(?:s|ed)? (?:not|no|nothing)|needn t|no need(?: (?:to|for (?:you|any|a|this|that|chang\w*|action))|$)|not have to|not need (?:to|any|an?|this|that|it|chang\w*|fix\w*|action|approval|review\w*|attention)|not (?:necessary|required|bother|worry|matter)(?: to)?|(?:change|fix|action|update|it|this|that|remedy)s? (?:is|are) not needed|",
+                r"(?:don|doesn|do|does|did|needn) (?:t|not) (?:have to|need (?:to|any|an?|this|that|it|chang\w*|fix\w*|action|approval|review\w*|attention)|worry|bother|matter|look|check|apply|object|ask|care|cover|see|mind|run|notice|watch)|",
                 r"nothing (?:\S+ ){0,3}(?:to|done|needed|wrong|left|required|else)|no longer|not (?:\S+ )?(?:covered|checked|asked|watched|evaluated|inspected|applied|looked|enforced|seen|consulted)|",
                 r"never (?:\S+ )?(?:looks?|checks?|applies|sees?|asks?)|as (?:it|they) (?:is|are|stands?)|unchanged|untouched|alone|vouch\w*|licen[cs]ed?|leeway|amnesty|special case|dealt with|sorted|settled|resolved)\b",
             ))
         });
-        static ALLOWED: LazyLock<Regex> =
-            LazyLock::new(|| fixed(r"\b(?:\S+ ){0,3}(?:allow(?:ed|s)?|permit(?:ted|s)?|passed|passes)\b"));
+        static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
+            fixed(
+                r"\b(?:\S+ ){0,3}(?:allowed|permitted|(?:allow|permit)s? (?:it|this|that|these|them|your?|everything|(?:the|such) (?:\S+ )?(?:request|object|pod|deployment|change|workload|container|image|field|setting)s?)|passed|passes)\b",
+            )
+        });
+        // `one of the allowed registries`: what is spoken of, not what it is said to be.
+        static WHICH: LazyLock<Regex> = LazyLock::new(|| {
+            fixed(
+                r"^ (?:registr\w+|types?|values?|list|set|ones|kinds?|hosts?|ports?|range\w*|names?|profiles?|capabilit\w+|volumes?|volume types|sources?|sysctls?|kernel|parameters?|classes|options|images?|repositor\w+|tags?)\b",
+            )
+        });
         static SOUND: LazyLock<Regex> =
             LazyLock::new(|| fixed(r"\b(?:fine|correct|valid|right|good|sound|in order|legitimate|ok)\b"));
         let is_written = |said: &str| {
@@ -209,18 +191,29 @@ impl Advice {
             let with = before.map_or_else(|| said.to_owned(), |before| format!("{before} {said}"));
             self.written.contains(&format!(" {with} "))
         };
+        // Those of the network are others than the one that denies.
+        let is_of_network = |said: &str| said.ends_with(" apply") && sentence.contains("network polic");
         if let Some(said) = PERMITS
             .find_iter(sentence)
             .map(|found| found.as_str())
-            .find(|said| !is_written(said))
+            .find(|said| !is_written(said) && !is_of_network(said))
         {
             return Some(said.to_owned());
         }
         let denies = |said: &str| {
-            said.split(' ')
-                .any(|word| ["not", "no", "nor", "never", "cannot", "only", "isn", "aren"].contains(&word))
+            said.split(' ').any(|word| {
+                [
+                    "not", "no", "nor", "never", "cannot", "only", "isn", "aren", "beyond", "outside", "than",
+                    "unless", "without",
+                ]
+                .contains(&word)
+            })
         };
-        let allowed = ALLOWED.find_iter(sentence).map(|found| found.as_str());
+        let is_which = |end: usize| sentence.get(end..).is_some_and(|after| WHICH.is_match(after));
+        let allowed = ALLOWED
+            .find_iter(sentence)
+            .filter(|found| !is_which(found.end()))
+            .map(|found| found.as_str());
         if let Some(said) = allowed.into_iter().find(|said| !denies(said) && !is_written(said)) {
             return Some(said.to_owned());
         }
@@ -237,8 +230,8 @@ impl Advice {
             .map(str::to_owned)
     }
 
-    /// A clause that urges what nothing asks for. `states` is whether the clause before it stated something.
-    fn urges(&self, clause: &str, states: &mut bool) -> Option<String> {
+    /// A clause that urges what nothing asks for.
+    fn urges(&self, clause: &str, before: &mut Before) -> Option<String> {
         // What everybody does with what was changed.
         static AGAIN: LazyLock<Regex> = LazyLock::new(|| {
             fixed(
@@ -246,28 +239,38 @@ impl Advice {
             )
         });
         if clause.is_empty() || AGAIN.is_match(clause) || self.written.contains(&format!(" {clause} ")) {
-            *states |= !clause.is_empty();
+            before.states |= !clause.is_empty();
             return None;
         }
         let all: Vec<&str> = clause.split(' ').collect();
         let rest: Vec<&str> = all.iter().copied().skip_while(|word| among(LEADS, word)).collect();
         let begin = rest.first().copied().unwrap_or_default();
         // `and runs as root`: of what stands before.
-        let goes_on = *states
+        let goes_on = before.states
             && (among(
                 "is are was were has have had does do will would can could may gives lets",
                 begin,
             ) || (begin.len() > 3 && begin.ends_with('s') && !begin.ends_with("ss")));
         // `Your container runs …` is about it, and asks for nothing.
         let is_owned = begin == "your" && rest.get(1).is_some_and(|word| among(OWNED, word));
-        let begins = among(STATES, begin) || goes_on || is_owned;
-        let urging = |word: &&str| among(URGES, word) && !(is_owned && *word == "your");
-        let passive = || {
-            all.windows(2)
-                .any(|pair| matches!(pair, ["can" | "could" | "may" | "might" | "to", "be"]))
+        let begins = among(STATES, begin) || goes_on || is_owned || continues(&rest, before);
+        let urging = |(at, word): (usize, &&str)| {
+            among(URGES, word) && !(is_owned && *word == "your") && !is_no_advice(&all, at)
         };
-        *states = begins;
-        if begins && !all.iter().any(urging) && !passive() {
+        let has_way = || {
+            all.windows(2)
+                .any(|pair| matches!(pair, ["way" | "ways", "to" | "around" | "is"]))
+        };
+        // `can be used to reach the node` is no advice; `can be left as it is` is.
+        let passive = || {
+            all.windows(3).any(|three| {
+                matches!(three, ["can" | "could" | "may" | "might", "be", done]
+                    if *done != "used" && (among(REMOVES, done) || is_command(done)))
+            }) || all.windows(2).any(|pair| pair == ["to", "be"])
+        };
+        before.modal = begins && all.iter().any(|word| among(MODAL, word));
+        before.states = begins;
+        if begins && !all.iter().enumerate().any(urging) && !passive() && !has_way() {
             return None;
         }
         // `from true to false`: the value as it was found.
@@ -328,10 +331,42 @@ impl Advice {
         let Some(at) = all.iter().position(|word| among(REMOVES, word)) else {
             return false;
         };
+        // `the host field has to be left out`: what is taken away stands before.
+        let before = at.checked_sub(1).and_then(|before| all.get(before));
+        let from = if before == Some(&"be") { 0 } else { at };
         !all.iter()
-            .skip(at)
+            .skip(from)
             .any(|word| among(IT, word) || self.ends.contains(stem(word)))
     }
+}
+
+/// A clause that begins with none of the words that statements begin with, and tells nobody to do anything all the same.
+fn continues(rest: &[&str], before: &Before) -> bool {
+    let Some((begin, others)) = rest.split_first() else {
+        return false;
+    };
+    let is_finite = |word: &&str| among(FINITE, word);
+    if among(COMMANDS, begin) {
+        // `could read or alter them`
+        return before.modal && among(DOES, begin);
+    }
+    // `do not set it` tells somebody not to do something; `not only on localhost` goes on.
+    if among("do don please kindly", begin) || (among("never not", begin) && !before.states) {
+        return false;
+    }
+    if begin.ends_with("ing")
+        && *begin != "including"
+        && (is_command(begin) || among(CHANGES, begin) || among(REMOVES, begin))
+    {
+        return false;
+    }
+    // `in the metadata set hostPID on`, but not `for Pods that run there`.
+    let is_noun = |word: &str| word == "use" && rest.windows(2).any(|pair| pair == ["use", "of"]);
+    let embedded = std::iter::once(begin).chain(others).zip(others).any(|(before, word)| {
+        let has_subject = among(NO_SUBJECT, before) || (before.len() > 3 && before.ends_with('s'));
+        among(COMMANDS, word) && !is_noun(word) && !has_subject
+    });
+    !embedded || others.iter().take(8).any(is_finite)
 }
 
 fn path_of(operation: &Value) -> Option<&str> {
@@ -386,6 +421,15 @@ fn compound_fields() -> &'static BTreeSet<String> {
         }
         // A container's name is not only the field of a reference.
         names.remove("containername");
+        // Nor are these: they are kinds of objects, and what everybody calls something.
+        for name in [
+            "persistentvolumeclaim",
+            "serviceaccounttoken",
+            "serviceaccount",
+            "configmap",
+        ] {
+            names.remove(name);
+        }
         names
     });
     &FIELDS
