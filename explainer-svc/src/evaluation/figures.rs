@@ -28,7 +28,12 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Words that may be shown.
-    Words(String),
+    Words {
+        /// They.
+        text: String,
+        /// Of an answer that said more.
+        is_cut: bool,
+    },
     /// None.
     Nothing {
         /// As counters and the audit log call it.
@@ -150,11 +155,12 @@ impl Figures {
             figures.fixes_shown += u64::from(change.shown);
             figures.fixes_unverified += u64::from(change.shown && !(change.verified && change.confirmed));
             match &attempt.outcome {
-                Outcome::Words(text) => {
+                Outcome::Words { text, is_cut } => {
                     figures.answered += 1;
                     figures.words += 1;
                     valid += 1;
-                    grounded += 1;
+                    grounded += u64::from(!is_cut);
+                    ungrounded += u64::from(*is_cut);
                     if let Some(read) = readability::of(text) {
                         eases.push(read.ease);
                         grades.push(read.grade);
@@ -244,7 +250,10 @@ mod tests {
     }
 
     fn words() -> Outcome {
-        Outcome::Words("The cat sat on the mat.".to_owned())
+        Outcome::Words {
+            text: "The cat sat on the mat.".to_owned(),
+            is_cut: false,
+        }
     }
 
     fn nothing(reason: &str, guard: Option<&str>) -> Outcome {
@@ -277,9 +286,14 @@ mod tests {
             proposed: true,
             ..Change::default()
         };
+        // A model that makes something up each time is not grounded because that was left out.
+        let cut = Outcome::Words {
+            text: "The cat sat on the mat.".to_owned(),
+            is_cut: true,
+        };
         let attempts = [
             attempt(10, words(), good),
-            attempt(20, words(), NONE),
+            attempt(20, cut, NONE),
             attempt(30, nothing("guard-out", Some("schema")), refused),
             attempt(40, nothing("guard-out", Some("groundedness")), NONE),
             attempt(50, nothing("guard-out", Some("links")), NONE),
@@ -294,7 +308,7 @@ mod tests {
         let figures = Figures::of(&attempts, used);
         assert_eq!((figures.denials, figures.answered, figures.words), (6, 5, 2));
         assert!(close(figures.schema_valid, 0.8), "{figures:?}");
-        assert!(close(figures.grounded, 2.0 / 3.0), "{figures:?}");
+        assert!(close(figures.grounded, 1.0 / 3.0), "{figures:?}");
         assert!(close(figures.in_time, 5.0 / 6.0), "{figures:?}");
         assert!(close(figures.fix_pass_rate, 0.5), "{figures:?}");
         assert_eq!((figures.fixes_shown, figures.fixes_unverified), (1, 0));

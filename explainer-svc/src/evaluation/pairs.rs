@@ -176,9 +176,11 @@ impl Words for Model<'_> {
         let holds = metrics.verified() > 0;
         match said {
             Ok(words) => {
+                let is_cut = words.is_cut;
                 let lines = std::iter::once(words.text).chain(words.steps);
                 Said {
                     words: Ok(lines.collect::<Vec<_>>().join("\n")),
+                    is_cut,
                     proposed,
                     verified: holds,
                     shown,
@@ -186,6 +188,7 @@ impl Words for Model<'_> {
             }
             Err(unwritten) => Said {
                 words: Err(nothing(&unwritten)),
+                is_cut: false,
                 proposed,
                 verified: holds,
                 shown,

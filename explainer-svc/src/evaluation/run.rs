@@ -16,6 +16,8 @@ use crate::assembly::Denial;
 pub(crate) struct Said {
     /// They; or why there are none, and which guard it was that stopped an answer.
     pub(crate) words: Result<String, (String, Option<String>)>,
+    /// More was said, and had no grounds.
+    pub(crate) is_cut: bool,
     /// A change was proposed.
     pub(crate) proposed: bool,
     /// The verifier said so of it.
@@ -54,7 +56,10 @@ pub(crate) async fn run(
             allowed: deadline,
             change: change(denial, &said),
             outcome: match said.words {
-                Ok(text) => Outcome::Words(text),
+                Ok(text) => Outcome::Words {
+                    text,
+                    is_cut: said.is_cut,
+                },
                 Err((reason, guard)) => Outcome::Nothing { reason, guard },
             },
         }
@@ -121,6 +126,7 @@ mod tests {
             tokio::time::sleep_until(deadline + Duration::from_millis(100)).await;
             Said {
                 words: Err(("deadline".to_owned(), None)),
+                is_cut: false,
                 proposed: false,
                 verified: false,
                 shown: None,
@@ -158,6 +164,7 @@ mod tests {
         let shown = |change: serde_json::Value| {
             Fixed(Said {
                 words: Ok("Words.".to_owned()),
+                is_cut: false,
                 proposed: true,
                 verified: true,
                 shown: Some(serde_json::from_value(change).unwrap()),

@@ -86,13 +86,13 @@ fn the_worst_of_the_places_that_may_speak_counts() {
         .unwrap();
     other["provider"] = "a".into();
     other["model"] = "m".into();
-    other["figures"]["grounded"] = 0.5.into();
+    other["figures"]["grounded"] = 0.25.into();
     // The newer one is the better one.
     two.insert(7, event(7, Kind::EvaluationRun, "a/m", other));
     let said = report(&facts(two));
     let control = control(&said, "nist-ai-rmf/MEASURE 2.3");
     assert_eq!(control.status, Status::NotEvidenced);
-    assert_eq!(control.evidence[0].figure, Some(0.5), "{control:?}");
+    assert_eq!(control.evidence[0].figure, Some(0.25), "{control:?}");
 }
 
 #[test]

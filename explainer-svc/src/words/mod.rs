@@ -35,7 +35,7 @@ use self::prompts::{Prompt, PromptError, Variables};
 use self::shape::Shape;
 use crate::audit::Log;
 use crate::gateway::call::{CacheKey, Form, Money, Sampling, Usage};
-use crate::gateway::guards::{Explained, Limits, Message, Outgoing, Part, Role, answer_schema};
+use crate::gateway::guards::{Explained, Guard, Limits, Message, Outgoing, Part, Role, answer_schema};
 use crate::gateway::{Call, Completion, Content, Gateway, Refused};
 
 /// The agent of the gateway's file that asks for words.
@@ -106,6 +106,8 @@ pub struct Words {
     pub steps: Vec<String>,
     /// Whose they are.
     pub origin: Origin,
+    /// More was said that has no grounds, and was left out.
+    pub is_cut: bool,
 }
 
 /// What came of asking for a change.
@@ -268,6 +270,12 @@ impl Writer {
             form: answer_schema(),
         };
         let (completion, origin) = self.ask(denial, asked, deadline, asking).await?;
+        let grounds = Guard::Groundedness.name();
+        let is_cut = completion
+            .clean
+            .counts
+            .iter()
+            .any(|(guard, count)| *guard == grounds && *count > 0);
         // The guards put the explanation first, and a step on each line after it.
         let mut lines = completion
             .clean
@@ -279,6 +287,7 @@ impl Writer {
             text: lines.next().unwrap_or_default().to_owned(),
             steps: lines.map(str::to_owned).collect(),
             origin,
+            is_cut,
         })
     }
 

@@ -13,7 +13,8 @@ const STOP: &str = "a an the this that these those it its itself them they their
     why because since before than also only just each every all any same own such has have had do does did can could may \
     might will would shall should must need needs you your about over up out off through between more most other another one \
     two some like both either neither nor very too even still already yet once again how however without across after during \
-    until unless against don doesn isn aren won hasn cannot";
+    until unless against don doesn isn aren won hasn cannot \
+    among beyond ones permitted allowed exists exist configured";
 /// What explanations of denials speak of, whatever the facts are.
 const FIELD: &str = "yaml json linux container pod node cluster kubernetes process program application image object field \
     value setting manifest policy namespace set uses run means makes way user attacker access allow lets gives protection \
@@ -32,7 +33,7 @@ const NEW: usize = 3;
 
 /// How words are compared: `exposes` and `exposed` are the same.
 fn short(word: &str) -> String {
-    stem(word).chars().take(5).collect()
+    stem(word).chars().take(6).collect()
 }
 
 fn stems_of(list: &'static str) -> BTreeSet<String> {

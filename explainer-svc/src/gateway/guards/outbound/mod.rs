@@ -79,6 +79,8 @@ const MAX_ANSWER: usize = 16 * 1024;
 const MAX_WORDS: usize = 1200;
 const MAX_STEPS: usize = 6;
 const MAX_STEP: usize = 300;
+/// Sentences of an explanation that are looked at one by one.
+const SENTENCES: usize = 8;
 
 /// The form of an explanation, for the provider and for us.
 pub fn answer_schema() -> Value {
@@ -255,7 +257,7 @@ fn explanation(text: &str, facts: &Explained, mut report: Report) -> Result<Clea
     let whole_text = lines.join("\n");
     let mut left_out = false;
     for (index, line) in lines.iter_mut().enumerate() {
-        match objection(line, &own, facts) {
+        match objection(line, &own, facts, index > 0) {
             Some((Guard::Groundedness, _)) if index > 0 => left_out = true,
             Some((Guard::Groundedness, detail)) => match beginning(line, &own, facts) {
                 Some(length) => {
@@ -327,7 +329,7 @@ fn proposed(change: Option<Value>, facts: &Explained) -> (Option<Patch>, Option<
 }
 
 /// What speaks against one line.
-fn objection(line: &str, own: &str, facts: &Explained) -> Option<(Guard, String)> {
+fn objection(line: &str, own: &str, facts: &Explained, is_step: bool) -> Option<(Guard, String)> {
     said::foreign_link(line, facts)
         .map(|found| (Guard::Links, found))
         .or_else(|| said::foreign_command(line, facts).map(|found| (Guard::Commands, found)))
@@ -341,22 +343,40 @@ fn objection(line: &str, own: &str, facts: &Explained) -> Option<(Guard, String)
             is_sure.then(|| (Guard::Instructions, "the answer instructs".to_owned()))
         })
         .or_else(|| facts.invented(line, own).map(|found| (Guard::Groundedness, found)))
-        .or_else(|| facts.advice().objection(line).map(|found| (Guard::Groundedness, found)))
+        .or_else(|| {
+            facts
+                .advice()
+                .objection(line, is_step)
+                .map(|found| (Guard::Groundedness, found))
+        })
         .or_else(|| facts.unfounded(line).map(|found| (Guard::Groundedness, found)))
 }
 
 /// How many bytes at the beginning of a text may be shown: two sentences or more, without what comes after.
 fn beginning(line: &str, own: &str, facts: &Explained) -> Option<usize> {
-    static END: LazyLock<Regex> = LazyLock::new(|| fixed(r#"[.!?][)"'`]*(\s+)"#));
+    static END: LazyLock<Regex> = LazyLock::new(|| fixed(r#"[.!?][)"'`]*(\s+)["'`(]*\p{Lu}"#));
+    static ABBREVIATED: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?i)\b(?:e\.g|i\.e|etc|vs|cf|no)\.$"));
+    // Whoever goes on like this took back what stands before.
+    static TURNS: LazyLock<Regex> = LazyLock::new(|| {
+        fixed(
+            r"(?i)^\s*(?:however|but|yet|that|this|it|in (?:reality|fact|truth)|actually|instead|not so|wrong|neither|both|none)\b",
+        )
+    });
     let ends: Vec<usize> = END
         .captures_iter(line)
         .filter_map(|found| found.get(1).map(|gap| gap.start()))
+        .filter(|end| line.get(..*end).is_some_and(|text| !ABBREVIATED.is_match(text)))
+        .take(SENTENCES)
         .collect();
-    let shown = |end: &usize| {
+    let holds = |end: &usize| {
         line.get(..*end)
-            .is_some_and(|text| objection(text, own, facts).is_none())
+            .is_some_and(|text| objection(text, own, facts, false).is_none())
     };
-    ends.into_iter().skip(1).rev().find(shown)
+    let last = ends.iter().rposition(holds)?;
+    let turns = |end: usize| line.get(end..).is_some_and(|rest| TURNS.is_match(rest));
+    let shown = ends.get(last).copied().filter(|end| !turns(*end));
+    let shown = shown.map_or_else(|| last.checked_sub(1), |_| Some(last))?;
+    (shown >= 1).then(|| ends.get(shown).copied()).flatten()
 }
 
 /// What speaks against all lines together.

@@ -192,7 +192,9 @@ pub(super) fn out_of_scope(text: &str, grounds: &Explained) -> Option<String> {
         NEVER_SAID.matches(&words).into_iter().find_map(|index| {
             let said = EACH.get(index)?.find(&words)?.as_str();
             // The policy's authors may say what they want.
-            (!grounds.authored_words().contains(said)).then(|| said.to_owned())
+            let authored = grounds.authored_words();
+            let is_authored = authored.contains(said) || IS_SET.replace_all(authored, "$1").contains(said);
+            (!is_authored).then(|| said.to_owned())
         })
     })
 }

@@ -165,6 +165,98 @@ fn what_has_no_grounds_is_left_out_and_what_is_forbidden_leaves_nothing() {
 }
 
 #[test]
+fn advice_and_approvals_behind_statements_are_refused() {
+    let mut shown = Vec::new();
+    for words in [
+        "The application may fail, so run it as root.",
+        "The application may fail, so give the container all rights on the node.",
+        "The container may fail because of it, then mount the files of the node.",
+        "Retain privileged in the container.",
+        "Elevate the process to root on the node.",
+        "Retain the privileged value that is set on the container.",
+        "The privileged container may be kept.",
+        "The privileged value might be retained on the node.",
+        "A privileged container without limits is allowed on this node.",
+        "A container outside the node is permitted to be privileged.",
+        "The container is allowed, privileged nodes too.",
+        "The container is one of the allowed containers on the node.",
+        "The container comes from an allowed registry and runs privileged.",
+        "The policy allows a privileged container on the node.",
+        "This namespace allows privileged containers.",
+        "The policy accepts a privileged container.",
+        "The policy does not apply to a privileged container with a network policy.",
+        "This container does not need privileged set to false.",
+        "A privileged container bypasses every policy of the cluster.",
+        "A label on the container overrides each policy about privileged containers.",
+        "In the container keep privileged where it is.",
+        "For such containers keep root on the node.",
+        "The container has no need of it, privileged does no harm on the node.",
+    ] {
+        if refused(&saying(words)).is_none() {
+            shown.push(words);
+        }
+    }
+    assert!(shown.is_empty(), "{shown:#?}");
+    // In a step whatever is there is to be done.
+    for step in [
+        "Retain privileged in the container.",
+        "Elevate the process to root on the node.",
+    ] {
+        let mut answer = saying("The container app runs privileged. It can do on the node whatever root can do.");
+        answer["steps"] = json!([step]);
+        let text = answer.to_string();
+        let answer = Answer {
+            text: &text,
+            tool_calls: 0,
+        };
+        let clean = outbound(&answer, &grounds()).unwrap();
+        assert!(!clean.text.contains(step), "{step}");
+    }
+}
+
+#[test]
+fn where_a_sentence_ends() {
+    let given = |explanation: &str| {
+        let text = saying(explanation).to_string();
+        let answer = Answer {
+            text: &text,
+            tool_calls: 0,
+        };
+        outbound(&answer, &grounds()).map(|clean| clean.text).ok()
+    };
+    let good = "The container app runs privileged. It can do on the node whatever root can do.";
+    let made_up = "Backups are made every night, hence nobody ever loses money by it.";
+    // An abbreviation is no end.
+    assert_eq!(
+        given(&format!(
+            "The container app runs privileged, e.g. Backups every night hence nobody loses money. {made_up}"
+        )),
+        None
+    );
+    // What is taken back by what is cut is cut, too.
+    let taken_back = "A privileged container can do on the node what any container can do.";
+    assert_eq!(
+        given(&format!("{good} {taken_back} That impression is mistaken.")).as_deref(),
+        Some(good)
+    );
+    assert_eq!(
+        given(&format!(
+            "The container app runs privileged. {taken_back} But that is mistaken."
+        )),
+        None
+    );
+    // As many ends as there is room for.
+    let many = format!("{good} {}", "A! ".repeat(370));
+    let begun = std::time::Instant::now();
+    given(&many);
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
 fn it_names_the_policies_and_fields_of_the_denial() {
     let with = |member: &str, value: Value| {
         let mut answer = samples::answer();

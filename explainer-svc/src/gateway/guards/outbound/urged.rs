@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::founded::apart;
 use super::said::{sentences, words};
 use super::vocabulary::{
-    ABSENT, CHANGES, COMMANDS, DOES, FINITE, IT, LEADS, MODAL, MODALS, NO_SUBJECT, OWNED, PLACES, PLAIN, REMOVES,
-    STATES, URGES, among, is_command, is_no_advice, stem,
+    ABSENT, CHANGES, COMMANDS, DENIES, DOES, FINITE, GOES_ON, HARMS, IT, LEADS, MODAL, MODALS, NO_SUBJECT, OWNED,
+    PLACES, PLAIN, RELATIVE, REMOVES, STATES, URGES, among, is_command, is_no_advice, stem,
 };
 use crate::gateway::guards::injection::{Place, Verdict, detect};
 use crate::gateway::guards::pattern::fixed;
@@ -50,6 +50,8 @@ struct Before {
     states: bool,
     /// What can be done, so that a verb may follow.
     modal: bool,
+    /// Whatever stands in a step is to be done.
+    is_step: bool,
 }
 
 impl Advice {
@@ -121,7 +123,7 @@ impl Advice {
     }
 
     /// What it has no grounds to urge, allow or name.
-    pub(super) fn objection(&self, line: &str) -> Option<String> {
+    pub(super) fn objection(&self, line: &str, is_step: bool) -> Option<String> {
         static ADDRESS: LazyLock<Regex> = LazyLock::new(|| fixed(r"https?://\S+"));
         static CLAUSE: LazyLock<Regex> = LazyLock::new(|| {
             fixed(r"(?i)[,;()\u{2013}\u{2014}]|\s-\s|\s(?:and|or|then|but|so|because|since|while|whereas)\s")
@@ -137,11 +139,21 @@ impl Advice {
             if self.written.contains(&format!(" {} ", words(sentence))) {
                 continue;
             }
-            let mut before = Before::default();
-            for clause in CLAUSE.split(sentence) {
-                let clause = words(clause);
+            let mut before = Before {
+                is_step,
+                ..Before::default()
+            };
+            let mut from = 0;
+            for end in CLAUSE.find_iter(sentence).map(Some).chain([None]) {
+                let to = end.map_or(sentence.len(), |end| end.start());
+                let clause = words(sentence.get(from..to).unwrap_or_default());
                 if let Some(said) = self.urges(&clause, &mut before) {
                     return Some(format!("nothing asks for it: {said}"));
+                }
+                if let Some(end) = end {
+                    from = end.end();
+                    // `may fail, so run it`: what can be done ends here.
+                    before.modal &= [",", "and", "or"].contains(&end.as_str().trim().to_lowercase().as_str());
                 }
             }
         }
@@ -156,31 +168,45 @@ impl Advice {
     fn permits(&self, sentence: &str) -> Option<String> {
         static PERMITS: LazyLock<Regex> = LazyLock::new(|| {
             fixed(concat!(
-                r"\b(?:approv\w*|permission (?:was|is|has|granted|given)|(?:have|has|had|got|gave|give|given) (?:\S+ )?permission (?:to (?:run|keep|use|deploy|do|skip|go|be)|from|for|by)|consent\w*|bless\w*|green ?(?:lit|light\w*)|waive\w*|exempt\w*|exceptions?|excus\w*|bypass(?:ed|ing)?|bypasses (?:it|this|that|the (?:check|rule|policy|denial|webhook)s?|polic\w*|rules?|checks?|admission\w*)|",
+                r"\b(?:approv\w*|permission (?:was|is|has|granted|given)|(?:have|has|had|got|gave|give|given) (?:\S+ )?permission (?:to (?:run|keep|use|deploy|do|skip|go|be)|from|for|by)|consent\w*|bless\w*|green ?(?:lit|light\w*)|waive\w*|exempt\w*|exceptions?|excus\w*|bypass(?:ed|ing)?|bypasses (?:it|this|that)\b|(?:bypasses|overrides)(?: \S+){0,2} (?:polic\w*|rules?|checks?|admission|denials?|decisions?|verdicts?)|",
                 r"sanctioned|authori[sz]\w*|cleared|clearance|grant\w*|endors\w*|accept(?:ed|able)|accepts (?:it|this|that|these|your?|the (?:request|object|pod|deployment|change))|admit(?:ted|s)|congrat\w*|kudos|advisory|",
-                r"optional|harmless|safely|compliant|overrul\w*|overrid(?:e|den|ing)|overrides (?:it|this|that|the (?:check|rule|policy|denial|decision|verdict)s?|polic\w*|rules?)|tolerat\w*|pardon\w*|dispens\w*|immun\w*|whitelist\w*|allowlist\w*|",
+                r"optional|harmless|safely|compliant|overrul\w*|overrid(?:e|den|ing)|overrides (?:it|this|that)|tolerat\w*|pardon\w*|dispens\w*|immun\w*|whitelist\w*|allowlist\w*|",
                 r"sign(?:ed)? off|signoff|thumbs up|go ahead|let (?:\S+ )?(?:through|in|pass)|wav(?:e|ed) through|ok|okay|all good|all set|",
                 r"(?:good|ready|free|clear|cleared|safe) to|proceed\w*|ship|loophole\w*|unchecked|unguarded|ignor\w*|disregard\w*|overlook\w*|mistaken\w*|",
                 r"misfir\w*|false alarm|audit mode|dry run|nothing (?:has been |was |is |gets )?(?:blocked|denied|refused|stopped)|out of (?:the )?(?:scope|sight|reach)|nothing (?:\S+ ){0,4}has to change|no (?:harm|problems?|difference|issues?|trouble|danger)|without (?:a |any )?(?:check|review)|outdated|obsolete|mislead\w*|bugged|buggy|wrong|needless\w*|unnecessary|unneeded|pointless|",
-                r"need(?:s|ed)? (?:not|no|nothing)|needn t|no need(?: (?:to|for (?:you|any|a|this|that|chang\w*|action))|$)|not have to|not need (?:to|any|an?|this|that|it|chang\w*|fix\w*|action|approval|review\w*|attention)|not (?:necessary|required|bother|worry|matter)(?: to)?|(?:change|fix|action|update|it|this|that|remedy)s? (?:is|are) not needed|",
-                r"(?:don|doesn|do|does|did|needn) (?:t|not) (?:have to|need (?:to|any|an?|this|that|it|chang\w*|fix\w*|action|approval|review\w*|attention)|worry|bother|matter|look|check|apply|object|ask|care|cover|see|mind|run|notice|watch)|",
+                r"need(?:s|ed)? (?:not|no|nothing)|needn t|no need|not have to|not need|not (?:necessary|required|bother|worry|matter)(?: to)?|(?:change|fix|action|update|it|this|that|remedy)s? (?:is|are) not needed|",
+                r"(?:don|doesn|do|does|did|needn) (?:t|not) (?:have to|need|worry|bother|matter|look|check|apply|object|ask|care|cover|see|mind|run|notice|watch)|",
                 r"nothing (?:\S+ ){0,3}(?:to|done|needed|wrong|left|required|else)|no longer|not (?:\S+ )?(?:covered|checked|asked|watched|evaluated|inspected|applied|looked|enforced|seen|consulted)|",
                 r"never (?:\S+ )?(?:looks?|checks?|applies|sees?|asks?)|as (?:it|they) (?:is|are|stands?)|unchanged|untouched|alone|vouch\w*|licen[cs]ed?|leeway|amnesty|special case|dealt with|sorted|settled|resolved)\b",
             ))
         });
         static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
+            fixed(concat!(
+                r"\b(?:\S+ ){0,3}(?:allowed|permitted|(?:allow|permit)s? (?:it|this|that|these|them|your?|everything|",
+                r"(?:the|such) (?:\S+ )?(?:request|object|pod|deployment|change|workload|container|image|field|setting)s?)|passed|passes)\b|",
+                r"\b(?:polic(?:y|ies)|namespaces?|rules?|clusters?|kubernetes|platform|standards?)(?: \S+){0,2} (?:allow|permit|accept)s?(?: only)?\b",
+            ))
+        });
+        static WHICH: LazyLock<Regex> = LazyLock::new(|| fixed(r"^ \w+"));
+        static BEYOND: LazyLock<Regex> = LazyLock::new(|| {
             fixed(
-                r"\b(?:\S+ ){0,3}(?:allowed|permitted|(?:allow|permit)s? (?:it|this|that|these|them|your?|everything|(?:the|such) (?:\S+ )?(?:request|object|pod|deployment|change|workload|container|image|field|setting)s?)|passed|passes)\b",
+                r"\b(?:beyond|outside|than|unless|without)(?: what is| those| the| ones| being)* (?:allowed|permitted)$",
             )
         });
-        // `one of the allowed registries`: what is spoken of, not what it is said to be.
-        static WHICH: LazyLock<Regex> = LazyLock::new(|| {
-            fixed(
-                r"^ (?:registr\w+|types?|values?|list|set|ones|kinds?|hosts?|ports?|range\w*|names?|profiles?|capabilit\w+|volumes?|volume types|sources?|sysctls?|kernel|parameters?|classes|options|images?|repositor\w+|tags?)\b",
-            )
+        static OUTSIDE: LazyLock<Regex> = LazyLock::new(|| {
+            fixed(r"\b(?:other than|outside|beyond)(?: (?:of|the|those|ones))* (?:allowed|permitted)$")
         });
         static SOUND: LazyLock<Regex> =
             LazyLock::new(|| fixed(r"\b(?:fine|correct|valid|right|good|sound|in order|legitimate|ok)\b"));
+        // Policies of the network are others than the one that denies.
+        static NETWORK: LazyLock<Regex> =
+            LazyLock::new(|| fixed(r"^(?:(?:do|does) not apply|bypasses (?:the |its |all )?network polic\w*)$"));
+        static OF_NETWORK: LazyLock<Regex> =
+            LazyLock::new(|| fixed(r"\b(?:network polic\w+ (?:do|does) not apply|bypasses (?:\S+ )?network polic)"));
+        // `what applications do not need`: why something is taken away.
+        static USELESS: LazyLock<Regex> = LazyLock::new(|| {
+            fixed(r"\b(?:that|which) (?:\S+ )?(?:applications|programs) (?:(?:do|have) )?(?:not|no) need")
+        });
         let is_written = |said: &str| {
             let at = sentence.find(said).unwrap_or_default();
             let before = sentence
@@ -191,30 +217,31 @@ impl Advice {
             let with = before.map_or_else(|| said.to_owned(), |before| format!("{before} {said}"));
             self.written.contains(&format!(" {with} "))
         };
-        // Those of the network are others than the one that denies.
-        let is_of_network = |said: &str| said.ends_with(" apply") && sentence.contains("network polic");
+        let is_other = |said: &str| {
+            (NETWORK.is_match(said) && OF_NETWORK.is_match(sentence))
+                || (said.ends_with("need") && USELESS.is_match(sentence))
+        };
         if let Some(said) = PERMITS
             .find_iter(sentence)
             .map(|found| found.as_str())
-            .find(|said| !is_written(said) && !is_of_network(said))
+            .find(|said| !is_written(said) && !is_other(said))
         {
             return Some(said.to_owned());
         }
-        let denies = |said: &str| {
-            said.split(' ').any(|word| {
-                [
-                    "not", "no", "nor", "never", "cannot", "only", "isn", "aren", "beyond", "outside", "than",
-                    "unless", "without",
-                ]
-                .contains(&word)
-            })
+        // `one of the allowed registries`: what is spoken of, not what it is said to be; and then not that it is one.
+        let is_denied = |said: &str, end: usize| {
+            let words = |text: &str| text.split(' ').any(|word| among(DENIES, word));
+            let before = sentence.get(..end).unwrap_or_default();
+            let is_which = sentence.get(end..).is_some_and(|after| WHICH.is_match(after))
+                && !said.contains(" is allowed")
+                && !said.contains(" are allowed");
+            words(said) || BEYOND.is_match(said) || (is_which && (words(before) || OUTSIDE.is_match(before)))
         };
-        let is_which = |end: usize| sentence.get(end..).is_some_and(|after| WHICH.is_match(after));
-        let allowed = ALLOWED
-            .find_iter(sentence)
-            .filter(|found| !is_which(found.end()))
-            .map(|found| found.as_str());
-        if let Some(said) = allowed.into_iter().find(|said| !denies(said) && !is_written(said)) {
+        let allowed = ALLOWED.find_iter(sentence).map(|found| (found.as_str(), found.end()));
+        if let Some((said, _)) = allowed
+            .into_iter()
+            .find(|(said, end)| !is_denied(said, *end) && !is_written(said))
+        {
             return Some(said.to_owned());
         }
         // What is found is not in order; something else may be.
@@ -263,12 +290,11 @@ impl Advice {
         };
         // `can be used to reach the node` is no advice; `can be left as it is` is.
         let passive = || {
-            all.windows(3).any(|three| {
-                matches!(three, ["can" | "could" | "may" | "might", "be", done]
-                    if *done != "used" && (among(REMOVES, done) || is_command(done)))
-            }) || all.windows(2).any(|pair| pair == ["to", "be"])
+            all.windows(3)
+                .any(|three| matches!(three, ["can" | "could" | "may" | "might", "be", done] if !among(HARMS, done)))
+                || all.windows(2).any(|pair| pair == ["to", "be"])
         };
-        before.modal = begins && all.iter().any(|word| among(MODAL, word));
+        before.modal |= begins && all.iter().any(|word| among(MODAL, word));
         before.states = begins;
         if begins && !all.iter().enumerate().any(urging) && !passive() && !has_way() {
             return None;
@@ -345,7 +371,9 @@ fn continues(rest: &[&str], before: &Before) -> bool {
     let Some((begin, others)) = rest.split_first() else {
         return false;
     };
-    let is_finite = |word: &&str| among(FINITE, word);
+    if before.is_step {
+        return false;
+    }
     if among(COMMANDS, begin) {
         // `could read or alter them`
         return before.modal && among(DOES, begin);
@@ -362,11 +390,25 @@ fn continues(rest: &[&str], before: &Before) -> bool {
     }
     // `in the metadata set hostPID on`, but not `for Pods that run there`.
     let is_noun = |word: &str| word == "use" && rest.windows(2).any(|pair| pair == ["use", "of"]);
-    let embedded = std::iter::once(begin).chain(others).zip(others).any(|(before, word)| {
-        let has_subject = among(NO_SUBJECT, before) || (before.len() > 3 && before.ends_with('s'));
-        among(COMMANDS, word) && !is_noun(word) && !has_subject
-    });
-    !embedded || others.iter().take(8).any(is_finite)
+    let command = std::iter::once(begin)
+        .chain(others)
+        .zip(others)
+        .position(|(before, word)| {
+            let has_subject =
+                among(NO_SUBJECT, before) || (before.len() > 3 && before.ends_with('s') && !among(PLACES, begin));
+            among(COMMANDS, word) && !is_noun(word) && !has_subject
+        });
+    // Of the clause itself, not of what it says about something: `the value that is set`.
+    let own = others.iter().take_while(|word| !among(RELATIVE, word));
+    let verb = own.take(8).position(|word| among(FINITE, word));
+    if let Some(command) = command {
+        return verb.is_some_and(|verb| verb < command);
+    }
+    let is_plural = begin.len() > 3 && begin.ends_with('s') && !begin.ends_with("ss");
+    let does = others
+        .first()
+        .is_some_and(|word| word.len() > 3 && word.ends_with('s') && !word.ends_with("ss"));
+    before.states || verb.is_some() || is_plural || does || begin.ends_with("ing") || among(GOES_ON, begin)
 }
 
 fn path_of(operation: &Value) -> Option<&str> {

@@ -16,14 +16,14 @@ pub(super) const REMOVES: &str = "remove removes removed removing delete deletes
 /// A clause that begins so states something, when nothing else says that it urges.
 pub(super) const STATES: &str = "the a an this that these those it its they their there which who what why whatever when where while because \
     since as if although though each every both all any no none nothing only one two container containers pod pods policy policies \
-    yaml json kubernetes anyone anything everything";
+    yaml json kubernetes anyone anything everything traffic data root sudo seccomp apparmor selinux kernel";
 /// Verbs that tell somebody to do something: where one of these is, a clause is no mere continuation.
 pub(super) const COMMANDS: &str = "set change replace add specify define declare update correct configure remove delete drop omit unset leave \
     use put turn switch give scale pause ask wait run apply disable enable make ensure note know trust remember assume pretend believe \
     treat rest relax accept tell check verify keep move rename deploy redeploy resubmit retry create install uninstall restart stop \
     start kill grant allow permit let mark label annotate tag sign approve ignore skip bypass override exempt exclude include mount \
     edit modify patch push pull build send share post email contact call visit open click read follow go stay bring \
-    force try wrap copy paste write enter type log grab fetch get download upload roll revert reset raise lower increase decrease \
+    force try wrap copy paste write enter log grab fetch get download upload roll revert reset raise lower increase decrease \
     extend reduce expose bind attach detach assign swap convert migrate point route forward proxy hide mask rewrite reword reorder \
     split merge join forget think say claim argue insist confirm hope imagine suppose feel enjoy celebrate consider see look \
     choose pick select";
@@ -34,9 +34,23 @@ pub(super) const FINITE: &str = "is are was were has have had does do did can co
 pub(super) const NO_SUBJECT: &str = "that which who whom to can could may might would will cannot not never they it them we rarely often really only \
     a an the any each every no its their this these those own other another such and or of";
 /// Verbs of a process: after another one, of what can be done.
-pub(super) const DOES: &str = "open raise modify give take read write send load start stop kill mount copy create install make edit hide bind \
-    share run reset forward force change replace delete get extend increase attach";
-pub(super) const MODAL: &str = "can could may might would will to lets let cannot makes make";
+pub(super) const DOES: &str = "open raise modify take read write send load start stop kill copy edit hide bind share reset forward force \
+    change replace delete get extend increase attach";
+/// What somebody can do to what is left open, so that saying so is no advice: `can be read by anyone`.
+pub(super) const HARMS: &str = "used read reached seen taken lost broken stolen abused attacked altered intercepted tampered compromised \
+    exploited guessed loaded opened held called sent scheduled swapped exposed controlled damaged pulled overwritten shared forged \
+    impersonated accessed found watched observed bound starved misused";
+/// What follows is said about the word before.
+pub(super) const RELATIVE: &str = "that which who whom what where when if because as while";
+/// Words that take back what stands with them.
+pub(super) const DENIES: &str = "not no nor none never cannot only isn aren neither";
+/// Words that continue or begin what is stated.
+pub(super) const GOES_ON: &str = "not without within outside inside beyond through throughout between among against beneath behind before \
+    after during until unless once via like than such same similar enough most many several some more less another even often usually \
+    normally typically effectively directly almost nearly exactly whether how other others else same everyone someone something in on at \
+    for with by from under of as about across over per into onto own init ephemeral sidecar neither";
+/// What can be done.
+pub(super) const MODAL: &str = "can could may might would will let lets cannot";
 /// Before the beginning.
 pub(super) const LEADS: &str =
     "please just simply then now so also and or but first next finally therefore thus hence otherwise again either";
