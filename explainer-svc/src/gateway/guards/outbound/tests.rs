@@ -247,8 +247,8 @@ fn where_a_sentence_ends() {
     );
     // Only so many are looked at.
     let first = "The container app runs privileged.";
-    let many = vec![first; SENTENCES + 4].join(" ");
-    let few = vec![first; SENTENCES].join(" ");
+    let many = [first; SENTENCES + 4].join(" ");
+    let few = [first; SENTENCES].join(" ");
     assert_eq!(given(&many).as_deref(), Some(many.as_str()));
     assert_eq!(given(&format!("{many} {made_up}")), Some(few));
 }
