@@ -1,11 +1,25 @@
 //! How a database of this service is opened: `SQLite` with a log of its own beside it, one writer, several readers.
+//!
+//! Each statement is a message to `SQLite`'s thread and one back, and waking a thread takes longer than most statements. So what is
+//! written for every call is one statement: an insert into a view of the connection, whose trigger writes all that belongs
+//! together, or nothing. View and trigger are temporary: they are not in the file, where somebody else could change them.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteQueryResult,
+    SqliteSynchronous,
+};
+use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 /// How long to wait for a lock that another process holds.
 const BUSY: Duration = Duration::from_secs(5);
@@ -17,9 +31,135 @@ const CHECKPOINT: &str = "4000";
 
 /// One that writes, so that two requests never contend for its lock inside this process, and some that read.
 #[derive(Debug, Clone)]
-pub(crate) struct Pools {
-    pub(crate) write: SqlitePool,
+pub(crate) struct Connections {
+    pub(crate) write: WriteConnection,
     pub(crate) read: SqlitePool,
+}
+
+/// The connection that writes. Clones are the same one.
+///
+/// No pool, which asks a connection whether it is alive each time it comes back: that is a message, too.
+#[derive(Debug, Clone)]
+pub(crate) struct WriteConnection(Arc<Writes>);
+
+#[derive(Debug)]
+struct Writes {
+    options: SqliteConnectOptions,
+    views: &'static str,
+    slot: Mutex<Slot>,
+    /// Whether the last one who had it did not say that all went well.
+    doubtful: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    connection: Option<SqliteConnection>,
+    /// Never again.
+    closed: bool,
+}
+
+/// The connection, while it is one caller's.
+#[derive(Debug)]
+pub(crate) struct Writing<'a> {
+    connection: MappedMutexGuard<'a, SqliteConnection>,
+    doubtful: &'a AtomicBool,
+}
+
+impl WriteConnection {
+    /// Connects when it is used first. `views` is the SQL of its temporary views.
+    pub(crate) fn new(options: SqliteConnectOptions, views: &'static str) -> Self {
+        Self(Arc::new(Writes {
+            options,
+            views,
+            slot: Mutex::default(),
+            doubtful: AtomicBool::new(false),
+        }))
+    }
+
+    /// Waits for its turn, as long as for a lock of another process.
+    pub(crate) async fn turn(&self) -> Result<Writing<'_>, sqlx::Error> {
+        let turn = tokio::time::timeout(BUSY, self.0.slot.lock()).await;
+        let mut slot = turn.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if slot.closed {
+            return Err(sqlx::Error::PoolClosed);
+        }
+        // What was begun and not awaited is done or taken back before anything else is: nothing old is written after something new.
+        if self.0.doubtful.load(Ordering::Relaxed)
+            && let Some(connection) = &mut slot.connection
+            && connection.ping().await.is_err()
+        {
+            slot.connection = None;
+        }
+        if slot.connection.is_none() {
+            slot.connection = Some(self.connected().await?);
+        }
+        self.0.doubtful.store(true, Ordering::Relaxed);
+        match MutexGuard::try_map(slot, |slot| slot.connection.as_mut()) {
+            Ok(connection) => Ok(Writing {
+                connection,
+                doubtful: &self.0.doubtful,
+            }),
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        }
+    }
+
+    /// In a box, since a compiler that follows the lifetimes of an executor through callers loses them.
+    fn connected(&self) -> BoxFuture<'_, Result<SqliteConnection, sqlx::Error>> {
+        let connected = async {
+            let mut connection = SqliteConnection::connect_with(&self.0.options).await?;
+            sqlx::raw_sql(self.0.views).execute(&mut connection).await?;
+            Ok(connection)
+        };
+        connected.boxed()
+    }
+
+    /// One statement.
+    pub(crate) async fn execute(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<SqliteQueryResult, sqlx::Error> {
+        let mut writing = self.turn().await?;
+        let result = query.execute(&mut *writing).await?;
+        writing.keep();
+        Ok(result)
+    }
+
+    /// Closes it, after what runs.
+    pub(crate) async fn close(&self) {
+        let mut slot = self.0.slot.lock().await;
+        slot.closed = true;
+        if let Some(connection) = slot.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "a database was not closed as it should be");
+        }
+    }
+}
+
+impl Writing<'_> {
+    /// Begins a transaction that has its lock at once: one that has read before cannot wait for it.
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
+        self.connection.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// All went well: who comes next need not ask the connection first.
+    pub(crate) fn keep(self) {
+        self.doubtful.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Deref for Writing<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl DerefMut for Writing<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
+    }
 }
 
 /// Options for a file that may not be there yet.
@@ -30,39 +170,52 @@ pub(crate) fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConn
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .pragma("wal_autocheckpoint", CHECKPOINT)
+        // Temporary views are in no file: there may be no folder for one.
+        .pragma("temp_store", "MEMORY")
         .busy_timeout(BUSY)
 }
 
 /// Opens it, makes it when there is none, and brings its schema up to date.
 ///
-/// The migrations are in the binary. One that was released never changes: its checksum is in every database.
+/// The migrations are in the binary. One that was released never changes: its checksum is in every database. `views` is the SQL of the
+/// views that the connection that writes has.
 pub(crate) async fn open<E>(
     options: SqliteConnectOptions,
     migrations: &[(&'static str, &'static str)],
-) -> Result<Pools, E>
+    views: &'static str,
+) -> Result<Connections, E>
 where
     E: From<sqlx::Error> + From<MigrateError>,
 {
-    let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
-    let write = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+    let write = WriteConnection::new(options.clone(), views);
     let migrations = (1..).zip(migrations).map(|(version, (description, sql))| {
         let kind = MigrationType::Simple;
         Migration::new(version, (*description).into(), kind, (*sql).into_sql_str(), false)
     });
-    Migrator::with_migrations(migrations.collect()).run(&write).await?;
+    let pool = SqlitePoolOptions::new().acquire_timeout(BUSY);
+    let one = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+    let migrated = Migrator::with_migrations(migrations.collect()).run(&one).await;
+    one.close().await;
+    migrated?;
+    let pool = pool
+        // A connection is a thread of this process: there is nothing between them that could have ended.
+        .test_before_acquire(false)
+        .max_connections(READERS);
     let options = options.create_if_missing(false).read_only(true);
-    let read = pool.max_connections(READERS).connect_with(options).await?;
-    Ok(Pools { write, read })
+    let read = pool.connect_with(options).await?;
+    Ok(Connections { write, read })
 }
 
 /// Opens one that is there, to look at it.
-pub(crate) async fn open_to_read(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+pub(crate) async fn open_to_read(path: &Path) -> Result<Connections, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
         .busy_timeout(BUSY);
+    let write = WriteConnection::new(options.clone(), "");
     let pool = SqlitePoolOptions::new().acquire_timeout(BUSY).max_connections(1);
-    pool.connect_with(options).await
+    let read = pool.connect_with(options).await?;
+    Ok(Connections { write, read })
 }
 
 /// Makes the folder of a file that only its owner may look into. One that exists stays as it is.
@@ -71,5 +224,99 @@ pub(crate) fn make_private_folder_of(path: &Path) -> std::io::Result<()> {
     match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         Some(folder) => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: [(&str, &str); 1] = [("t", "CREATE TABLE t (n INTEGER NOT NULL) STRICT")];
+    const VIEW: &str = "CREATE TEMP VIEW twice AS SELECT NULL AS n;
+        CREATE TEMP TRIGGER twice_is_stored INSTEAD OF INSERT ON twice
+        BEGIN INSERT INTO t VALUES (1); INSERT INTO t VALUES (NEW.n); END;";
+
+    #[derive(Debug, thiserror::Error)]
+    enum Problem {
+        #[error(transparent)]
+        Database(#[from] sqlx::Error),
+        #[error(transparent)]
+        Migration(#[from] MigrateError),
+    }
+
+    async fn numbers(read: &SqlitePool) -> Vec<i64> {
+        sqlx::query_scalar("SELECT n FROM t").fetch_all(read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_fails_or_is_left_halfway_leaves_nothing_for_who_comes_next() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = options(&folder.path().join("a.db"), SqliteSynchronous::Normal);
+        let Connections { write, read } = open::<Problem>(options.clone(), &TABLE, VIEW).await.unwrap();
+        let twice = |n: Option<i64>| write.execute(sqlx::query("INSERT INTO twice (n) VALUES (?)").bind(n));
+
+        assert!(twice(None).await.is_err(), "the second row cannot be stored");
+        assert_eq!(numbers(&read).await, [0; 0], "so the first one is not");
+        twice(Some(2)).await.unwrap();
+        assert_eq!(numbers(&read).await, [1, 2]);
+
+        let mut halfway = write.turn().await.unwrap();
+        let mut transaction = halfway.begin().await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (3)")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        drop(transaction);
+        drop(halfway);
+        twice(Some(4)).await.unwrap();
+        assert_eq!(numbers(&read).await, [1, 2, 1, 4]);
+        // The view is in no file.
+        let views: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger')")
+            .fetch_one(&read)
+            .await
+            .unwrap();
+        assert_eq!(views, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_begun_and_not_awaited_is_not_written_after_what_comes_next() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = options(&folder.path().join("a.db"), SqliteSynchronous::Normal);
+        let Connections { write, read } = open::<Problem>(options.clone(), &TABLE, "").await.unwrap();
+        let insert = |n: i64| write.execute(sqlx::query("INSERT INTO t VALUES (?)").bind(n));
+        insert(0).await.unwrap();
+        // Another process has the lock, so the first one waits for it, and its caller goes away.
+        let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+        let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let gone = tokio::time::timeout(Duration::from_millis(100), insert(1)).await;
+        assert!(gone.is_err());
+        let (next, ()) = tokio::join!(insert(2), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            lock.rollback().await.unwrap();
+        });
+        next.unwrap();
+        assert_eq!(numbers(&read).await, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_once_it_is_closed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = options(&folder.path().join("a.db"), SqliteSynchronous::Normal);
+        let Connections { write, .. } = open::<Problem>(options, &TABLE, "").await.unwrap();
+        let insert = || write.execute(sqlx::query("INSERT INTO t VALUES (1)"));
+        insert().await.unwrap();
+        write.close().await;
+        for _ in 0..2 {
+            assert!(matches!(insert().await, Err(sqlx::Error::PoolClosed)));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_its_turn_is_told() {
+        let write = WriteConnection::new(SqliteConnectOptions::new().in_memory(true), "");
+        let mine = write.turn().await.unwrap();
+        assert!(matches!(write.turn().await, Err(sqlx::Error::PoolTimedOut)));
+        mine.keep();
+        write.turn().await.unwrap();
     }
 }

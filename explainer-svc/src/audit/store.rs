@@ -12,12 +12,17 @@ use tlog_tiles::{Hash, Tile};
 use super::event::SALT;
 use super::tree::{HEIGHT, Node, WIDTH};
 use super::{Error, TilePath};
-use crate::sqlite::{self, Pools};
+use crate::sqlite::{self, Connections, WriteConnection};
 
 const MIGRATIONS: [(&str, &str); 2] = [
     ("log", include_str!("../../migrations/audit/0001_log.sql")),
     ("seal", include_str!("../../migrations/audit/0002_seal.sql")),
 ];
+/// Why nothing more is written.
+const ANOTHER: &str = "another process has written to its database";
+/// What our own trigger says, and no other error.
+const RAISED: &str = "the tree is not as this process has left it";
+const VIEWS: &str = include_str!("../../migrations/audit/views.sql");
 /// How many rows one statement inserts, the most first: a statement has its price, whatever it inserts.
 const ROWS: [usize; 5] = [128, 32, 8, 2, 1];
 
@@ -77,7 +82,7 @@ pub(super) struct Addition<'a> {
 /// The database.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    write: SqlitePool,
+    write: WriteConnection,
     read: SqlitePool,
     inserts: Arc<Inserts>,
 }
@@ -97,17 +102,17 @@ impl Store {
         let options = sqlite::options(path, SqliteSynchronous::Full)
             // What retention deletes is overwritten.
             .pragma("secure_delete", "ON");
-        let Pools { write, read } = sqlite::open::<Error>(options, &MIGRATIONS).await?;
+        let Connections { write, read } = sqlite::open::<Error>(options, &MIGRATIONS, VIEWS).await?;
         Ok(Self::of(write, read))
     }
 
     /// Opens a database that is there, to look at it.
     pub(super) async fn open_to_read(path: &Path) -> Result<Self, Error> {
-        let read = sqlite::open_to_read(path).await?;
-        Ok(Self::of(read.clone(), read))
+        let Connections { write, read } = sqlite::open_to_read(path).await?;
+        Ok(Self::of(write, read))
     }
 
-    fn of(write: SqlitePool, read: SqlitePool) -> Self {
+    fn of(write: WriteConnection, read: SqlitePool) -> Self {
         let inserts = |table: &str| ROWS.map(|rows| AssertSqlSafe(format!("{table}{}", places(rows))).into_sql_str());
         Self {
             write,
@@ -123,11 +128,13 @@ impl Store {
     /// What it says of its tree. On the connection that writes: after all that this process has begun to write.
     pub(super) async fn head(&self) -> Result<StoredHead, Error> {
         // One statement, so all of it is of one moment. All columns: one that only looks may find a database of before.
+        let mut writing = self.write.turn().await?;
         let row = sqlx::query(
             "SELECT *, (SELECT min(number) FROM leaf) AS first_leaf, (SELECT max(number) FROM leaf) AS last_leaf FROM tree",
         )
-        .fetch_one(&self.write)
+        .fetch_one(&mut *writing)
         .await?;
+        writing.keep();
         let seal = match row.try_get::<Option<Vec<u8>>, _>("seal") {
             Err(sqlx::Error::ColumnNotFound(_)) => None,
             seal => seal?,
@@ -159,18 +166,45 @@ impl Store {
     /// Appends to a log, and deletes the payloads of the leaves before `erase`: all of it, durably, or nothing. How many payloads
     /// were deleted.
     pub(super) async fn append(&self, addition: &Addition<'_>) -> Result<u64, Error> {
-        self.appended(addition).await.map_err(|error| match error {
+        let appended = match addition {
+            Addition {
+                leaves: [leaf],
+                nodes: [],
+                erase: None,
+                ..
+            } => self.appended_alone(addition, leaf).await,
+            _ => self.appended(addition).await,
+        };
+        appended.map_err(|error| match error {
             // Only this log writes rows of these numbers.
             Error::Database(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                 Error::Foreign("its database has rows that this process has not written")
             }
+            Error::Database(sqlx::Error::Database(error)) if error.message() == RAISED => Error::Foreign(ANOTHER),
             error => error,
         })
     }
 
+    /// One leaf, as where one caller asks at a time: in one statement, and so in one message.
+    async fn appended_alone(&self, addition: &Addition<'_>, leaf: &NewLeaf) -> Result<u64, Error> {
+        let append = sqlx::query(
+            "INSERT INTO appended (number, seal_before, seal, bytes, hash, salt, payload) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(signed(addition.size))
+        .bind(addition.seal_before)
+        .bind(addition.seal)
+        .bind(&leaf.bytes)
+        .bind(leaf.hash.0.as_slice())
+        .bind(leaf.salt.as_slice())
+        .bind(&leaf.payload);
+        self.write.execute(append).await?;
+        Ok(0)
+    }
+
     async fn appended(&self, addition: &Addition<'_>) -> Result<u64, Error> {
         let size = addition.size;
-        let mut transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
+        let mut writing = self.write.turn().await?;
+        let mut transaction = writing.begin().await?;
         let moved = sqlx::query("UPDATE tree SET size = ?, seal = ? WHERE size = ? AND seal IS ?")
             .bind(signed(size + u64::try_from(addition.leaves.len()).unwrap_or(0)))
             .bind(addition.seal)
@@ -179,7 +213,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         if moved.rows_affected() != 1 {
-            return Err(Error::Foreign("another process has written to its database"));
+            return Err(Error::Foreign(ANOTHER));
         }
         self.insert(&mut transaction, size, addition.leaves).await?;
         self.insert_nodes(&mut transaction, addition.nodes).await?;
@@ -196,6 +230,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
+        writing.keep();
         Ok(erased)
     }
 
@@ -392,8 +427,8 @@ impl Store {
 
     /// Empties the write-ahead log, in which deleted payloads still are. What reads now may keep a part of it for a while.
     pub(super) async fn forget(&self) -> Result<(), Error> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&self.write)
+        self.write
+            .execute(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"))
             .await?;
         Ok(())
     }
@@ -428,3 +463,7 @@ fn signed(number: u64) -> i64 {
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -157,11 +157,8 @@ impl Cache {
             return Ok(None);
         }
         let stop: String = row.try_get("stop")?;
-        sqlx::query("UPDATE answer SET last_used = ? WHERE key = ?")
-            .bind(now)
-            .bind(key)
-            .execute(&self.store.write)
-            .await?;
+        let used = sqlx::query("UPDATE answer SET last_used = ? WHERE key = ?");
+        self.store.write.execute(used.bind(now).bind(key)).await?;
         Ok(Some(Kept {
             provider: row.try_get("provider")?,
             model: row.try_get("model")?,
@@ -177,7 +174,8 @@ impl Cache {
             Stop::Stop => "stop",
             Stop::Length => "length",
         };
-        let mut transaction = self.store.write.begin_with("BEGIN IMMEDIATE").await?;
+        let mut writing = self.store.write.turn().await?;
+        let mut transaction = writing.begin().await?;
         sqlx::query(
             "INSERT INTO answer (key, at, last_used, provider, model, stop, text) VALUES (?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (key) DO UPDATE SET at = excluded.at, last_used = excluded.last_used, provider = excluded.provider,
@@ -200,6 +198,7 @@ impl Cache {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        writing.keep();
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Who may ask which model, and what for: Rego, evaluated by the engine. Whatever is not surely allowed is denied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use engine::rego::builtins::{Halt, Host};
 use engine::rego::value::Value;
 use engine::rego::{Location, Program, Source, dialect_of};
+use regex::Regex;
 use serde::Serialize;
 use serde_json::json;
 
@@ -57,6 +59,8 @@ pub struct Policy {
     program: Program,
     deny: Location,
     data: Value,
+    /// Patterns that it compiled, from one question to the next: compiling one takes longer than all the rest of a question.
+    patterns: Mutex<HashMap<String, Option<Regex>>>,
     /// The SHA-256 of its files, for the audit log.
     pub digest: String,
 }
@@ -101,6 +105,7 @@ impl Policy {
             deny: program.locate(RULE),
             program,
             data: Value::from(&json!({"gateway": {"agents": agents}})),
+            patterns: Mutex::default(),
             digest: super::sha256(&texts),
         })
     }
@@ -114,13 +119,17 @@ impl Policy {
     fn asked(&self, question: &Question<'_>) -> Result<Vec<String>, String> {
         let input = serde_json::to_value(question).map_err(|error| error.to_string())?;
         let mut host = Host::new(MAX_WORK);
+        let patterns = || self.patterns.lock().unwrap_or_else(PoisonError::into_inner);
+        host.patterns = std::mem::take(&mut *patterns());
         let value = self
             .program
-            .value(&self.deny, Some(&Value::from(&input)), &self.data, &mut host)
-            .map_err(|halt| match halt {
-                Halt::Error(reason) => reason,
-                Halt::Limit | Halt::Depth => "it takes too much work".to_owned(),
-            })?;
+            .value(&self.deny, Some(&Value::from(&input)), &self.data, &mut host);
+        // Who asked at the same time has compiled its own.
+        *patterns() = host.patterns;
+        let value = value.map_err(|halt| match halt {
+            Halt::Error(reason) => reason,
+            Halt::Limit | Halt::Depth => "it takes too much work".to_owned(),
+        })?;
         let Some(value) = value else {
             return Err("deny is undefined".to_owned());
         };
@@ -194,6 +203,22 @@ mod tests {
                 "{agent}: {reasons:?}"
             );
         }
+    }
+
+    #[test]
+    fn its_patterns_are_compiled_once() {
+        let policy = Policy::compile(&[], &agents()).unwrap();
+        let kept = || {
+            let patterns = policy.patterns.lock().unwrap();
+            let mut kept: Vec<_> = patterns.keys().cloned().collect();
+            kept.sort();
+            kept
+        };
+        assert_eq!(ask(&policy, "triage", "platform", "chat", "small-1"), [""; 0]);
+        let first = kept();
+        assert_eq!(first.len(), 2, "{first:?}: of models and purposes");
+        assert_eq!(ask(&policy, "triage", "platform", "chat", "small-2"), [""; 0]);
+        assert_eq!(kept(), first);
     }
 
     #[test]

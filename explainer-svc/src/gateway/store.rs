@@ -8,9 +8,10 @@ use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
-use crate::sqlite::{self, Pools};
+use crate::sqlite::{self, Connections, WriteConnection};
 
 const MIGRATIONS: [(&str, &str); 1] = [("gateway", include_str!("../../migrations/gateway/0001_gateway.sql"))];
+const VIEWS: &str = include_str!("../../migrations/gateway/views.sql");
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,7 @@ pub enum StoreError {
 /// The database.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
-    pub(super) write: SqlitePool,
+    pub(super) write: WriteConnection,
     pub(super) read: SqlitePool,
     /// Held as long as this process lives; the system lets go of it, whatever becomes of the process.
     _lock: Option<Arc<File>>,
@@ -49,7 +50,7 @@ impl Store {
         let lock = locked(path)?;
         // Safe against a crash of this process; a power cut may lose the last moments, never the file, and never a setting.
         let options = sqlite::options(path, SqliteSynchronous::Normal);
-        let Pools { write, read } = sqlite::open::<StoreError>(options, &MIGRATIONS).await?;
+        let Connections { write, read } = sqlite::open::<StoreError>(options, &MIGRATIONS, VIEWS).await?;
         Ok(Self {
             write,
             read,
@@ -59,10 +60,10 @@ impl Store {
 
     /// One that nothing is kept in, for calls that nobody makes: it connects to nothing before it is used.
     pub(super) fn unused() -> Self {
-        let pool = || SqlitePoolOptions::new().connect_lazy_with(SqliteConnectOptions::new().in_memory(true));
+        let options = SqliteConnectOptions::new().in_memory(true);
         Self {
-            write: pool(),
-            read: pool(),
+            write: WriteConnection::new(options.clone(), VIEWS),
+            read: SqlitePoolOptions::new().connect_lazy_with(options),
             _lock: None,
         }
     }
@@ -95,7 +96,7 @@ impl Store {
 
     /// One statement that is on the disk when this is done. Who is cancelled leaves a connection that takes more care than it has to.
     async fn durably(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<(), StoreError> {
-        let mut connection = self.write.acquire().await?;
+        let mut connection = self.write.turn().await?;
         sqlx::query("PRAGMA synchronous = FULL")
             .execute(&mut *connection)
             .await?;
@@ -104,6 +105,7 @@ impl Store {
             .execute(&mut *connection)
             .await?;
         done?;
+        connection.keep();
         Ok(())
     }
 
@@ -156,7 +158,7 @@ mod tests {
         store.forget("key-changed a").await.unwrap();
         assert_eq!(store.names("key-changed ").await.unwrap(), ["key-changed b"]);
         let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
-            .fetch_one(&store.write)
+            .fetch_one(&mut *store.write.turn().await.unwrap())
             .await
             .unwrap();
         assert_eq!(synchronous, 1, "NORMAL");

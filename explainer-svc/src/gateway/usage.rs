@@ -48,21 +48,17 @@ impl Gateway {
     /// # Errors
     /// The database cannot be written.
     pub async fn purge(&self, before: &str) -> Result<u64, StoreError> {
-        let mut deleted = sqlx::query("DELETE FROM usage WHERE day < ?")
-            .bind(before)
-            .execute(&self.0.store.write)
-            .await?
-            .rows_affected();
+        let write = &self.0.store.write;
+        let usage = sqlx::query("DELETE FROM usage WHERE day < ?").bind(before);
+        let mut deleted = write.execute(usage).await?.rows_affected();
         // A month (2026-11) is over when the day is in a later one; as texts, it is before each of its own days.
         let month = before.get(..7).unwrap_or_default();
-        deleted += sqlx::query(
+        let balance = sqlx::query(
             "DELETE FROM balance WHERE (length(period) = 10 AND period < ?) OR (length(period) = 7 AND period < ?)",
         )
         .bind(before)
-        .bind(month)
-        .execute(&self.0.store.write)
-        .await?
-        .rows_affected();
+        .bind(month);
+        deleted += write.execute(balance).await?.rows_affected();
         Ok(deleted)
     }
 

@@ -14,7 +14,7 @@ pub use read::{Explanation, Query, RecordedViolation};
 pub use record::Recorded;
 pub use words::KeptWords;
 
-use crate::sqlite::{self, Pools};
+use crate::sqlite::{self, Connections, WriteConnection};
 
 const MIGRATIONS: [(&str, &str); 3] = [
     ("ledger", include_str!("../../migrations/0001_ledger.sql")),
@@ -55,7 +55,7 @@ pub enum StoreError {
 /// The ledger's database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    write: SqlitePool,
+    write: WriteConnection,
     read: SqlitePool,
 }
 
@@ -69,7 +69,7 @@ impl Store {
         })?;
         // Safe against a crash of this process; a power cut may lose the last moments, never the file.
         let options = sqlite::options(path, SqliteSynchronous::Normal).foreign_keys(true);
-        let Pools { write, read } = sqlite::open::<StoreError>(options, &MIGRATIONS).await?;
+        let Connections { write, read } = sqlite::open::<StoreError>(options, &MIGRATIONS, "").await?;
         Ok(Self { write, read })
     }
 
@@ -78,7 +78,9 @@ impl Store {
         sqlx::query("SELECT 1 FROM violation LIMIT 1")
             .fetch_optional(&self.read)
             .await?;
-        self.write.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+        let mut writing = self.write.turn().await?;
+        writing.begin().await?.rollback().await?;
+        writing.keep();
         Ok(())
     }
 
@@ -86,14 +88,17 @@ impl Store {
     pub async fn purge(&self, before: i64) -> Result<u64, StoreError> {
         let mut purged = 0;
         loop {
-            let batch = sqlx::query(
-                "DELETE FROM explanation WHERE id IN (SELECT id FROM explanation WHERE last_seen < ? LIMIT ?)",
-            )
-            .bind(before)
-            .bind(PURGE_BATCH)
-            .execute(&self.write)
-            .await?
-            .rows_affected();
+            let batch = self
+                .write
+                .execute(
+                    sqlx::query(
+                        "DELETE FROM explanation WHERE id IN (SELECT id FROM explanation WHERE last_seen < ? LIMIT ?)",
+                    )
+                    .bind(before)
+                    .bind(PURGE_BATCH),
+                )
+                .await?
+                .rows_affected();
             purged += batch;
             if batch == 0 {
                 return Ok(purged);

@@ -31,7 +31,8 @@ impl Store {
         word: impl FnOnce(&str, &[Repeat]) -> Words,
     ) -> Result<Recorded, StoreError> {
         let request = serde_json::to_string(attempt.request)?;
-        let mut transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
+        let mut writing = self.write.turn().await?;
+        let mut transaction = writing.begin().await?;
         let (id, attempts) = explanation(&mut transaction, attempt, new_id, &request, source).await?;
         for entry in &attempt.entries {
             violation(&mut transaction, attempt, entry, &id).await?;
@@ -46,6 +47,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        writing.keep();
         Ok(Recorded {
             id,
             attempts,

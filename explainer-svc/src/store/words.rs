@@ -39,7 +39,7 @@ impl Store {
             .as_ref()
             .map(|(fix, _)| serde_json::to_string(fix))
             .transpose()?;
-        sqlx::query(
+        let words = sqlx::query(
             "INSERT INTO words (explanation, at, text, steps, model, provider, prompt, leaf, fix) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (explanation) DO UPDATE SET
                  at = excluded.at, model = excluded.model, provider = excluded.provider, prompt = excluded.prompt,
@@ -55,9 +55,8 @@ impl Store {
         .bind(&origin.provider)
         .bind(serde_json::to_string(&origin.prompt)?)
         .bind(i64::try_from(origin.audit).unwrap_or(i64::MAX))
-        .bind(fix)
-        .execute(&self.write)
-        .await?;
+        .bind(fix);
+        self.write.execute(words).await?;
         Ok(())
     }
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
-use sqlx::{Row as _, SqliteConnection};
+use serde_json::{Value, json};
+use sqlx::Row as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -37,8 +37,6 @@ pub(super) struct Writer {
     unsettled: Vec<Command>,
     /// What calls that run now may spend, by the number of the call; gone when it is settled, or after its deadline.
     held: HashMap<Line, HashMap<u64, Held>>,
-    /// What was spent and can never be written.
-    lost: HashMap<Line, Amount>,
     /// Of which it was told that they are spent.
     told: HashSet<Line>,
 }
@@ -55,7 +53,6 @@ struct Held {
 struct After {
     replies: Vec<(Reply, Result<Reservation, Refused>)>,
     waiting: VecDeque<Reserve>,
-    known: HashMap<Line, Amount>,
     reached: Vec<(Line, Amount, bool)>,
 }
 
@@ -68,7 +65,6 @@ impl Writer {
             waiting: VecDeque::new(),
             unsettled: Vec::new(),
             held: HashMap::new(),
-            lost: HashMap::new(),
             told: HashSet::new(),
         }
     }
@@ -138,10 +134,9 @@ impl Writer {
     /// Writes what was spent, each on its own where not all of it can be written: what never can must not keep back the rest.
     async fn written(&mut self, after: &mut After) -> Result<(), StoreError> {
         let all = std::mem::take(&mut self.unsettled);
-        let mut at_once = After::default();
-        match self.written_at_once(&all, &mut at_once).await {
-            Ok(()) => {
-                self.learn(at_once, after);
+        match self.written_at_once(&all).await {
+            Ok(added) => {
+                self.add(added, after);
                 for command in all {
                     self.came_back(command, true);
                 }
@@ -155,15 +150,13 @@ impl Writer {
         }
         let mut each = all.into_iter();
         while let Some(command) = each.next() {
-            let mut alone = After::default();
-            let written = self.written_at_once(std::slice::from_ref(&command), &mut alone).await;
-            match written {
-                Ok(()) => {
-                    self.learn(alone, after);
+            match self.written_at_once(std::slice::from_ref(&command)).await {
+                Ok(added) => {
+                    self.add(added, after);
                     self.came_back(command, true);
                 }
                 Err(error) if is_about_what_was_written(&error) => {
-                    self.lose(&command, &error);
+                    self.lose(&command, &error, after);
                     self.came_back(command, false);
                 }
                 Err(error) => {
@@ -176,7 +169,7 @@ impl Writer {
     }
 
     /// What the database does not take counts as long as this process lives.
-    fn lose(&mut self, command: &Command, error: &StoreError) {
+    fn lose(&self, command: &Command, error: &StoreError, after: &mut After) {
         let Command::Settle { lines, used, spent, .. } = command else {
             return;
         };
@@ -184,17 +177,12 @@ impl Writer {
             event = "charge_lost", %error, ?used, ?spent,
             "what a call came to cannot be written: its answer is not given, and it counts until a restart only"
         );
-        let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
-        for line in lines {
-            for amounts in [&mut *known, &mut self.lost] {
-                let amount = amounts.entry(line.clone()).or_default();
-                *amount = amount.and(spent);
-            }
-        }
+        let added = Amount::default().and(spent);
+        self.add(lines.iter().map(|line| (line.clone(), added)), after);
     }
 
     /// One row for a budget and one for what is used, however many calls it was.
-    async fn written_at_once(&self, commands: &[Command], after: &mut After) -> Result<(), StoreError> {
+    async fn written_at_once(&self, commands: &[Command]) -> Result<HashMap<Line, Amount>, StoreError> {
         let mut usage: HashMap<(String, &Used), Vec<&Spent>> = HashMap::new();
         let mut added: HashMap<&Line, Amount> = HashMap::new();
         for command in commands {
@@ -210,17 +198,30 @@ impl Writer {
             }
         }
         if usage.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
-        let mut transaction = self.store.write.begin_with("BEGIN IMMEDIATE").await?;
-        for (line, added) in added {
-            settle(&mut transaction, &self.bank.0.budgets, line, added, after).await?;
-        }
-        for ((day, used), spent) in usage {
-            count(&mut transaction, &day, used, &spent).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        let balances = added.iter().filter_map(|(line, added)| {
+            let budget = self.bank.0.budgets.get(line.budget)?;
+            let Amount {
+                money,
+                tokens,
+                requests,
+            } = *added;
+            Some(json!([
+                budget.name,
+                line.scope,
+                line.period,
+                signed(money),
+                signed(tokens),
+                signed(requests)
+            ]))
+        });
+        let usages = usage.iter().map(|((day, used), spent)| counted(day, used, spent));
+        let settled = sqlx::query("INSERT INTO settled (balances, usages) VALUES (?, ?)")
+            .bind(balances.collect::<Value>().to_string())
+            .bind(usages.collect::<Value>().to_string());
+        self.store.write.execute(settled).await?;
+        Ok(added.into_iter().map(|(line, added)| (line.clone(), added)).collect())
     }
 
     /// What was settled or released is reserved no more.
@@ -245,14 +246,20 @@ impl Writer {
         }
     }
 
-    /// What is spent now, and what is to be told of it.
-    fn learn(&self, written: After, after: &mut After) {
+    /// What is spent now, and what is to be told of it. No other process writes, so what is known is what is written, and what was lost.
+    fn add(&self, all: impl IntoIterator<Item = (Line, Amount)>, after: &mut After) {
         let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
-        for (line, amount) in written.known {
-            let lost = self.lost.get(&line).copied().unwrap_or_default();
-            known.insert(line, amount.plus(lost));
+        for (line, added) in all {
+            let Some(budget) = self.bank.0.budgets.get(line.budget) else {
+                continue;
+            };
+            let amount = known.entry(line.clone()).or_default();
+            let before = *amount;
+            *amount = before.plus(added);
+            if budget.is_over_soft(*amount) && !budget.is_over_soft(before) {
+                after.reached.push((line, *amount, false));
+            }
         }
-        after.reached.extend(written.reached);
     }
 
     fn spent(&self, line: &Line) -> Amount {
@@ -392,85 +399,29 @@ fn is_about_what_was_written(error: &StoreError) -> bool {
     code.is_some_and(|code| matches!(code & 0xff, 18 | 19 | 20 | 25))
 }
 
-/// A sum that would be larger than a number of the database stays the largest: `SQLite` would make a fraction of it, which its
-/// column does not take.
-async fn settle(
-    connection: &mut SqliteConnection,
-    budgets: &[Budget],
-    line: &Line,
-    added: Amount,
-    after: &mut After,
-) -> Result<(), StoreError> {
-    let Some(budget) = budgets.get(line.budget) else {
-        return Ok(());
-    };
-    let row = sqlx::query(
-        "INSERT INTO balance (budget, scope, period, money, tokens, requests) VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (budget, scope, period) DO UPDATE SET money = min(money + excluded.money, 9223372036854775807),
-             tokens = min(tokens + excluded.tokens, 9223372036854775807),
-             requests = min(requests + excluded.requests, 9223372036854775807)
-         RETURNING money, tokens, requests",
-    )
-    .bind(&budget.name)
-    .bind(&line.scope)
-    .bind(&line.period)
-    .bind(signed(added.money))
-    .bind(signed(added.tokens))
-    .bind(signed(added.requests))
-    .fetch_one(connection)
-    .await?;
-    let now = amount(&row)?;
-    let before = Amount {
-        money: now.money.saturating_sub(added.money),
-        tokens: now.tokens.saturating_sub(added.tokens),
-        requests: now.requests.saturating_sub(added.requests),
-    };
-    if budget.is_over_soft(now) && !budget.is_over_soft(before) {
-        after.reached.push((line.clone(), now, false));
-    }
-    after.known.insert(line.clone(), now);
-    Ok(())
-}
-
-async fn count(connection: &mut SqliteConnection, day: &str, used: &Used, all: &[&Spent]) -> Result<(), StoreError> {
+/// What was used, as the view takes it.
+fn counted(day: &str, used: &Used, all: &[&Spent]) -> Value {
     let sum = |of: fn(&Spent) -> u64| signed(all.iter().map(|spent| of(spent)).fold(0, u64::saturating_add));
-    sqlx::query(
-        "INSERT INTO usage (day, agent, team, policy, provider, model, requests, kept, input, cached, output, money, unpriced)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (day, agent, team, policy, provider, model) DO UPDATE SET
-             requests = min(requests + excluded.requests, 9223372036854775807),
-             kept = min(kept + excluded.kept, 9223372036854775807),
-             input = min(input + excluded.input, 9223372036854775807),
-             cached = min(cached + excluded.cached, 9223372036854775807),
-             output = min(output + excluded.output, 9223372036854775807),
-             money = min(money + excluded.money, 9223372036854775807),
-             unpriced = min(unpriced + excluded.unpriced, 9223372036854775807)",
-    )
-    .bind(day)
-    .bind(&used.agent)
-    .bind(&used.team)
-    .bind(&used.policy)
-    .bind(&used.provider)
-    .bind(&used.model)
-    .bind(sum(|_| 1))
-    .bind(sum(|spent| u64::from(spent.kept)))
-    .bind(sum(|spent| spent.usage.input))
-    .bind(sum(|spent| spent.usage.cached))
-    .bind(sum(|spent| spent.usage.output))
-    .bind(sum(|spent| spent.money.map_or(0, |Money(money)| money)))
-    .bind(sum(|spent| u64::from(spent.money.is_none())))
-    .execute(connection)
-    .await?;
-    Ok(())
+    json!([
+        day,
+        used.agent,
+        used.team,
+        used.policy,
+        used.provider,
+        used.model,
+        sum(|_| 1),
+        sum(|spent| u64::from(spent.kept)),
+        sum(|spent| spent.usage.input),
+        sum(|spent| spent.usage.cached),
+        sum(|spent| spent.usage.output),
+        sum(|spent| spent.money.map_or(0, |Money(money)| money)),
+        sum(|spent| u64::from(spent.money.is_none())),
+    ])
 }
 
-/// What was spent in the periods that run.
+/// What was spent. In all periods that are kept: what the clock says when a process starts may be wrong.
 pub(super) async fn known(store: &Store, budgets: &[Budget]) -> Result<HashMap<Line, Amount>, StoreError> {
-    let date = today(Timestamp::now());
-    let month = format!("{:04}-{:02}", date.year(), date.month());
-    let rows = sqlx::query("SELECT budget, scope, period, money, tokens, requests FROM balance WHERE period IN (?, ?)")
-        .bind(date.to_string())
-        .bind(month)
+    let rows = sqlx::query("SELECT budget, scope, period, money, tokens, requests FROM balance")
         .fetch_all(&store.read)
         .await?;
     let mut known = HashMap::new();
