@@ -58,7 +58,7 @@ struct Slot {
     closed: bool,
 }
 
-/// The connection, while it is one caller's.
+/// The connection, while it is one caller's. Who does not keep it leaves none: the next one connects anew.
 #[derive(Debug)]
 pub(crate) struct Writing<'a> {
     connection: MappedMutexGuard<'a, SqliteConnection>,
@@ -83,12 +83,18 @@ impl WriteConnection {
         if slot.closed {
             return Err(sqlx::Error::PoolClosed);
         }
-        // What was begun and not awaited is done or taken back before anything else is: nothing old is written after something new.
         if self.0.doubtful.load(Ordering::Relaxed)
             && let Some(connection) = &mut slot.connection
-            && connection.ping().await.is_err()
         {
-            slot.connection = None;
+            // What was begun and not awaited is done or taken back before anything else is: nothing old is written after something new.
+            let is_alive = connection.ping().await.is_ok();
+            // And nothing of it is left: a transaction that SQLite has ended itself, since the disk is full, sqlx takes for open.
+            if let Some(connection) = slot.connection.take()
+                && is_alive
+            {
+                // It had only to end; an error changes nothing.
+                let _ = connection.close().await;
+            }
         }
         if slot.connection.is_none() {
             slot.connection = Some(self.connected().await?);
@@ -142,7 +148,7 @@ impl Writing<'_> {
         self.connection.begin_with("BEGIN IMMEDIATE").await
     }
 
-    /// All went well: who comes next need not ask the connection first.
+    /// All went well: it is the next one's, too.
     pub(crate) fn keep(self) {
         self.doubtful.store(false, Ordering::Relaxed);
     }
@@ -296,6 +302,35 @@ mod tests {
         });
         next.unwrap();
         assert_eq!(numbers(&read).await, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn it_is_written_again_once_a_full_disk_has_room() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let options = options(&folder.path().join("a.db"), SqliteSynchronous::Normal);
+        let Connections { write, read } = open::<Problem>(options, &TABLE, "").await.unwrap();
+        let fill = "INSERT INTO t
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT i FROM n";
+        let mut writing = write.turn().await.unwrap();
+        sqlx::raw_sql("PRAGMA max_page_count = 3")
+            .execute(&mut *writing)
+            .await
+            .unwrap();
+        let mut transaction = writing.begin().await.unwrap();
+        let refused = sqlx::raw_sql(fill).execute(&mut *transaction).await;
+        assert!(refused.unwrap_err().to_string().contains("full"));
+        drop(transaction);
+        drop(writing);
+        // The limit was that connection's.
+        let mut writing = write.turn().await.unwrap();
+        let mut transaction = writing.begin().await.unwrap();
+        sqlx::query("INSERT INTO t VALUES (5)")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        writing.keep();
+        assert_eq!(numbers(&read).await, [5]);
     }
 
     #[tokio::test]

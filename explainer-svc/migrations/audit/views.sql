@@ -15,6 +15,6 @@ BEGIN
     WHERE NOT EXISTS (
         SELECT 1 FROM tree JOIN leaf ON leaf.number = NEW.number JOIN payload ON payload.leaf = NEW.number
         WHERE size = NEW.number + 1 AND seal IS NEW.seal AND hash = NEW.hash AND leaf.bytes = NEW.bytes
-            AND payload.bytes = NEW.payload
+            AND payload.bytes = NEW.payload AND salt = NEW.salt
     );
 END;

@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqlitePool, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, SqlSafeStr as _, SqlStr, Sqlite, SqliteConnection};
 use tlog_tiles::{Hash, Tile};
 
 use super::event::SALT;
@@ -254,12 +255,12 @@ impl Store {
             for (leaf, number) in now.iter().zip(number..) {
                 insert = insert.bind(number).bind(&leaf.bytes).bind(leaf.hash.0.as_slice());
             }
-            insert.execute(&mut *connection).await?;
+            inserted(insert, connection, *rows).await?;
             let mut insert = sqlx::query(payload.clone());
             for (leaf, number) in now.iter().zip(number..) {
                 insert = insert.bind(number).bind(leaf.salt.as_slice()).bind(&leaf.payload);
             }
-            insert.execute(&mut *connection).await?;
+            inserted(insert, connection, *rows).await?;
             number += signed(u64::try_from(now.len()).unwrap_or(0));
             rest = later;
         }
@@ -285,7 +286,7 @@ impl Store {
                     .bind(signed(node.number))
                     .bind(node.hash.0.as_slice());
             }
-            insert.execute(&mut *connection).await?;
+            inserted(insert, connection, *rows).await?;
             rest = later;
         }
         Ok(())
@@ -437,6 +438,20 @@ impl Store {
     pub(super) async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
+    }
+}
+
+/// Inserts so many rows. A trigger in the file may leave out some of them.
+async fn inserted(
+    insert: Query<'_, Sqlite, SqliteArguments>,
+    connection: &mut SqliteConnection,
+    rows: usize,
+) -> Result<(), Error> {
+    let inserted = insert.execute(connection).await?.rows_affected();
+    if usize::try_from(inserted) == Ok(rows) {
+        Ok(())
+    } else {
+        Err(Error::Foreign(ANOTHER))
     }
 }
 

@@ -79,7 +79,7 @@ struct Shared {
     budgets: Vec<Budget>,
     /// Settlements must never be lost for want of room; there are as many as there are calls, and those are limited.
     commands: mpsc::UnboundedSender<Command>,
-    /// What is known to be spent, for the policy on agents.
+    /// What is spent: what is written, and what was lost. For reservations, and for the policy on agents.
     known: RwLock<HashMap<Line, Amount>>,
     failing: AtomicBool,
     next: AtomicU64,
@@ -245,6 +245,17 @@ impl Bank {
             Ok(Err(_)) => Err(Refused::Unrecorded("budgets")),
             Err(_) => Err(Refused::Deadline),
         }
+    }
+
+    /// Periods that are kept no more: days before a day, and months before its own.
+    pub(super) fn forget(&self, day: &str, month: &str) {
+        let is_kept = |period: &str| match period.len() {
+            10 => period >= day,
+            7 => period >= month,
+            _ => true,
+        };
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|line, _| is_kept(&line.period));
     }
 
     fn reservation(&self, lines: Vec<Line>) -> Reservation {

@@ -217,8 +217,11 @@ mod tests {
         assert_eq!(ask(&policy, "triage", "platform", "chat", "small-1"), [""; 0]);
         let first = kept();
         assert_eq!(first.len(), 2, "{first:?}: of models and purposes");
+        assert_eq!(ask(&policy, "explainer", "shop", "explain", "small-2"), [""; 0]);
+        let both = kept();
+        assert_eq!(both.len(), 4, "{both:?}: what is asked later is added");
         assert_eq!(ask(&policy, "triage", "platform", "chat", "small-2"), [""; 0]);
-        assert_eq!(kept(), first);
+        assert_eq!(kept(), both);
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl Gateway {
         .bind(before)
         .bind(month);
         deleted += write.execute(balance).await?.rows_affected();
+        self.0.bank.forget(before, month);
         Ok(deleted)
     }
 

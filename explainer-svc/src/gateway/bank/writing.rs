@@ -246,7 +246,7 @@ impl Writer {
         }
     }
 
-    /// What is spent now, and what is to be told of it. No other process writes, so what is known is what is written, and what was lost.
+    /// What is spent now, and what is to be told of it. No other process writes to these rows.
     fn add(&self, all: impl IntoIterator<Item = (Line, Amount)>, after: &mut After) {
         let mut known = self.bank.0.known.write().unwrap_or_else(PoisonError::into_inner);
         for (line, added) in all {
