@@ -4,6 +4,8 @@
 //! reserved. Who asks for what others have only reserved waits until they settle: so what fits is spent, and nothing
 //! over.
 
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use std::collections::HashMap;
